@@ -1,0 +1,35 @@
+// Package deps is temporary scaffolding that pins the dependency set.
+package deps
+
+import (
+	_ "github.com/alecthomas/kong"
+	_ "github.com/getkin/kin-openapi/openapi3filter"
+	_ "github.com/google/uuid"
+	_ "github.com/jmoiron/sqlx"
+	_ "github.com/labstack/echo/v4"
+	_ "github.com/lib/pq"
+	_ "github.com/line/line-bot-sdk-go/v8/linebot/messaging_api"
+	_ "github.com/line/line-bot-sdk-go/v8/linebot/webhook"
+	_ "github.com/oapi-codegen/runtime"
+	_ "github.com/pressly/goose/v3"
+	_ "github.com/prometheus/client_golang/prometheus/promhttp"
+	_ "github.com/rivo/uniseg"
+	_ "github.com/standard-webhooks/standard-webhooks/libraries/go"
+	_ "github.com/stretchr/testify/require"
+	_ "go.temporal.io/sdk/contrib/envconfig"
+	_ "go.temporal.io/sdk/testsuite"
+	_ "go.temporal.io/sdk/worker"
+	_ "go.uber.org/goleak"
+	_ "gocloud.dev/blob/fileblob"
+	_ "golang.org/x/crypto/argon2"
+	_ "golang.org/x/sync/errgroup"
+	_ "golang.org/x/time/rate"
+	_ "pgregory.net/rapid"
+
+	_ "github.com/temporalio/ui-server/v2/server"
+	_ "go.temporal.io/server/common/persistence/sql/sqlplugin/postgresql"
+	_ "go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
+	_ "go.temporal.io/server/schema/sqlite"
+	_ "go.temporal.io/server/temporal"
+	_ "go.temporal.io/server/temporaltest"
+)
