@@ -1,0 +1,94 @@
+package conversation
+
+// Status is where a conversation is in its life.
+type Status string
+
+// The five statuses. Closed is final.
+const (
+	StatusOpen    Status = "open"    // waits in a queue for an agent
+	StatusActive  Status = "active"  // a bot or an agent has it
+	StatusWaiting Status = "waiting" // parked: waits for the customer
+	StatusWrapUp  Status = "wrap_up" // ended for the customer, the agent finishes notes
+	StatusClosed  Status = "closed"
+)
+
+// Owner says who holds a conversation. It stands beside the status: an active
+// conversation is a bot's or an agent's.
+type Owner string
+
+// The owners.
+const (
+	OwnerNone  Owner = "none"
+	OwnerBot   Owner = "bot"
+	OwnerQueue Owner = "queue"
+	OwnerAgent Owner = "agent"
+)
+
+// ClosureReason says why a session or a conversation ended. It is enumerated,
+// never free text, so that reports can count it.
+type ClosureReason string
+
+// The closure reasons.
+const (
+	ReasonBotEnded         ClosureReason = "bot_ended"          // the bot finished it
+	ReasonBotEscalated     ClosureReason = "bot_escalated"      // session: the bot handed off
+	ReasonBotFailed        ClosureReason = "bot_failed"         // session: the bot gave no usable answer in time
+	ReasonCustomerAsked    ClosureReason = "customer_asked"     // session: the customer asked for a person
+	ReasonBotIdle          ClosureReason = "bot_idle"           // the customer stayed silent before the bot
+	ReasonAgentReleased    ClosureReason = "agent_released"     // session: the agent gave it back
+	ReasonAgentTransferred ClosureReason = "agent_transferred"  // session: the agent passed it on
+	ReasonAgentLost        ClosureReason = "agent_disconnected" // session: the agent was gone beyond the grace time
+	ReasonAgentParked      ClosureReason = "agent_parked"       // session: the agent set it aside
+	ReasonAgentEnded       ClosureReason = "agent_ended"        // the agent ended it
+	ReasonForceClosed      ClosureReason = "force_closed"       // an agent or supervisor closed it at once
+	ReasonAutoClosed       ClosureReason = "auto_closed"        // nothing happened for the time the workstream sets
+	ReasonTimeoutRule      ClosureReason = "timeout_rule"       // a time-out rule closed it
+	ReasonOverflow         ClosureReason = "overflow"           // the queue could not take more
+	ReasonChannelDeleted   ClosureReason = "channel_deleted"    // its channel was removed
+	ReasonCustomerBlocked  ClosureReason = "customer_blocked"   // the customer blocked the account
+	ReasonCancelled        ClosureReason = "cancelled"          // an operator cancelled the workflow
+	ReasonTerminated       ClosureReason = "terminated"         // an operator terminated the workflow
+)
+
+// Direction tells who a message is for.
+type Direction string
+
+// The directions of a message.
+const (
+	Inbound  Direction = "inbound"  // from the customer
+	Outbound Direction = "outbound" // to the customer
+	Internal Direction = "internal" // among agents; the customer never sees it
+)
+
+// SenderKind tells what kind of participant wrote a message.
+type SenderKind string
+
+// The kinds of sender.
+const (
+	SenderCustomer SenderKind = "customer"
+	SenderBot      SenderKind = "bot"
+	SenderAgent    SenderKind = "agent"
+	SenderSystem   SenderKind = "system" // automated messages
+)
+
+// MessageState is what is known of a message. LINE gives no receipts, so there
+// is no "delivered": accepted means LINE took it.
+type MessageState string
+
+// The states of a message. Inbound messages are accepted from the start.
+const (
+	MessagePending   MessageState = "pending"   // stored, not yet accepted by LINE
+	MessageAccepted  MessageState = "accepted"  // LINE answered 200, or 409 for a retry
+	MessageFailed    MessageState = "failed"    // LINE refused it, or its time budget ran out
+	MessageUncertain MessageState = "uncertain" // sent, and nobody can know whether LINE took it
+	MessageRecalled  MessageState = "recalled"  // unsent by its sender; the content is gone
+)
+
+// Via tells how a message travelled: replies are free, pushes are paid.
+type Via string
+
+// The two ways to a customer.
+const (
+	ViaReply Via = "reply"
+	ViaPush  Via = "push"
+)
