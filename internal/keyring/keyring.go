@@ -1,0 +1,103 @@
+// Package keyring encrypts the secrets Kaiwa keeps at rest. A ring has several
+// keys so that one can be replaced without a moment in which old values cannot
+// be read: the first key encrypts, every key decrypts.
+package keyring
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// KeySize is the size of a key in bytes (AES-256).
+const KeySize = 32
+
+// Ring is a set of named keys. It is safe for concurrent use.
+type Ring struct {
+	current string
+	keys    map[string]cipher.AEAD
+}
+
+// Parse reads "id:base64(32 bytes)[,…]"; the first key is the current one.
+// Errors name the key at fault, never its value.
+func Parse(s string) (*Ring, error) {
+	r := &Ring{keys: map[string]cipher.AEAD{}}
+	for _, part := range strings.Split(s, ",") {
+		id, value, ok := strings.Cut(strings.TrimSpace(part), ":")
+		if !ok || id == "" || strings.ContainsAny(id, "$ ") {
+			return nil, errors.New("a key must be written id:base64")
+		}
+		key, err := base64.StdEncoding.DecodeString(value)
+		if err != nil || len(key) != KeySize {
+			return nil, fmt.Errorf("key %q is not the base64 of %d bytes", id, KeySize)
+		}
+		if _, dup := r.keys[id]; dup {
+			return nil, fmt.Errorf("key %q is there twice", id)
+		}
+		block, err := aes.NewCipher(key)
+		if err != nil {
+			return nil, err
+		}
+		aead, err := cipher.NewGCM(block)
+		if err != nil {
+			return nil, err
+		}
+		if r.current == "" {
+			r.current = id
+		}
+		r.keys[id] = aead
+	}
+	return r, nil
+}
+
+// Generate makes a setting with one new random key, for Parse.
+func Generate(id string) (string, error) {
+	key := make([]byte, KeySize)
+	if _, err := rand.Read(key); err != nil {
+		return "", err
+	}
+	return id + ":" + base64.StdEncoding.EncodeToString(key), nil
+}
+
+// Seal encrypts plain for one place, named by context (say "channel/ID/secret"),
+// and returns text that starts with the key's id. Opening it for another place
+// fails, so that a value copied to another row is of no use.
+func (r *Ring) Seal(plain, context string) (string, error) {
+	aead := r.keys[r.current]
+	nonce := make([]byte, aead.NonceSize())
+	if _, err := rand.Read(nonce); err != nil {
+		return "", err
+	}
+	sealed := aead.Seal(nonce, nonce, []byte(plain), []byte(context))
+	return r.current + "$" + base64.RawStdEncoding.EncodeToString(sealed), nil
+}
+
+// Open decrypts what Seal made for the same context. The error says when the
+// key is not in the ring; it never shows a value.
+func (r *Ring) Open(sealed, context string) (string, error) {
+	id, value, ok := strings.Cut(sealed, "$")
+	if !ok {
+		return "", errors.New("not a sealed value")
+	}
+	aead, ok := r.keys[id]
+	if !ok {
+		return "", fmt.Errorf("key %q is not in the key ring", id)
+	}
+	raw, err := base64.RawStdEncoding.DecodeString(value)
+	if err != nil || len(raw) < aead.NonceSize() {
+		return "", errors.New("the sealed value is damaged")
+	}
+	plain, err := aead.Open(nil, raw[:aead.NonceSize()], raw[aead.NonceSize():], []byte(context))
+	if err != nil {
+		return "", errors.New("the sealed value is damaged or belongs elsewhere")
+	}
+	return string(plain), nil
+}
+
+// Current tells whether a value is sealed with the current key; one that is
+// not should be sealed again when it is next written.
+func (r *Ring) Current(sealed string) bool { return strings.HasPrefix(sealed, r.current+"$") }
