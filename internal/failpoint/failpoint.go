@@ -1,0 +1,44 @@
+// Package failpoint names the instants between two durable steps, so that a
+// test can have the process die at exactly one of them. In ordinary builds Hit
+// does nothing; built with the tag "failpoint" it obeys KAIWA_FAILPOINT.
+//
+// Every name stands in Names, with what has happened by then; the crash matrix
+// (docs/durability.md) goes through that list, so a point that is not hit by
+// it fails the test.
+package failpoint
+
+// Point is one named instant.
+type Point struct {
+	Name  string
+	After string // the last durable step before it
+}
+
+// Names lists every failpoint, in the order in which a message passes them.
+func Names() []Point {
+	return []Point{
+		{"webhook.before_insert", "LINE has sent the webhook; nothing is stored"},
+		{"webhook.after_insert", "the events are stored; LINE has no answer yet"},
+		{"webhook.after_notify", "the wake-up is on its way; LINE has no answer yet"},
+		{"signal.before", "LINE has its 200; the workflow knows nothing"},
+		{"signal.after", "the workflow is signalled"},
+		{"ingest.locked", "the chat's row is locked; nothing is written"},
+		{"ingest.before_commit", "the messages are written, not committed"},
+		{"ingest.after_commit", "the messages are in the conversation; the workflow does not know"},
+		{"profile.before_save", "LINE has told the profile; it is not stored"},
+		{"profile.after_save", "the profile is stored; the workflow does not know"},
+		{"announce.after_commit", "an automated message is stored; the workflow does not know"},
+		{"turn.before_answer", "the bot's turn is loaded; the bot was not asked"},
+		{"turn.after_answer", "the bot has answered; nothing is stored"},
+		{"turn.before_commit", "the bot's messages are written, not committed"},
+		{"turn.after_commit", "the bot's messages are stored; the workflow does not know"},
+		{"transition.before_commit", "the change of owner is written, not committed"},
+		{"transition.after_commit", "ownership has moved; the workflow does not know"},
+		{"batch.before_commit", "the batch is written, not committed"},
+		{"batch.after_commit", "the batch is frozen; LINE was not called"},
+		{"send.after_answer", "LINE has accepted; the answer is not stored"},
+		{"send.after_commit", "LINE's answer is stored; the workflow does not know"},
+		{"close.locked", "the chat's row is locked for closing; nothing is written"},
+		{"close.before_commit", "the close is written, not committed"},
+		{"close.after_commit", "the conversation is closed; the workflow does not know"},
+	}
+}
