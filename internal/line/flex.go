@@ -1,0 +1,107 @@
+package line
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// The limits of flex messages; sizes in bytes of JSON as sent.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#flex-message
+const (
+	maxBubbles  = 12
+	maxBubble   = 30 << 10
+	maxCarousel = 50 << 10
+)
+
+// flex checks a flex container: its size, its bubbles, and every action and
+// every URL of a picture or video within, wherever they stand. How components
+// may nest is left to LINE, which adds to it.
+func (c *check) flex(at string, raw json.RawMessage) {
+	o, ok := c.document(at, raw)
+	if !ok {
+		return
+	}
+	switch o["type"] {
+	case "bubble":
+		if len(raw) > maxBubble {
+			c.add(at, "must be at most %d bytes of JSON, not %d", maxBubble, len(raw))
+		}
+		c.bubble(at, o)
+	case "carousel":
+		if len(raw) > maxCarousel {
+			c.add(at, "must be at most %d bytes of JSON, not %d", maxCarousel, len(raw))
+		}
+		bubbles, _ := o["contents"].([]any)
+		if n := len(bubbles); n < 1 || n > maxBubbles {
+			c.add(at+"/contents", "must be 1 to %d bubbles, not %d", maxBubbles, n)
+		}
+		for i, v := range bubbles {
+			at := fmt.Sprintf("%s/contents/%d", at, i)
+			b, ok := v.(map[string]any)
+			if !ok || b["type"] != "bubble" {
+				c.add(at, "must be a bubble")
+				continue
+			}
+			c.bubble(at, b)
+		}
+	default:
+		c.add(at+"/type", "must be bubble or carousel")
+	}
+}
+
+func (c *check) bubble(at string, o map[string]any) {
+	if o["header"] == nil && o["hero"] == nil && o["body"] == nil && o["footer"] == nil {
+		c.add(at, "must have a header, hero, body or footer")
+	}
+	c.component(at, o)
+}
+
+// component walks down a flex component. document has bounded the depth.
+func (c *check) component(at string, o map[string]any) {
+	kind, _ := o["type"].(string)
+	rules := flexAction
+	if kind == "button" {
+		rules = flexButtonAction
+		if o["action"] == nil {
+			c.add(at+"/action", "is missing")
+		}
+	}
+	if kind == "image" || kind == "icon" || kind == "video" {
+		s, _ := o["url"].(string)
+		c.mediaURL(at+"/url", s)
+	}
+	if kind == "video" {
+		s, _ := o["previewUrl"].(string)
+		c.mediaURL(at+"/previewUrl", s)
+	}
+	names := make([]string, 0, len(o))
+	for name := range o {
+		names = append(names, name)
+	}
+	slices.Sort(names) // so that complaints come in the same order every time
+	for _, name := range names {
+		at := at + "/" + pointerToken(name)
+		switch v := o[name].(type) {
+		case map[string]any:
+			if name == "action" {
+				c.action(at, v, rules)
+			} else {
+				c.component(at, v)
+			}
+		case []any:
+			for i, x := range v {
+				if child, ok := x.(map[string]any); ok {
+					c.component(fmt.Sprintf("%s/%d", at, i), child)
+				}
+			}
+		}
+	}
+}
+
+// pointerToken escapes a name for a JSON pointer (RFC 6901).
+func pointerToken(name string) string {
+	return strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
+}

@@ -1,0 +1,91 @@
+package line
+
+import "context"
+
+// Profile is what a customer shows of themselves.
+type Profile struct {
+	RequestID     string
+	UserID        string
+	DisplayName   string
+	PictureURL    string // "" without a picture
+	StatusMessage string // "" without one, and for members of groups
+	Language      string // BCP 47; "" when they do not share it, and for members of groups
+}
+
+// Profile returns a customer's profile. It is ClassNotFound for somebody who
+// blocks the account, does not exist or does not consent: not a reason to lose
+// their message.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#get-profile
+func (c *Client) Profile(ctx context.Context, userID string) (Profile, error) {
+	if !ValidUserID(userID) {
+		return Profile{}, refused("not a LINE user id")
+	}
+	sdk, x, err := c.sdk(ctx)
+	if err != nil {
+		return Profile{}, err
+	}
+	_, p, err := sdk.GetProfileWithHttpInfo(userID)
+	if err := x.fail(err); err != nil {
+		return Profile{}, err
+	}
+	return Profile{
+		RequestID: x.requestID(), UserID: clean(p.UserId), DisplayName: clean(p.DisplayName),
+		PictureURL: clean(p.PictureUrl), StatusMessage: clean(p.StatusMessage), Language: clean(p.Language),
+	}, nil
+}
+
+// MemberProfile returns the profile of a member of a group or room, who need
+// not be a friend of the account. ClassNotFound: they left, or do not consent.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#get-group-member-profile
+func (c *Client) MemberProfile(ctx context.Context, chatID, userID string) (Profile, error) {
+	if !ValidUserID(userID) || !ValidChatID(chatID) || chatID[0] == 'U' {
+		return Profile{}, refused("not the id of a group or room and of a user")
+	}
+	sdk, x, err := c.sdk(ctx)
+	if err != nil {
+		return Profile{}, err
+	}
+	out := Profile{}
+	if chatID[0] == 'C' {
+		_, p, err := sdk.GetGroupMemberProfileWithHttpInfo(chatID, userID)
+		if err := x.fail(err); err != nil {
+			return Profile{}, err
+		}
+		out.UserID, out.DisplayName, out.PictureURL = p.UserId, p.DisplayName, p.PictureUrl
+	} else {
+		_, p, err := sdk.GetRoomMemberProfileWithHttpInfo(chatID, userID)
+		if err := x.fail(err); err != nil {
+			return Profile{}, err
+		}
+		out.UserID, out.DisplayName, out.PictureURL = p.UserId, p.DisplayName, p.PictureUrl
+	}
+	out.RequestID = x.requestID()
+	out.UserID, out.DisplayName, out.PictureURL = clean(out.UserID), clean(out.DisplayName), clean(out.PictureURL)
+	return out, nil
+}
+
+// LinkToken is a token for LINE's account link dialog: good once, for 10 minutes.
+type LinkToken struct {
+	RequestID string
+	Token     string
+}
+
+// IssueLinkToken begins linking a customer's LINE account with another one.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#issue-link-token
+func (c *Client) IssueLinkToken(ctx context.Context, userID string) (LinkToken, error) {
+	if !ValidUserID(userID) {
+		return LinkToken{}, refused("not a LINE user id")
+	}
+	sdk, x, err := c.sdk(ctx)
+	if err != nil {
+		return LinkToken{}, err
+	}
+	_, t, err := sdk.IssueLinkTokenWithHttpInfo(userID)
+	if err := x.fail(err); err != nil {
+		return LinkToken{}, err
+	}
+	return LinkToken{RequestID: x.requestID(), Token: t.LinkToken}, nil
+}

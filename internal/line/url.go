@@ -1,0 +1,37 @@
+package line
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+)
+
+// checkURL says what is wrong with the URL of something LINE or its apps load:
+// HTTPS, or plain HTTP on this machine itself, which only a simulator reaches.
+func checkURL(raw string, limit int) error {
+	u, err := url.Parse(raw)
+	switch {
+	case raw == "":
+		return errors.New("is missing")
+	case UTF16Len(raw) > limit:
+		return fmt.Errorf("is longer than %d characters", limit)
+	case err != nil || u.Host == "" || u.User != nil:
+		return errors.New("is not an absolute URL")
+	case u.Scheme == "https":
+	case u.Scheme == "http" && loopback(u.Hostname()):
+	default:
+		return errors.New("must be an https URL")
+	}
+	for _, r := range raw {
+		if r <= ' ' || r > '~' {
+			return errors.New("must be percent-encoded")
+		}
+	}
+	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
