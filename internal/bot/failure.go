@@ -1,0 +1,101 @@
+package bot
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strconv"
+)
+
+// Failure says why a bot gave no usable answer. It is stored with the turn and
+// shown to operators, so it is never renamed.
+type Failure string
+
+// The failures.
+const (
+	FailureTimeout       Failure = "timeout"        // no complete answer before the deadline
+	FailureCancelled     Failure = "cancelled"      // the caller gave up waiting
+	FailureUnreachable   Failure = "unreachable"    // no connection, or it broke off
+	FailureRedirected    Failure = "redirected"     // the bot answered with a redirect, which is not followed
+	FailureStatus        Failure = "refused_status" // the bot answered with another status than 200 or 204
+	FailureTooLarge      Failure = "too_large"      // the answer is over MaxAnswer bytes
+	FailureContentType   Failure = "content_type"   // the answer is not declared as JSON
+	FailureMalformed     Failure = "malformed"      // the answer is not one JSON document in UTF-8
+	FailureInvalidAnswer Failure = "invalid_answer" // JSON, but not an answer as the contract has it
+	FailureRequest       Failure = "request"        // the turn could not be put into a request
+)
+
+// Error is why a bot gave no usable answer. Its text is for people and holds
+// nothing internal; the cause, for the log, is behind Unwrap.
+type Error struct {
+	Failure Failure
+	Status  int    // the HTTP status, of FailureStatus and FailureRedirected
+	Pointer string // the JSON pointer into the answer, of FailureInvalidAnswer
+	Detail  string // what is wrong there, of FailureInvalidAnswer and FailureMalformed
+	Err     error
+}
+
+func (e *Error) Error() string {
+	s := "bot: " + e.Failure.sentence()
+	if e.Status != 0 {
+		s += " " + strconv.Itoa(e.Status)
+	}
+	if e.Pointer != "" {
+		s += " at " + e.Pointer
+	}
+	if e.Detail != "" {
+		s += ": " + e.Detail
+	}
+	return s
+}
+
+// Unwrap returns the cause, which may name hosts and addresses.
+func (e *Error) Unwrap() error { return e.Err }
+
+func (f Failure) sentence() string {
+	switch f {
+	case FailureTimeout:
+		return "no answer in time"
+	case FailureCancelled:
+		return "nobody waits for the answer any more"
+	case FailureUnreachable:
+		return "not reachable"
+	case FailureRedirected:
+		return "answered with a redirect"
+	case FailureStatus:
+		return "answered with status"
+	case FailureTooLarge:
+		return "the answer is too large"
+	case FailureContentType:
+		return "the answer is not declared as JSON"
+	case FailureMalformed:
+		return "the answer is not JSON"
+	case FailureInvalidAnswer:
+		return "the answer is not valid"
+	case FailureRequest:
+		return "the turn could not be sent"
+	}
+	return string(f)
+}
+
+// FailureOf returns the failure err carries, or "" when it carries none.
+func FailureOf(err error) Failure {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Failure
+	}
+	return ""
+}
+
+// interrupted tells time-outs and cancellations from other failures to reach
+// a bot.
+func interrupted(ctx context.Context, err error) *Error {
+	var timeout net.Error
+	switch {
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &Error{Failure: FailureCancelled, Err: err}
+	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
+		return &Error{Failure: FailureTimeout, Err: err}
+	}
+	return &Error{Failure: FailureUnreachable, Err: err}
+}
