@@ -95,7 +95,7 @@ type answer struct {
 
 func (a *answer) requestID() string {
 	id := a.header.Get("X-Line-Request-Id")
-	if !tokenShape.MatchString(id) {
+	if !validToken(id) {
 		return ""
 	}
 	return id
@@ -188,7 +188,7 @@ func (c *Client) do(req *http.Request) (*answer, error) {
 // checkToken keeps a token that no header can carry from being mistaken for a
 // LINE that does not answer.
 func (c *Client) checkToken() error {
-	if !tokenShape.MatchString(c.token) {
+	if !validToken(c.token) {
 		return &Error{Class: ClassUnauthorized, Message: "The channel has no usable access token.", unsent: true}
 	}
 	return nil

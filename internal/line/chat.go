@@ -32,7 +32,7 @@ func (c *Client) StartLoading(ctx context.Context, userID string, seconds int) (
 //
 // Source: https://developers.line.biz/en/reference/messaging-api/#mark-as-read
 func (c *Client) MarkAsRead(ctx context.Context, token string) (requestID string, err error) {
-	if !tokenShape.MatchString(token) {
+	if !validToken(token) {
 		return "", refused("the token is not usable")
 	}
 	sdk, x, err := c.sdk(ctx)

@@ -39,7 +39,7 @@ type Sent struct {
 //
 // Source: https://developers.line.biz/en/reference/messaging-api/#send-reply-message
 func (c *Client) Reply(ctx context.Context, replyToken string, messages []json.RawMessage) (Sent, error) {
-	if !tokenShape.MatchString(replyToken) {
+	if !validToken(replyToken) {
 		return Sent{}, refused("the reply token is not usable")
 	}
 	return c.send(ctx, "/v2/bot/message/reply", "replyToken", replyToken, "", messages)
@@ -89,7 +89,7 @@ func (c *Client) send(ctx context.Context, path, key, value, retryKey string, me
 		return Sent{}, errorOf(a)
 	}
 	sent := Sent{RequestID: a.requestID(), Duplicate: duplicate}
-	if id := a.header.Get("X-Line-Accepted-Request-Id"); duplicate && tokenShape.MatchString(id) {
+	if id := a.header.Get("X-Line-Accepted-Request-Id"); duplicate && validToken(id) {
 		sent.AcceptedRequestID = id
 	}
 	// The status has decided: an answer that broke off after it costs the ids

@@ -105,13 +105,13 @@ func readRawEvent(raw []byte) RawEvent {
 	}
 	var wrong []string
 	// field reads a string of the given shape; absent and null are no fault.
-	field := func(in map[string]json.RawMessage, path, name string, shape interface{ MatchString(string) bool }) string {
+	field := func(in map[string]json.RawMessage, path, name string, valid func(string) bool) string {
 		v := in[name]
 		if absent(v) {
 			return ""
 		}
 		s, ok := text(v)
-		if !ok || !shape.MatchString(s) {
+		if !ok || !valid(s) {
 			wrong = append(wrong, path+name+" is not usable")
 			return ""
 		}
@@ -129,14 +129,14 @@ func readRawEvent(raw []byte) RawEvent {
 		return o
 	}
 
-	if e.Type = field(fields, "", "type", nameShape); e.Type == "" && len(wrong) == 0 {
+	if e.Type = field(fields, "", "type", validName); e.Type == "" && len(wrong) == 0 {
 		wrong = append(wrong, "type is missing")
 	}
-	if id := field(fields, "", "webhookEventId", nameShape); id != "" {
+	if id := field(fields, "", "webhookEventId", validName); id != "" {
 		e.ID = id
 	}
-	e.ReplyToken = field(fields, "", "replyToken", tokenShape)
-	e.Standby = field(fields, "", "mode", nameShape) == "standby"
+	e.ReplyToken = field(fields, "", "replyToken", validToken)
+	e.Standby = field(fields, "", "mode", validName) == "standby"
 	if v := fields["timestamp"]; !absent(v) {
 		if e.Timestamp, ok = milliseconds(v); !ok {
 			wrong = append(wrong, "timestamp is not a time in milliseconds")
@@ -148,17 +148,17 @@ func readRawEvent(raw []byte) RawEvent {
 		}
 	}
 	if source := child("source"); source != nil {
-		e.SourceType = field(source, "source.", "type", nameShape)
-		e.UserID = field(source, "source.", "userId", tokenShape)
+		e.SourceType = field(source, "source.", "type", validName)
+		e.UserID = field(source, "source.", "userId", validToken)
 		switch e.SourceType {
 		case "":
 			wrong = append(wrong, "source has no type")
 		case "user":
 			e.SourceID = e.UserID
 		case "group":
-			e.SourceID = field(source, "source.", "groupId", tokenShape)
+			e.SourceID = field(source, "source.", "groupId", validToken)
 		case "room":
-			e.SourceID = field(source, "source.", "roomId", tokenShape)
+			e.SourceID = field(source, "source.", "roomId", validToken)
 		}
 		if e.SourceID != "" {
 			e.ChatKey = conversation.ChatKey(e.SourceType, e.SourceID)
