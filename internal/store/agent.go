@@ -1,0 +1,131 @@
+package store
+
+import (
+	"context"
+	"time"
+
+	"kaiwa/internal/conversation"
+)
+
+// Role is what an agent, or a token, may do. Each role may do what the ones
+// before it may.
+type Role string
+
+// The roles, from least to most.
+const (
+	RoleAgent      Role = "agent"
+	RoleSupervisor Role = "supervisor"
+	RoleAdmin      Role = "admin"
+)
+
+// Includes tells whether r may do what other may.
+func (r Role) Includes(other Role) bool { return r.rank() >= other.rank() }
+
+func (r Role) rank() int {
+	switch r {
+	case RoleAgent:
+		return 1
+	case RoleSupervisor:
+		return 2
+	case RoleAdmin:
+		return 3
+	}
+	return 0
+}
+
+// Agent is somebody who works with Kaiwa: agent, supervisor or administrator.
+type Agent struct {
+	ID        string
+	Name      string
+	Email     string // unique, lower case
+	Role      Role
+	Locale    string
+	Version   int64
+	CreatedAt time.Time
+	UpdatedAt time.Time
+}
+
+type agentRow struct {
+	ID        string `db:"id"`
+	Name      string `db:"name"`
+	Email     string `db:"email"`
+	Role      string `db:"role"`
+	Locale    string `db:"locale"`
+	Version   int64  `db:"version"`
+	CreatedAt int64  `db:"created_at"`
+	UpdatedAt int64  `db:"updated_at"`
+}
+
+func (r agentRow) agent() Agent {
+	return Agent{r.ID, r.Name, r.Email, Role(r.Role), r.Locale, r.Version, fromMicros(r.CreatedAt), fromMicros(r.UpdatedAt)}
+}
+
+var agents = &family[Agent, agentRow]{
+	kind: "agent", table: "agents", prefix: conversation.PrefixAgent,
+	meta: func(a *Agent) meta { return meta{&a.ID, &a.Name, &a.Version, &a.CreatedAt, &a.UpdatedAt} },
+	seal: func(_ *Store, a Agent) (agentRow, error) {
+		return agentRow{a.ID, a.Name, a.Email, string(a.Role), a.Locale, a.Version, micros(a.CreatedAt), micros(a.UpdatedAt)}, nil
+	},
+	open: func(_ *Store, r agentRow) (Agent, error) { return r.agent(), nil },
+	facts: func(a Agent) map[string]any {
+		return map[string]any{"name": a.Name, "email": a.Email, "role": a.Role, "locale": a.Locale}
+	},
+	// An agent who is no administrator must leave another one behind.
+	uses: func(ctx context.Context, c conn, a Agent) error {
+		if a.Role == RoleAdmin {
+			return nil
+		}
+		return c.anotherAdmin(ctx, a.ID)
+	},
+	unused: func(ctx context.Context, c conn, a Agent) error {
+		if err := c.anotherAdmin(ctx, a.ID); err != nil {
+			return err
+		}
+		return c.inUse(ctx, "The agent has the live conversation %q. Assign or close it first.",
+			"SELECT id FROM conversations WHERE agent_id = $1 AND status IN ('active', 'wrap_up')", a.ID)
+	},
+	taken: map[string]conversation.FieldError{
+		"agents_email": {Pointer: "/email", Detail: "Another agent has this email address already."},
+	},
+}
+
+// anotherAdmin refuses what would leave Kaiwa without an administrator. It
+// locks them all, so that two cannot remove each other.
+func (c conn) anotherAdmin(ctx context.Context, id string) error {
+	var admins []string
+	if err := c.list(ctx, &admins, "SELECT id FROM agents WHERE role = 'admin' ORDER BY id"+c.s.d.forUpdate()); err != nil {
+		return err
+	}
+	if len(admins) == 1 && admins[0] == id {
+		return conversation.Errorf(conversation.CodeInUse, "This is the only administrator. Make another agent one first.")
+	}
+	return nil
+}
+
+// Agent reads one agent; CodeNotFound when there is none.
+func (s *Store) Agent(ctx context.Context, id string) (Agent, error) {
+	return agents.get(ctx, s, s.read(), id, "")
+}
+
+// Agents lists agents, oldest first.
+func (s *Store) Agents(ctx context.Context, after Cursor, limit int) ([]Agent, error) {
+	return agents.list(ctx, s, after, limit)
+}
+
+// CreateAgent stores an agent; CodeConflict when the email address is taken.
+func (s *Store) CreateAgent(ctx context.Context, by Origin, a Agent) (Agent, error) {
+	return agents.create(ctx, s, by, a)
+}
+
+// UpdateAgent changes an agent: CodeNotFound, CodeVersionStale, CodeConflict,
+// CodeInUse for the role of the only administrator. Its tokens follow its role.
+func (s *Store) UpdateAgent(ctx context.Context, by Origin, id string, version int64, change func(*Agent) error) (Agent, error) {
+	return agents.update(ctx, s, by, id, version, change)
+}
+
+// DeleteAgent deletes an agent with its tokens: CodeNotFound,
+// CodeVersionStale, CodeInUse for the only administrator and while the agent
+// holds a conversation.
+func (s *Store) DeleteAgent(ctx context.Context, by Origin, id string, version int64) error {
+	return agents.delete(ctx, s, by, id, version)
+}

@@ -1,0 +1,209 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"kaiwa/internal/conversation"
+)
+
+// The statuses of a Channel.
+const (
+	ChannelActive   = "active"
+	ChannelDisabled = "disabled" // webhooks are stored and never handled
+	ChannelDeleted  = "deleted"  // gone for everybody but what is still on its way to customers
+)
+
+// Channel is one LINE Official Account.
+type Channel struct {
+	ID            string
+	Name          string
+	LINEChannelID string
+	BotUserID     string // the destination of its webhooks; "" while unknown
+	BasicID       string // what people search for in LINE, "@…"
+	WorkstreamID  string
+	Locale        string
+	Status        string
+	ChatMode      string   // chat or bot, as LINE says
+	Secrets       []string // decrypted; current first, then the previous one while a rotation lasts; none once deleted
+	PreviousUntil time.Time
+	Token         string // decrypted; "" some time after deletion
+	DeletedAt     time.Time
+	Version       int64
+	CreatedAt     time.Time
+	UpdatedAt     time.Time
+}
+
+// RotateSecret makes secret the current one. The one it replaces is accepted
+// until then.
+func (c *Channel) RotateSecret(secret string, until time.Time) {
+	if len(c.Secrets) > 0 && c.Secrets[0] == secret {
+		return
+	}
+	c.Secrets = append([]string{secret}, c.Secrets...)
+	if len(c.Secrets) > 2 {
+		c.Secrets = c.Secrets[:2]
+	}
+	c.PreviousUntil = until.UTC().Truncate(time.Microsecond)
+}
+
+type channelRow struct {
+	ID             string `db:"id"`
+	Name           string `db:"name"`
+	LINEChannelID  string `db:"line_channel_id"`
+	BotUserID      string `db:"bot_user_id"`
+	BasicID        string `db:"basic_id"`
+	ChatMode       string `db:"chat_mode"`
+	WorkstreamID   string `db:"workstream_id"`
+	Locale         string `db:"locale"`
+	Status         string `db:"status"`
+	Secret         string `db:"secret"`
+	PreviousSecret string `db:"previous_secret"`
+	PreviousUntil  int64  `db:"previous_until"`
+	Token          string `db:"token"`
+	DeletedAt      int64  `db:"deleted_at"`
+	Version        int64  `db:"version"`
+	CreatedAt      int64  `db:"created_at"`
+	UpdatedAt      int64  `db:"updated_at"`
+}
+
+var channels = &family[Channel, channelRow]{
+	kind: "channel", table: "channels", prefix: conversation.PrefixChannel,
+	hide: "status = '" + ChannelDeleted + "'",
+	meta: func(c *Channel) meta { return meta{&c.ID, &c.Name, &c.Version, &c.CreatedAt, &c.UpdatedAt} },
+	seal: func(s *Store, c Channel) (channelRow, error) {
+		r := channelRow{
+			ID: c.ID, Name: c.Name, LINEChannelID: c.LINEChannelID, BotUserID: c.BotUserID, BasicID: c.BasicID, ChatMode: c.ChatMode,
+			WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, PreviousUntil: micros(c.PreviousUntil), DeletedAt: micros(c.DeletedAt),
+			Version: c.Version, CreatedAt: micros(c.CreatedAt), UpdatedAt: micros(c.UpdatedAt),
+		}
+		var err error
+		for i, at := range []*string{&r.Secret, &r.PreviousSecret} {
+			if i < len(c.Secrets) {
+				if *at, err = s.keys.Seal(c.Secrets[i], "channel/"+c.ID+"/secret"); err != nil {
+					return r, err
+				}
+			}
+		}
+		r.Token, err = s.sealed(c.Token, "channel/"+c.ID+"/token")
+		return r, err
+	},
+	open: func(s *Store, r channelRow) (Channel, error) {
+		c := Channel{
+			ID: r.ID, Name: r.Name, LINEChannelID: r.LINEChannelID, BotUserID: r.BotUserID, BasicID: r.BasicID, ChatMode: r.ChatMode,
+			WorkstreamID: r.WorkstreamID, Locale: r.Locale, Status: r.Status, DeletedAt: fromMicros(r.DeletedAt),
+			Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
+		}
+		kept := []string{r.Secret}
+		if until := fromMicros(r.PreviousUntil); until.After(s.now()) {
+			kept, c.PreviousUntil = append(kept, r.PreviousSecret), until
+		}
+		for _, sealed := range kept {
+			if sealed == "" {
+				continue
+			}
+			secret, err := s.keys.Open(sealed, "channel/"+r.ID+"/secret")
+			if err != nil {
+				return c, fmt.Errorf("secret of channel %s: %w", r.ID, err)
+			}
+			c.Secrets = append(c.Secrets, secret)
+		}
+		var err error
+		if c.Token, err = s.unsealed(r.Token, "channel/"+r.ID+"/token"); err != nil {
+			return c, fmt.Errorf("token of channel %s: %w", r.ID, err)
+		}
+		return c, nil
+	},
+	facts: func(c Channel) map[string]any {
+		f := map[string]any{
+			"name": c.Name, "line_channel_id": c.LINEChannelID, "bot_user_id": c.BotUserID, "workstream_id": c.WorkstreamID,
+			"locale": c.Locale, "status": c.Status, "channel_access_token": hidden(c.Token),
+		}
+		if len(c.Secrets) > 0 {
+			f["channel_secret"] = hidden(c.Secrets[0])
+		}
+		return f
+	},
+	uses: func(ctx context.Context, c conn, ch Channel) error {
+		return c.exists(ctx, "workstreams", ch.WorkstreamID, "/workstream_id", "workstream")
+	},
+	taken: map[string]conversation.FieldError{
+		"channels_line_channel_id": {Pointer: "/line_channel_id", Detail: "Another channel has this LINE channel ID already."},
+		"channels_bot_user_id":     {Pointer: "/channel_access_token", Detail: "The access token is of a LINE bot that another channel has already."},
+	},
+}
+
+// sealed is a value encrypted for one place; nothing stays nothing.
+func (s *Store) sealed(plain, place string) (string, error) {
+	if plain == "" {
+		return "", nil
+	}
+	return s.keys.Seal(plain, place)
+}
+
+func (s *Store) unsealed(sealed, place string) (string, error) {
+	if sealed == "" {
+		return "", nil
+	}
+	return s.keys.Open(sealed, place)
+}
+
+// Channel reads one channel. CodeNotFound when there is none. A deleted one is
+// returned, with status ChannelDeleted, for the sake of what is still on its
+// way to its customers; whoever serves requests hides it.
+func (s *Store) Channel(ctx context.Context, id string) (Channel, error) {
+	return channels.get(ctx, s, s.read(), id, "")
+}
+
+// Channels lists the channels that are not deleted.
+func (s *Store) Channels(ctx context.Context, after Cursor, limit int) ([]Channel, error) {
+	return channels.list(ctx, s, after, limit)
+}
+
+// CreateChannel stores a channel. CodeInvalid when its workstream is not there,
+// CodeConflict when another channel is the same LINE channel.
+func (s *Store) CreateChannel(ctx context.Context, by Origin, c Channel) (Channel, error) {
+	return channels.create(ctx, s, by, c)
+}
+
+// UpdateChannel changes a channel; see family.update for the codes. change may
+// run inside a transaction and must do no I/O.
+func (s *Store) UpdateChannel(ctx context.Context, by Origin, id string, version int64, change func(*Channel) error) (Channel, error) {
+	return channels.update(ctx, s, by, id, version, change)
+}
+
+// DeleteChannel deletes a channel. While conversations of it are live it
+// refuses with CodeLiveConversations, unless evenLive: then they are for the
+// caller to close, see ConversationsOfDeletedChannels. The secret is forgotten
+// at once; the token stays until SweepConfiguration finds it a day old, so that
+// closing messages can be sent.
+func (s *Store) DeleteChannel(ctx context.Context, by Origin, id string, version int64, evenLive bool) error {
+	return s.tx(ctx, func(c conn) error {
+		before, err := channels.lock(ctx, s, c, id, version)
+		if err != nil {
+			return err
+		}
+		var live int64
+		if _, err := c.get(ctx, &live, "SELECT count(*) FROM conversations WHERE channel_id = $1 AND status <> 'closed'", id); err != nil {
+			return err
+		}
+		if live > 0 && !evenLive {
+			return conversation.Errorf(conversation.CodeLiveConversations,
+				"The channel has %d live conversations. Close them first, or delete it with live=close to have them closed.", live)
+		}
+		after := before
+		after.Status, after.Secrets, after.PreviousUntil = ChannelDeleted, nil, time.Time{}
+		after.DeletedAt = s.now().UTC().Truncate(time.Microsecond)
+		return channels.replace(ctx, s, c, by, AuditDeleted, before, &after)
+	})
+}
+
+// ConversationsOfDeletedChannels lists live conversations whose channel is
+// gone: they are to be closed.
+func (s *Store) ConversationsOfDeletedChannels(ctx context.Context, limit int) ([]string, error) {
+	var ids []string
+	err := s.read().list(ctx, &ids, `SELECT v.id FROM channels c JOIN conversations v ON v.channel_id = c.id AND v.status <> 'closed'
+		WHERE c.status = 'deleted' ORDER BY v.id LIMIT $1`, limit)
+	return ids, err
+}

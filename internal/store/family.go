@@ -1,0 +1,272 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+
+	"kaiwa/internal/conversation"
+)
+
+// AnyVersion stands for whatever version a resource has, where a change is
+// asked for without looking at it first.
+const AnyVersion int64 = 0
+
+// Cursor is a place in a list ordered by time of creation, oldest first. The
+// zero Cursor is the beginning. What is created while somebody reads the list
+// comes after the cursor; what was read is never read again.
+type Cursor struct {
+	At time.Time
+	ID string
+}
+
+// family is one table of configuration: what its reading, creating, changing
+// and deleting have in common. T is what callers see, R the row as stored.
+type family[T, R any] struct {
+	kind   string // the word in errors and in the audit log
+	table  string
+	prefix conversation.Prefix
+	hide   string // condition on rows that are gone for callers, "" when there are none
+
+	meta  func(*T) meta
+	seal  func(*Store, T) (R, error)
+	open  func(*Store, R) (T, error)
+	facts func(T) map[string]any // what the audit log may know
+
+	// uses checks, and locks, what t refers to. It runs in the transaction of
+	// the change.
+	uses func(ctx context.Context, c conn, t T) error
+	// unused refuses, with CodeInUse or another code, while something needs t,
+	// whose row is locked.
+	unused func(ctx context.Context, c conn, t T) error
+	// taken names the field at fault when a unique index is violated; the key
+	// is how either database names it.
+	taken map[string]conversation.FieldError
+}
+
+// meta is what every configuration resource has.
+type meta struct {
+	ID, Name             *string
+	Version              *int64
+	CreatedAt, UpdatedAt *time.Time
+}
+
+// columns lists the db tags of R in order.
+func columns[R any]() []string {
+	t := reflect.TypeFor[R]()
+	names := make([]string, t.NumField())
+	for i := range names {
+		names[i] = t.Field(i).Tag.Get("db")
+	}
+	return names
+}
+
+// fields lists the values of row in the order of columns.
+func fields[R any](row R) []any {
+	v := reflect.ValueOf(row)
+	out := make([]any, v.NumField())
+	for i := range out {
+		out[i] = v.Field(i).Interface()
+	}
+	return out
+}
+
+func (f *family[T, R]) visible(prefix string) string {
+	if f.hide == "" {
+		return ""
+	}
+	return prefix + "NOT (" + f.hide + ")"
+}
+
+func (f *family[T, R]) notFound(id string) error {
+	return conversation.Errorf(conversation.CodeNotFound, "There is no %s %q.", f.kind, id)
+}
+
+// get reads one, hidden ones too; the caller tells them apart.
+func (f *family[T, R]) get(ctx context.Context, s *Store, c conn, id, suffix string) (T, error) {
+	var row R
+	var none T
+	found, err := c.get(ctx, &row, "SELECT "+strings.Join(columns[R](), ", ")+" FROM "+f.table+" WHERE id = $1"+suffix, id)
+	if err != nil {
+		return none, err
+	}
+	if !found {
+		return none, f.notFound(id)
+	}
+	return f.open(s, row)
+}
+
+// list reads up to limit after cursor, by creation, then id.
+func (f *family[T, R]) list(ctx context.Context, s *Store, after Cursor, limit int) ([]T, error) {
+	var rows []R
+	err := s.read().list(ctx, &rows, "SELECT "+strings.Join(columns[R](), ", ")+" FROM "+f.table+
+		" WHERE (created_at, id) > ($1, $2)"+f.visible(" AND ")+" ORDER BY created_at, id LIMIT $3", micros(after.At), after.ID, limit)
+	if err != nil {
+		return nil, err
+	}
+	items := make([]T, len(rows))
+	for i, row := range rows {
+		if items[i], err = f.open(s, row); err != nil {
+			return nil, err
+		}
+	}
+	return items, nil
+}
+
+// create stores t. An id that t brings along makes it repeatable: what is
+// there already is answered again.
+func (f *family[T, R]) create(ctx context.Context, s *Store, by Origin, t T) (T, error) {
+	var none T
+	m := f.meta(&t)
+	if *m.ID == "" {
+		*m.ID = conversation.NewID(f.prefix)
+	}
+	*m.Version, *m.CreatedAt = 1, s.now().UTC().Truncate(time.Microsecond)
+	*m.UpdatedAt = *m.CreatedAt
+	row, err := f.seal(s, t)
+	if err != nil {
+		return none, err
+	}
+	var out T
+	err = s.tx(ctx, func(c conn) error {
+		if err := f.uses(ctx, c, t); err != nil {
+			return err
+		}
+		names := columns[R]()
+		n, err := c.exec(ctx, "INSERT INTO "+f.table+" ("+strings.Join(names, ", ")+") VALUES "+values(1, len(names), 1)+
+			" ON CONFLICT (id) DO NOTHING", fields(row)...)
+		if err != nil {
+			return f.violation(err)
+		}
+		if out, err = f.get(ctx, s, c, *m.ID, ""); err != nil || n == 0 {
+			return err
+		}
+		return s.audit(ctx, c, by, AuditCreated, f.kind, *m.ID, *m.Name, nil, f.facts(out))
+	})
+	return out, err
+}
+
+// update changes one under its row's lock. version is what the caller saw;
+// CodeVersionStale says that somebody was faster. A change that changes
+// nothing leaves version and audit log alone.
+func (f *family[T, R]) update(ctx context.Context, s *Store, by Origin, id string, version int64, change func(*T) error) (T, error) {
+	var out T
+	err := s.tx(ctx, func(c conn) error {
+		before, err := f.lock(ctx, s, c, id, version)
+		if err != nil {
+			return err
+		}
+		after, err := f.get(ctx, s, c, id, "") // a copy that shares nothing
+		if err != nil {
+			return err
+		}
+		if err := change(&after); err != nil {
+			return err
+		}
+		if reflect.DeepEqual(before, after) {
+			out = before
+			return nil
+		}
+		if err := f.uses(ctx, c, after); err != nil {
+			return err
+		}
+		out = after
+		return f.replace(ctx, s, c, by, AuditChanged, before, &out)
+	})
+	return out, err
+}
+
+// replace writes after in the place of before, as its next version.
+func (f *family[T, R]) replace(ctx context.Context, s *Store, c conn, by Origin, action string, before T, after *T) error {
+	m := f.meta(after)
+	*m.Version++
+	*m.UpdatedAt = s.now().UTC().Truncate(time.Microsecond)
+	row, err := f.seal(s, *after)
+	if err != nil {
+		return err
+	}
+	names := columns[R]()
+	sets := make([]string, len(names))
+	for i, name := range names {
+		sets[i] = fmt.Sprintf("%s = $%d", name, i+2)
+	}
+	if _, err := c.exec(ctx, "UPDATE "+f.table+" SET "+strings.Join(sets, ", ")+" WHERE id = $1", append([]any{*m.ID}, fields(row)...)...); err != nil {
+		return f.violation(err)
+	}
+	return s.audit(ctx, c, by, action, f.kind, *m.ID, *m.Name, f.facts(before), f.facts(*after))
+}
+
+// delete removes one that nothing needs any more.
+func (f *family[T, R]) delete(ctx context.Context, s *Store, by Origin, id string, version int64) error {
+	return s.tx(ctx, func(c conn) error {
+		t, err := f.lock(ctx, s, c, id, version)
+		if err != nil {
+			return err
+		}
+		if err := f.unused(ctx, c, t); err != nil {
+			return err
+		}
+		if _, err := c.exec(ctx, "DELETE FROM "+f.table+" WHERE id = $1", id); err != nil {
+			return err
+		}
+		return s.audit(ctx, c, by, AuditDeleted, f.kind, id, *f.meta(&t).Name, f.facts(t), nil)
+	})
+}
+
+// lock reads one that is not hidden, locks its row and compares its version.
+func (f *family[T, R]) lock(ctx context.Context, s *Store, c conn, id string, version int64) (T, error) {
+	var none T
+	t, err := f.get(ctx, s, c, id, f.visible(" AND ")+s.d.forUpdate())
+	if err != nil {
+		return none, err
+	}
+	if has := *f.meta(&t).Version; version != AnyVersion && version != has {
+		return none, conversation.Errorf(conversation.CodeVersionStale, "The %s has changed: it is at version %d, not %d. Read it again and repeat your change.", f.kind, has, version)
+	}
+	return t, nil
+}
+
+// violation turns a broken unique index into the field at fault.
+func (f *family[T, R]) violation(err error) error {
+	for index, field := range f.taken {
+		if violates(err, index) {
+			return &conversation.Error{Code: conversation.CodeConflict, Detail: field.Detail, Fields: []conversation.FieldError{field}, Err: err}
+		}
+	}
+	return err
+}
+
+// violates tells whether err is the violation of a unique index table_column:
+// PostgreSQL names the index, SQLite table.column.
+func violates(err error, index string) bool {
+	text := err.Error()
+	table, column, _ := strings.Cut(index, "_")
+	return strings.Contains(text, `unique constraint "`+index+`"`) ||
+		strings.Contains(text, "UNIQUE constraint failed: "+table+"."+column)
+}
+
+// exists locks the row of something that is referred to, and says which field
+// of the request is wrong when there is none.
+func (c conn) exists(ctx context.Context, table, id, pointer, kind string) error {
+	var found string
+	ok, err := c.get(ctx, &found, "SELECT id FROM "+table+" WHERE id = $1"+c.s.d.forUpdate(), id)
+	if err == nil && !ok {
+		err = conversation.Invalid(pointer, "There is no %s %q.", kind, id)
+	}
+	return err
+}
+
+// inUse refuses with CodeInUse when query, which selects a name, finds one.
+func (c conn) inUse(ctx context.Context, sentence, query string, args ...any) error {
+	var name string
+	found, err := c.get(ctx, &name, query+" LIMIT 1", args...)
+	if err == nil && found {
+		err = conversation.Errorf(conversation.CodeInUse, sentence, name)
+	}
+	return err
+}
+
+// none is for families that refer to nothing, or that nothing refers to.
+func none[T any](context.Context, conn, T) error { return nil }

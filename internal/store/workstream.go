@@ -1,0 +1,224 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"kaiwa/internal/conversation"
+)
+
+// The modes of a Workstream.
+const (
+	ModePush = "push" // conversations are offered to agents
+	ModePick = "pick" // agents take them
+)
+
+// Workstream is how the conversations of its channels are handled.
+type Workstream struct {
+	ID              string
+	Name            string
+	Mode            string
+	FallbackQueueID string // "" when there is none
+	BotID           string // "" when people answer from the start
+	Settings        WorkstreamSettings
+	Version         int64
+	CreatedAt       time.Time
+	UpdatedAt       time.Time
+}
+
+// WorkstreamSettings is a workstream's JSON column. Whatever the store returns
+// has its defaults filled in.
+type WorkstreamSettings struct {
+	Bot struct {
+		DeadlineSeconds int64 `json:"deadline_seconds"` // for one answer; 0 means the default, 10
+		IdleSeconds     int64 `json:"idle_seconds"`     // silence before the bot closes; 0 means 30 min
+		MaxMisses       int64 `json:"max_misses"`       // turns without understanding until handoff; 0 means 3
+	} `json:"bot"`
+	AutoClose struct {
+		OpenSeconds    int64 `json:"open_seconds"`    // 0 means 30 days
+		ActiveSeconds  int64 `json:"active_seconds"`  // 0 means 30 days
+		WaitingSeconds int64 `json:"waiting_seconds"` // 0 means 24 h
+		WrapUpSeconds  int64 `json:"wrap_up_seconds"` // 0 means 1 day
+	} `json:"auto_close"`
+	// ReopenSeconds is how long after closing a message of the customer reopens
+	// the same conversation; 0 is off.
+	ReopenSeconds     int64              `json:"reopen_seconds"`
+	AutomatedMessages []AutomatedMessage `json:"automated_messages"`
+	// Context is what a conversation's context variables begin with.
+	Context map[string]string `json:"context"`
+}
+
+// AutomatedMessage overrides one automated message: another text, or none.
+type AutomatedMessage struct {
+	Trigger string `json:"trigger"`
+	Locale  string `json:"locale"`            // "" for every locale
+	Text    string `json:"text,omitempty"`    // "" keeps the default text
+	Enabled *bool  `json:"enabled,omitempty"` // nil keeps the default
+}
+
+// Defaults returns the settings with everything that was left out filled in.
+func (w WorkstreamSettings) Defaults() WorkstreamSettings {
+	for at, value := range map[*int64]int64{
+		&w.Bot.DeadlineSeconds:      10,
+		&w.Bot.IdleSeconds:          30 * 60,
+		&w.Bot.MaxMisses:            3,
+		&w.AutoClose.OpenSeconds:    30 * 24 * 3600,
+		&w.AutoClose.ActiveSeconds:  30 * 24 * 3600,
+		&w.AutoClose.WaitingSeconds: 24 * 3600,
+		&w.AutoClose.WrapUpSeconds:  24 * 3600,
+	} {
+		if *at == 0 {
+			*at = value
+		}
+	}
+	if w.AutomatedMessages == nil {
+		w.AutomatedMessages = []AutomatedMessage{}
+	}
+	if w.Context == nil {
+		w.Context = map[string]string{}
+	}
+	return w
+}
+
+type workstreamRow struct {
+	ID              string `db:"id"`
+	Name            string `db:"name"`
+	Mode            string `db:"mode"`
+	FallbackQueueID string `db:"fallback_queue_id"`
+	BotID           string `db:"bot_id"`
+	Settings        string `db:"settings"`
+	Version         int64  `db:"version"`
+	CreatedAt       int64  `db:"created_at"`
+	UpdatedAt       int64  `db:"updated_at"`
+}
+
+var workstreams = &family[Workstream, workstreamRow]{
+	kind: "workstream", table: "workstreams", prefix: conversation.PrefixWorkstream,
+	meta: func(w *Workstream) meta { return meta{&w.ID, &w.Name, &w.Version, &w.CreatedAt, &w.UpdatedAt} },
+	seal: func(_ *Store, w Workstream) (workstreamRow, error) {
+		settings, err := json.Marshal(w.Settings)
+		return workstreamRow{w.ID, w.Name, w.Mode, w.FallbackQueueID, w.BotID, string(settings), w.Version, micros(w.CreatedAt), micros(w.UpdatedAt)}, err
+	},
+	open: func(_ *Store, r workstreamRow) (Workstream, error) {
+		w := Workstream{ID: r.ID, Name: r.Name, Mode: r.Mode, FallbackQueueID: r.FallbackQueueID, BotID: r.BotID, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt)}
+		if err := json.Unmarshal([]byte(r.Settings), &w.Settings); err != nil {
+			return w, fmt.Errorf("settings of workstream %s: %w", r.ID, err)
+		}
+		w.Settings = w.Settings.Defaults()
+		return w, nil
+	},
+	facts: func(w Workstream) map[string]any {
+		return map[string]any{
+			"name": w.Name, "mode": w.Mode, "fallback_queue_id": w.FallbackQueueID, "bot_id": w.BotID,
+			"settings/bot": w.Settings.Bot, "settings/auto_close": w.Settings.AutoClose, "settings/reopen_seconds": w.Settings.ReopenSeconds,
+			"settings/automated_messages": w.Settings.AutomatedMessages, "settings/context": w.Settings.Context,
+		}
+	},
+	uses: func(ctx context.Context, c conn, w Workstream) error {
+		if w.FallbackQueueID != "" {
+			if err := c.exists(ctx, "queues", w.FallbackQueueID, "/fallback_queue_id", "queue"); err != nil {
+				return err
+			}
+		}
+		if w.BotID != "" {
+			return c.exists(ctx, "bots", w.BotID, "/bot_id", "bot")
+		}
+		return nil
+	},
+	unused: func(ctx context.Context, c conn, w Workstream) error {
+		if err := c.inUse(ctx, "The channel %q uses this workstream. Give it another workstream first.",
+			"SELECT name FROM channels WHERE workstream_id = $1 AND status <> 'deleted'", w.ID); err != nil {
+			return err
+		}
+		return c.inUse(ctx, "The conversation %q of this workstream is live. Close it first.",
+			"SELECT id FROM conversations WHERE workstream_id = $1 AND status <> 'closed'", w.ID)
+	},
+}
+
+// Workstream reads one workstream; CodeNotFound when there is none.
+func (s *Store) Workstream(ctx context.Context, id string) (Workstream, error) {
+	return workstreams.get(ctx, s, s.read(), id, "")
+}
+
+// Workstreams lists workstreams, oldest first.
+func (s *Store) Workstreams(ctx context.Context, after Cursor, limit int) ([]Workstream, error) {
+	return workstreams.list(ctx, s, after, limit)
+}
+
+// CreateWorkstream stores a workstream; CodeInvalid when its queue or bot is
+// not there.
+func (s *Store) CreateWorkstream(ctx context.Context, by Origin, w Workstream) (Workstream, error) {
+	return workstreams.create(ctx, s, by, w)
+}
+
+// UpdateWorkstream changes a workstream: CodeNotFound, CodeVersionStale,
+// CodeInvalid. It applies to the next step of its conversations.
+func (s *Store) UpdateWorkstream(ctx context.Context, by Origin, id string, version int64, change func(*Workstream) error) (Workstream, error) {
+	return workstreams.update(ctx, s, by, id, version, change)
+}
+
+// DeleteWorkstream deletes a workstream: CodeNotFound, CodeVersionStale,
+// CodeInUse while a channel uses it or a conversation of it is live.
+func (s *Store) DeleteWorkstream(ctx context.Context, by Origin, id string, version int64) error {
+	return workstreams.delete(ctx, s, by, id, version)
+}
+
+// Plan is what a conversation of a channel needs to know in one go.
+type Plan struct {
+	Channel    Channel
+	Workstream Workstream
+	Bot        *Bot // nil when the workstream has none
+}
+
+// Plan reads a channel with its workstream and bot, in one statement.
+// CodeNotFound when the channel, or the workstream of a deleted one, is not
+// there. As in Channel, deleted channels are returned.
+func (s *Store) Plan(ctx context.Context, channelID string) (Plan, error) {
+	var row struct {
+		Channel    channelRow    `db:"channel"`
+		Workstream workstreamRow `db:"workstream"`
+		Bot        botRow        `db:"bot"`
+	}
+	found, err := s.read().get(ctx, &row, planQuery, channelID)
+	if err != nil {
+		return Plan{}, err
+	}
+	if !found {
+		return Plan{}, channels.notFound(channelID)
+	}
+	var p Plan
+	if p.Channel, err = channels.open(s, row.Channel); err != nil {
+		return Plan{}, err
+	}
+	if p.Workstream, err = workstreams.open(s, row.Workstream); err != nil {
+		return Plan{}, err
+	}
+	if row.Bot.ID != "" {
+		bot, err := bots.open(s, row.Bot)
+		if err != nil {
+			return Plan{}, err
+		}
+		p.Bot = &bot
+	}
+	return p, nil
+}
+
+var planQuery = "SELECT " + prefixed[channelRow]("c.%s", "channel") + ", " + prefixed[workstreamRow]("w.%s", "workstream") + `,
+	COALESCE(b.id, '') AS "bot.id", COALESCE(b.name, '') AS "bot.name", COALESCE(b.kind, '') AS "bot.kind", COALESCE(b.url, '') AS "bot.url",
+	COALESCE(b.secret, '') AS "bot.secret", COALESCE(b.script, '') AS "bot.script", COALESCE(b.version, 0) AS "bot.version",
+	COALESCE(b.created_at, 0) AS "bot.created_at", COALESCE(b.updated_at, 0) AS "bot.updated_at"
+	FROM channels c JOIN workstreams w ON w.id = c.workstream_id LEFT JOIN bots b ON b.id = w.bot_id WHERE c.id = $1`
+
+// prefixed lists the columns of R for one statement that reads several rows.
+func prefixed[R any](expression, name string) string {
+	list := ""
+	for i, column := range columns[R]() {
+		if i > 0 {
+			list += ", "
+		}
+		list += fmt.Sprintf(expression+` AS "%s.%s"`, column, name, column)
+	}
+	return list
+}
