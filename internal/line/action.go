@@ -1,9 +1,6 @@
 package line
 
-import (
-	"net/url"
-	"unicode/utf8"
-)
+import "net/url"
 
 // actionRules is what a label must be, which differs by where an action stands.
 type actionRules struct {
@@ -73,8 +70,12 @@ func (c *check) actionURI(at, raw string) {
 		return
 	}
 	u, err := url.Parse(raw)
-	if err != nil || !utf8.ValidString(raw) {
+	if err != nil {
 		c.add(at, "is not a URI")
+		return
+	}
+	if !percentEncoded(raw) {
+		c.add(at, "must be percent-encoded")
 		return
 	}
 	switch {

@@ -1,6 +1,7 @@
 package line
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -26,14 +27,10 @@ func (c *check) flex(at string, raw json.RawMessage) {
 	}
 	switch o["type"] {
 	case "bubble":
-		if len(raw) > maxBubble {
-			c.add(at, "must be at most %d bytes of JSON, not %d", maxBubble, len(raw))
-		}
+		c.size(at, raw, maxBubble)
 		c.bubble(at, o)
 	case "carousel":
-		if len(raw) > maxCarousel {
-			c.add(at, "must be at most %d bytes of JSON, not %d", maxCarousel, len(raw))
-		}
+		c.size(at, raw, maxCarousel)
 		bubbles, _ := o["contents"].([]any)
 		if n := len(bubbles); n < 1 || n > maxBubbles {
 			c.add(at+"/contents", "must be 1 to %d bubbles, not %d", maxBubbles, n)
@@ -49,6 +46,17 @@ func (c *check) flex(at string, raw json.RawMessage) {
 		}
 	default:
 		c.add(at+"/type", "must be bubble or carousel")
+	}
+}
+
+// size checks valid JSON as it is sent, which is without white space.
+func (c *check) size(at string, raw json.RawMessage, limit int) {
+	var b bytes.Buffer
+	if err := json.Compact(&b, raw); err != nil {
+		c.add(at, "must be a JSON object")
+	}
+	if b.Len() > limit {
+		c.add(at, "must be at most %d bytes of JSON, not %d", limit, b.Len())
 	}
 }
 

@@ -64,7 +64,7 @@ func splitArray(data []byte) ([][]byte, error) {
 	}
 	elements := [][]byte{}
 	i := skipSpace(data, 1)
-	if i < len(data) && data[i] == ']' {
+	if i == len(data)-1 && data[i] == ']' {
 		return elements, nil
 	}
 	for {

@@ -20,7 +20,6 @@ const (
 	maxColumns         = 10
 	maxColumnActions   = 3
 	confirmActions     = 2
-	maxTemplateJSON    = 50 << 10
 	maxDocumentNesting = 100
 )
 
@@ -74,9 +73,6 @@ func (c *check) template(at string, raw json.RawMessage) {
 	t, ok := c.document(at, raw)
 	if !ok {
 		return
-	}
-	if len(raw) > maxTemplateJSON {
-		c.add(at, "must be at most %d bytes of JSON, not %d", maxTemplateJSON, len(raw))
 	}
 	switch t["type"] {
 	case "buttons":

@@ -23,10 +23,8 @@ func checkURL(raw string, limit int) error {
 	default:
 		return errors.New("must be an https URL")
 	}
-	for _, r := range raw {
-		if r <= ' ' || r > '~' {
-			return errors.New("must be percent-encoded")
-		}
+	if !percentEncoded(raw) {
+		return errors.New("must be percent-encoded")
 	}
 	return nil
 }
@@ -34,4 +32,15 @@ func checkURL(raw string, limit int) error {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// percentEncoded tells whether a URI has no character that must be encoded in
+// every part of it.
+func percentEncoded(raw string) bool {
+	for i := range len(raw) {
+		if raw[i] <= ' ' || raw[i] > '~' {
+			return false
+		}
+	}
+	return true
 }
