@@ -77,7 +77,6 @@ const (
 	EventChannelDeleted   Event = "channel_deleted"      // the channel is removed
 	EventCustomerBlocked  Event = "customer_blocked"     // the customer blocks the account
 	EventCancelled        Event = "cancelled"            // an operator cancels the workflow
-	EventTerminated       Event = "terminated"           // an operator terminated the workflow
 )
 
 // Effect is something a transition does beside changing the phase. The
@@ -192,7 +191,6 @@ func init() {
 			Transition{from, EventChannelDeleted, GuardNone, PhaseClosed, closeAny, ReasonChannelDeleted},
 			Transition{from, EventCustomerBlocked, GuardNone, PhaseClosed, closeAny, ReasonCustomerBlocked},
 			Transition{from, EventCancelled, GuardNone, PhaseClosed, closeAny, ReasonCancelled},
-			Transition{from, EventTerminated, GuardNone, PhaseClosed, closeAny, ReasonTerminated},
 		)
 		if from != PhaseWrapUp { // a wrap-up that is never finished expires instead
 			life = append(life, Transition{from, EventAutoClosed, GuardNone, PhaseClosed, closeAny, ReasonAutoClosed})

@@ -47,7 +47,6 @@ const (
 	ReasonChannelDeleted   ClosureReason = "channel_deleted"    // its channel was removed
 	ReasonCustomerBlocked  ClosureReason = "customer_blocked"   // the customer blocked the account
 	ReasonCancelled        ClosureReason = "cancelled"          // an operator cancelled the workflow
-	ReasonTerminated       ClosureReason = "terminated"         // an operator terminated the workflow
 )
 
 // Direction tells who a message is for.

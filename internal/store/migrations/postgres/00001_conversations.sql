@@ -25,6 +25,7 @@ CREATE TABLE line_events (
 );
 CREATE UNIQUE INDEX line_events_once ON line_events (channel_id, webhook_event_id);
 CREATE INDEX line_events_chat ON line_events (channel_id, chat_key, position);
+CREATE INDEX line_events_received ON line_events (received_at);
 CREATE INDEX line_events_unhandled ON line_events (received_at) WHERE handled_at IS NULL;
 CREATE INDEX line_events_tokens ON line_events (channel_id, chat_key, received_at) WHERE reply_token <> '' AND token_batch = '';
 
@@ -211,7 +212,7 @@ CREATE TABLE counters (
     name  TEXT   PRIMARY KEY,
     value BIGINT NOT NULL
 );
-INSERT INTO counters (name, value) VALUES ('events', 0);
+INSERT INTO counters (name, value) VALUES ('events', 0), ('scrubbed_to', 0);
 
 -- +goose Down
 DROP TABLE counters;

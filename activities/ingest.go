@@ -1,0 +1,120 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
+	"kaiwa/internal/store"
+)
+
+// IngestInput says whose inbox to empty.
+type IngestInput struct {
+	ChannelID      string `json:"channel_id"`
+	ChatKey        string `json:"chat_key"`
+	ConversationID string `json:"conversation_id,omitempty"` // "" in a fresh run
+	Seen           int64  `json:"seen,omitempty"`
+	RunID          string `json:"run_id,omitempty"` // of a fresh run
+
+	// Turn, when set, has a script bot answer in the same activity: it needs
+	// nothing but the database, and a turn of its own would cost events.
+	Turn *TurnInput `json:"turn,omitempty"`
+}
+
+// IngestOutput is what was found.
+type IngestOutput struct {
+	store.IngestResult
+	Settings *conversation.Settings `json:"settings,omitempty"`
+	Turn     *TurnOutput            `json:"turn,omitempty"` // set when Turn was asked for and there was something to answer
+}
+
+// Ingest takes all unhandled events of a chat; see store.Ingest.
+func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, error) {
+	plan, err := a.plans.get(ctx, in.ChannelID)
+	if err != nil {
+		return IngestOutput{}, final(err)
+	}
+	res, err := a.store.Ingest(ctx, store.IngestRequest{
+		ChannelID: in.ChannelID, ChatKey: in.ChatKey, ConversationID: in.ConversationID, Seen: in.Seen,
+		RunID: in.RunID, Deadline: attemptDeadline(ctx), Plan: &plan,
+	}, interpret)
+	if err != nil {
+		return IngestOutput{}, final(err)
+	}
+	set := settings(plan)
+	out := IngestOutput{IngestResult: res, Settings: &set}
+	if in.Turn == nil || res.Messages == 0 || res.Blocked || res.Owner != conversation.OwnerBot || res.Epoch != in.Turn.Epoch {
+		return out, nil
+	}
+	turn, err := a.turn(ctx, *in.Turn)
+	if err != nil {
+		return IngestOutput{}, final(err)
+	}
+	out.Turn = &turn
+	return out, nil
+}
+
+// interpret says what an event of LINE's means for a conversation. Groups and
+// rooms are no conversations, and a chat in standby belongs to another module:
+// both are noted only.
+func interpret(e store.LINEEvent) store.Item {
+	if e.Standby || e.SourceType != "user" {
+		return store.Item{Kind: store.ItemFact}
+	}
+	event, err := line.ParseEvent(e.Raw)
+	if err != nil {
+		return store.Item{Kind: store.ItemFact} // scrubbed since, or unreadable: its kind is in the inbox
+	}
+	switch event.Type {
+	case line.EventMessage:
+		if event.Message == nil {
+			return store.Item{Kind: store.ItemFact}
+		}
+		m := event.Message
+		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{
+			Type: m.Type, Text: m.Text, LINEMessageID: m.ID, Payload: payload(m),
+		}}
+	case line.EventPostback:
+		if event.Postback == nil {
+			return store.Item{Kind: store.ItemFact}
+		}
+		data, err := json.Marshal(map[string]any{"data": event.Postback.Data, "params": event.Postback.Params})
+		if err != nil {
+			return store.Item{Kind: store.ItemFact}
+		}
+		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "postback", Payload: string(data)}}
+	case line.EventUnsend:
+		return store.Item{Kind: store.ItemUnsend, Unsent: event.UnsendMessageID}
+	case line.EventFollow:
+		return store.Item{Kind: store.ItemFollow}
+	case line.EventUnfollow:
+		return store.Item{Kind: store.ItemUnfollow}
+	}
+	return store.Item{Kind: store.ItemFact}
+}
+
+// payload is what the transcript keeps of a message beside its text: LINE's
+// own object, with the tokens by which it can be quoted and marked as read.
+func payload(m *line.Message) string {
+	fields := map[string]json.RawMessage{}
+	if err := json.Unmarshal(m.Payload, &fields); err != nil {
+		return string(m.Payload)
+	}
+	for name, value := range map[string]string{"quoteToken": m.QuoteToken, "markAsReadToken": m.MarkAsReadToken, "quotedMessageId": m.QuotedMessageID} {
+		if value != "" {
+			quoted, err := json.Marshal(value)
+			if err == nil {
+				fields[name] = quoted
+			}
+		}
+	}
+	if len(fields) == 0 {
+		return ""
+	}
+	out, err := json.Marshal(fields)
+	if err != nil {
+		return string(m.Payload)
+	}
+	return string(out)
+}

@@ -1,0 +1,177 @@
+package activities
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"kaiwa/internal/bot"
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
+	"kaiwa/internal/line"
+	"kaiwa/internal/store"
+)
+
+// TurnInput asks a bot for its answer to what the customer said since its last
+// turn.
+type TurnInput struct {
+	ID             string `json:"id"` // names the turn: it is answered once
+	ConversationID string `json:"conversation_id"`
+	Epoch          int64  `json:"epoch"`
+	Misses         int    `json:"misses,omitempty"` // turns in a row without understanding, before this one
+}
+
+// TurnOutput is what came of it.
+type TurnOutput struct {
+	store.TurnResult
+}
+
+// maxLoading is the longest LINE shows its loading animation.
+const maxLoading = 60 * time.Second
+
+// BotTurn asks the conversation's bot. The bot's deadline is the workstream's;
+// a bot that fails, or is late, is an answer too: the outcome says so, and the
+// plot goes on with people.
+func (a *Activities) BotTurn(ctx context.Context, in TurnInput) (TurnOutput, error) {
+	out, err := a.turn(ctx, in)
+	return out, final(err)
+}
+
+func (a *Activities) turn(ctx context.Context, in TurnInput) (TurnOutput, error) {
+	req := store.TurnRequest{ID: in.ID, ConversationID: in.ConversationID, Epoch: in.Epoch}
+	asked, err := a.store.LoadTurn(ctx, req)
+	if err != nil {
+		return TurnOutput{}, err
+	}
+	switch {
+	case asked.Done != nil:
+		return TurnOutput{*asked.Done}, nil
+	case asked.Stale:
+		return TurnOutput{store.TurnResult{Outcome: store.TurnDiscarded}}, nil
+	case len(asked.Messages) == 0:
+		return TurnOutput{store.TurnResult{Outcome: store.TurnNothing}}, nil
+	}
+	plan, err := a.plans.get(ctx, asked.Conversation.ChannelID)
+	if err != nil {
+		return TurnOutput{}, err
+	}
+	answer := a.ask(ctx, plan, in, asked)
+	failpoint.Hit("turn.after_answer")
+	res, err := a.store.CommitTurn(ctx, req, answer)
+	return TurnOutput{res}, err
+}
+
+// ask has the bot answer, and makes its answer one that can be stored.
+func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, asked store.TurnInput) store.TurnAnswer {
+	failed := func(failure string, err error) store.TurnAnswer {
+		a.logger.WarnContext(ctx, "the bot gave no usable answer", slog.String("conversation", in.ConversationID),
+			slog.String("turn", in.ID), slog.String("failure", failure), slog.Any("error", err))
+		return store.TurnAnswer{Failure: failure}
+	}
+	if plan.Bot == nil {
+		return failed("no_bot", errors.New("the workstream has no bot any more"))
+	}
+	b, err := a.bots.get(*plan.Bot)
+	if err != nil {
+		return failed("unusable", err)
+	}
+	turn, err := question(in, asked)
+	if err != nil {
+		return failed("unusable", err)
+	}
+	deadline := time.Duration(plan.Workstream.Settings.Bot.DeadlineSeconds) * time.Second
+	if plan.Bot.Kind != botScript {
+		a.showLoading(ctx, plan, asked.Conversation, deadline)
+	}
+	bounded, cancel := context.WithTimeout(ctx, deadline)
+	defer cancel()
+	reply, err := b.Answer(bounded, turn)
+	if err != nil {
+		return failed(string(bot.FailureOf(err)), err)
+	}
+	answer := store.TurnAnswer{Upto: asked.Upto, Context: reply.Context, Action: string(reply.Action)}
+	if answer.Action == "" {
+		answer.Action = string(bot.ActionContinue)
+	}
+	if reply.Handoff != nil {
+		answer.QueueID, answer.Summary = reply.Handoff.QueueID, reply.Handoff.Summary
+	}
+	for _, c := range reply.Messages {
+		for _, piece := range pieces(c) {
+			if err := line.Validate(piece); err != nil {
+				return failed(string(bot.FailureInvalidAnswer), err)
+			}
+			answer.Drafts = append(answer.Drafts, store.Draft{
+				SenderKind: conversation.SenderBot, SenderID: plan.Bot.ID, SenderName: plan.Bot.Name, Content: piece,
+			})
+		}
+	}
+	if !reply.Understood && answer.Action == string(bot.ActionContinue) {
+		answer.Action = ActionMissed
+		if in.Misses+1 >= int(plan.Workstream.Settings.Bot.MaxMisses) {
+			answer.Action = ActionGiveUp
+		}
+	}
+	return answer
+}
+
+// What a turn may lead to, beside bot.Action's values.
+const (
+	ActionMissed = "missed"         // the bot waits, and has understood nothing this time
+	ActionGiveUp = "not_understood" // too many such turns in a row: people take over
+	ActionAsked  = "customer_asked" // the customer asks for a person
+)
+
+// question puts what was loaded into the words a bot is asked in.
+func question(in TurnInput, asked store.TurnInput) (bot.Turn, error) {
+	conv := asked.Conversation
+	turn := bot.Turn{
+		ConversationID: conv.ID, TurnID: in.ID, Epoch: in.Epoch, Locale: conv.Locale,
+		Customer: bot.Customer{ID: conv.ProfileID, Name: conv.DisplayName, Language: conv.Language},
+		Context:  map[string]string{}, First: asked.First,
+	}
+	if conv.Language != "" {
+		turn.Locale = conv.Language // a bot may speak more languages than the channel's texts
+	}
+	if err := json.Unmarshal([]byte(conv.Context), &turn.Context); err != nil {
+		return turn, fmt.Errorf("context of conversation %s: %w", conv.ID, err)
+	}
+	for _, m := range asked.Messages {
+		msg := bot.Message{ID: m.ID, Direction: m.Direction, Type: m.Type, Text: m.Text}
+		if m.Payload != "" {
+			msg.Payload = json.RawMessage(m.Payload)
+		}
+		turn.Messages = append(turn.Messages, msg)
+	}
+	return turn, nil
+}
+
+// pieces splits a text too long for one message; the quick replies stay with
+// the last piece.
+func pieces(c conversation.Content) []conversation.Content {
+	if c.Type != conversation.ContentText && c.Type != conversation.ContentQuickReplies || line.UTF16Len(c.Text) <= line.MaxText {
+		return []conversation.Content{c}
+	}
+	var out []conversation.Content
+	for _, text := range line.SplitText(c.Text) {
+		out = append(out, conversation.TextContent(text))
+	}
+	last := c
+	last.Text = out[len(out)-1].Text
+	out[len(out)-1] = last
+	return out
+}
+
+// showLoading shows the customer that an answer is being made. It is a
+// courtesy: when LINE refuses, the turn goes on.
+func (a *Activities) showLoading(ctx context.Context, plan store.Plan, conv store.Conversation, d time.Duration) {
+	short, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	seconds := int(min(d, maxLoading) / time.Second)
+	if _, err := a.line.As(plan.Channel.Token).StartLoading(short, conv.LINEUserID, seconds); err != nil {
+		a.logger.DebugContext(ctx, "no loading animation", slog.String("conversation", conv.ID), slog.Any("error", err))
+	}
+}

@@ -1,0 +1,160 @@
+// Package inbox wakes the workflows of LINE chats. The database is the inbox
+// and the truth; a wake-up only says "there is something for you", so it may
+// be coalesced, repeated or lost: the relay repeats what is lost.
+package inbox
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
+)
+
+const (
+	// parallel is how many wake-ups one process has under way at once.
+	parallel = 64
+	// waitingChats bounds the chats that wait for their turn. Beyond it the
+	// relay has to find them: the events are in the database.
+	waitingChats = 20_000
+	// signalTime bounds one wake-up.
+	signalTime = 5 * time.Second
+)
+
+// Waker delivers one wake-up.
+type Waker func(ctx context.Context, channelID, chatKey string) error
+
+// Temporal returns the Waker that signals a chat's workflow, starting it if
+// none runs: one call, whichever it is.
+func Temporal(c client.Client) Waker {
+	return func(ctx context.Context, channelID, chatKey string) error {
+		id := conversation.WorkflowID(channelID, chatKey)
+		_, err := c.SignalWithStartWorkflow(ctx, id, conversation.SignalWake, nil, client.StartWorkflowOptions{
+			ID:                  id,
+			TaskQueue:           conversation.QueueConversations,
+			WorkflowTaskTimeout: 5 * time.Second,
+			StaticSummary:       "A LINE chat's conversations",
+			StaticDetails: "Runs the conversations of one LINE chat of channel `" + channelID + "`, one after the other. " +
+				"**Cancel** closes the conversation gracefully. **Terminate** stops the run; the reconciler takes the conversation up again.",
+		}, conversation.WorkflowConversation, conversation.WorkflowInput{ChannelID: channelID, ChatKey: chatKey})
+		return err
+	}
+}
+
+// Signaller delivers wake-ups right after a webhook is stored, in the same
+// process. For each chat one is under way at most; what comes meanwhile goes
+// together with the next. It is safe for concurrent use.
+type Signaller struct {
+	wake   Waker
+	logger *slog.Logger
+
+	mu      sync.Mutex
+	chats   map[key]*chat
+	queue   []key
+	idle    *sync.Cond
+	running int
+	closed  bool
+	ctx     context.Context
+	cancel  context.CancelFunc
+}
+
+type key struct{ channelID, chatKey string }
+
+// chat is a chat with a wake-up waiting or under way.
+type chat struct {
+	underWay bool
+	again    bool // something came while one was under way
+}
+
+// NewSignaller returns a Signaller. Close it.
+func NewSignaller(wake Waker, logger *slog.Logger) *Signaller {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &Signaller{wake: wake, logger: logger, chats: map[key]*chat{}, ctx: ctx, cancel: cancel}
+	s.idle = sync.NewCond(&s.mu)
+	return s
+}
+
+// Notify asks for a chat to be woken. It never blocks.
+func (s *Signaller) Notify(channelID, chatKey string) {
+	k := key{channelID, chatKey}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	if c := s.chats[k]; c != nil {
+		c.again = c.again || c.underWay
+		return
+	}
+	if len(s.chats) >= waitingChats {
+		return
+	}
+	s.chats[k] = &chat{}
+	s.queue = append(s.queue, k)
+	if s.running < parallel {
+		s.running++
+		go s.work()
+	}
+}
+
+// UnderWay tells whether a wake-up of a chat waits or is under way here.
+func (s *Signaller) UnderWay(channelID, chatKey string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.chats[key{channelID, chatKey}] != nil
+}
+
+// Close waits for the wake-ups under way and drops the others; the relay of
+// another process, or of the next start, repeats them.
+func (s *Signaller) Close() {
+	s.mu.Lock()
+	s.closed = true
+	s.queue = nil
+	s.mu.Unlock()
+	stop := time.AfterFunc(signalTime, s.cancel)
+	defer stop.Stop()
+	s.mu.Lock()
+	for s.running > 0 {
+		s.idle.Wait()
+	}
+	s.mu.Unlock()
+	s.cancel()
+}
+
+// work delivers wake-ups until none waits.
+func (s *Signaller) work() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.queue) > 0 {
+		k := s.queue[0]
+		s.queue = s.queue[1:]
+		c := s.chats[k]
+		c.underWay, c.again = true, false
+		s.mu.Unlock()
+		s.deliver(k)
+		s.mu.Lock()
+		if c.again && !s.closed {
+			c.underWay = false
+			s.queue = append(s.queue, k)
+			continue
+		}
+		delete(s.chats, k)
+	}
+	s.running--
+	s.idle.Broadcast()
+}
+
+func (s *Signaller) deliver(k key) {
+	ctx, cancel := context.WithTimeout(s.ctx, signalTime)
+	defer cancel()
+	failpoint.Hit("signal.before")
+	if err := s.wake(ctx, k.channelID, k.chatKey); err != nil {
+		s.logger.Warn("a chat was not woken; the relay will do it", slog.String("channel", k.channelID), slog.String("chat", k.chatKey), slog.Any("error", err))
+		return
+	}
+	failpoint.Hit("signal.after")
+}

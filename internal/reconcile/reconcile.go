@@ -1,0 +1,254 @@
+// Package reconcile compares what the database says with what Temporal says,
+// reports where they differ, and mends what is safe to mend. Everything it
+// mends it mends by a wake-up: the workflow looks into the inbox, takes over
+// the open conversation or learns that it is closed, and goes on.
+package reconcile
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"time"
+
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/store"
+)
+
+const (
+	// every is how often the reconciler looks.
+	every = time.Minute
+	// settled is how long something must have been so to count as a finding:
+	// Temporal's visibility follows its truth at some distance.
+	settled = 30 * time.Second
+	// page is how much is read at once.
+	page = 1000
+	// named bounds the ids a report names of each kind.
+	named = 20
+
+	scrubAfter  = 7 * 24 * time.Hour
+	deleteAfter = 30 * 24 * time.Hour
+)
+
+// Waker wakes a chat's workflow, starting it if need be.
+type Waker func(ctx context.Context, channelID, chatKey string) error
+
+// Reconciler compares and mends. It is safe for concurrent use.
+type Reconciler struct {
+	Store     *store.Store
+	Temporal  client.Client
+	Namespace string
+	Wake      Waker
+	Logger    *slog.Logger
+}
+
+// Finding is one kind of difference: how often, and some ids.
+type Finding struct {
+	Count int
+	IDs   []string // at most 20
+}
+
+func (f *Finding) add(id string) {
+	f.Count++
+	if len(f.IDs) < named {
+		f.IDs = append(f.IDs, id)
+	}
+}
+
+// Report is what one look found.
+type Report struct {
+	OpenConversations int
+	Runs              int
+	WithoutRun        Finding // open conversations nobody runs
+	WithoutRow        Finding // runs without an open conversation
+	Unhandled         int     // events nobody has taken in for half a minute
+	OldestUnhandled   time.Time
+	Mended            int // chats woken
+}
+
+// Healthy tells whether nothing was found.
+func (r Report) Healthy() bool {
+	return r.WithoutRun.Count == 0 && r.WithoutRow.Count == 0 && r.Unhandled == 0
+}
+
+// Print writes the report for people.
+func (r Report) Print(w io.Writer) {
+	say := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+	say("open conversations            %d", r.OpenConversations)
+	say("running workflows             %d", r.Runs)
+	for _, f := range []struct {
+		what, hint string
+		Finding
+	}{
+		{"open conversations without run", "the reconciler starts them again within a minute, if a worker process runs", r.WithoutRun},
+		{"runs without open conversation", "the reconciler wakes them, and they end", r.WithoutRow},
+	} {
+		say("%-30s %d", f.what, f.Count)
+		for _, id := range f.IDs {
+			say("    %s", id)
+		}
+		if f.Count > 0 {
+			say("    → %s", f.hint)
+		}
+	}
+	say("unhandled events              %d", r.Unhandled)
+	if r.Unhandled > 0 {
+		say("    oldest received %s → is a worker running, and does Temporal answer?", r.OldestUnhandled.UTC().Format(time.RFC3339))
+	}
+}
+
+// Run reconciles every minute, in one process at a time, until ctx is done.
+func (r *Reconciler) Run(ctx context.Context) {
+	r.Store.RunAsLeader(ctx, "reconciler", func(ctx context.Context) {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			report, err := r.Reconcile(ctx, true)
+			switch {
+			case ctx.Err() != nil:
+				return
+			case err != nil:
+				r.Logger.Warn("the reconciler could not look", slog.Any("error", err))
+			case !report.Healthy():
+				r.Logger.Warn("the reconciler found differences", slog.Int("without_run", report.WithoutRun.Count), slog.Any("conversations", report.WithoutRun.IDs),
+					slog.Int("without_row", report.WithoutRow.Count), slog.Any("workflows", report.WithoutRow.IDs),
+					slog.Int("unhandled", report.Unhandled), slog.Int("mended", report.Mended))
+			}
+			now := time.Now()
+			if err := r.Store.ScrubEvents(ctx, now.Add(-scrubAfter), now.Add(-deleteAfter)); err != nil && ctx.Err() == nil {
+				r.Logger.Warn("old events could not be scrubbed", slog.Any("error", err))
+			}
+		}
+	})
+}
+
+// Reconcile looks once, and mends what it finds if asked to.
+func (r *Reconciler) Reconcile(ctx context.Context, mend bool) (Report, error) {
+	var report Report
+	now := time.Now()
+	runs, err := r.runs(ctx, now)
+	if err != nil {
+		return report, fmt.Errorf("list running workflows: %w", err)
+	}
+	report.Runs = len(runs)
+	after := ""
+	for {
+		list, err := r.Store.OpenConversations(ctx, after, page)
+		if err != nil {
+			return report, err
+		}
+		for _, c := range list {
+			after = c.ID
+			report.OpenConversations++
+			id := conversation.WorkflowID(c.ChannelID, c.ChatKey)
+			_, running := runs[id]
+			delete(runs, id)
+			if running || now.Sub(time.UnixMicro(c.UpdatedAt)) < settled {
+				continue
+			}
+			if alive, err := r.alive(ctx, id); err != nil {
+				return report, err
+			} else if alive {
+				continue // visibility had not caught up
+			}
+			report.WithoutRun.add(c.ID)
+			if mend {
+				if err := r.Wake(ctx, c.ChannelID, c.ChatKey); err != nil {
+					return report, err
+				}
+				report.Mended++
+			}
+		}
+		if len(list) < page {
+			break
+		}
+	}
+	if err := r.strays(ctx, now, runs, mend, &report); err != nil {
+		return report, err
+	}
+	inbox, err := r.Store.InboxState(ctx, now.Add(-settled))
+	if err != nil {
+		return report, err
+	}
+	report.Unhandled = inbox.Unhandled
+	if inbox.Oldest != 0 {
+		report.OldestUnhandled = time.UnixMicro(inbox.Oldest)
+	}
+	return report, nil
+}
+
+// strays looks at the runs that no open conversation has claimed.
+func (r *Reconciler) strays(ctx context.Context, now time.Time, runs map[string]time.Time, mend bool, report *Report) error {
+	for id, started := range runs {
+		channelID, chatKey, ok := conversation.ParseWorkflowID(id)
+		if !ok || now.Sub(started) < settled {
+			continue
+		}
+		open, err := r.Store.HasOpenConversation(ctx, channelID, chatKey)
+		if err != nil {
+			return err
+		}
+		if open {
+			continue
+		}
+		if alive, err := r.alive(ctx, id); err != nil {
+			return err
+		} else if !alive {
+			continue
+		}
+		report.WithoutRow.add(id)
+		if mend {
+			if err := r.Wake(ctx, channelID, chatKey); err != nil {
+				return err
+			}
+			report.Mended++
+		}
+	}
+	return nil
+}
+
+// runs lists the running conversations' workflow ids with their start.
+func (r *Reconciler) runs(ctx context.Context, now time.Time) (map[string]time.Time, error) {
+	runs := map[string]time.Time{}
+	var token []byte
+	for {
+		res, err := r.Temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+			Namespace: r.Namespace, PageSize: page, NextPageToken: token,
+			Query: "WorkflowType = '" + conversation.WorkflowConversation + "' AND ExecutionStatus = 'Running'",
+		})
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range res.Executions {
+			started := now
+			if e.StartTime != nil {
+				started = e.StartTime.AsTime()
+			}
+			runs[e.Execution.WorkflowId] = started
+		}
+		if token = res.NextPageToken; len(token) == 0 {
+			return runs, nil
+		}
+	}
+}
+
+// alive asks Temporal's truth, not its visibility, whether a workflow runs.
+func (r *Reconciler) alive(ctx context.Context, workflowID string) (bool, error) {
+	d, err := r.Temporal.DescribeWorkflowExecution(ctx, workflowID, "")
+	if err != nil {
+		if notFound(err) {
+			return false, nil
+		}
+		return false, err
+	}
+	return d.WorkflowExecutionInfo.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+}

@@ -1,0 +1,321 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
+)
+
+// The states of a batch.
+const (
+	BatchFrozen    = "frozen"    // decided, not finished
+	BatchAccepted  = "accepted"  // LINE has taken it
+	BatchFailed    = "failed"    // LINE has not taken it, and will not
+	BatchUncertain = "uncertain" // nobody can know
+	BatchDissolved = "dissolved" // its reply token was no good; its messages go into another batch
+)
+
+// Limits of sending.
+const (
+	// BatchSize is how many messages one call to LINE may carry.
+	BatchSize = 5
+	// ReplyWindow is how old a reply token may be, from the receipt of its
+	// webhook, for a batch to be begun with it: a token lives one minute, and
+	// one call and one retry have to fit.
+	ReplyWindow = 25 * time.Second
+	// AutomatedBudget and AgentBudget bound how long sending is tried.
+	AutomatedBudget = 60 * time.Second
+	AgentBudget     = 5 * time.Minute
+)
+
+// Batch is what goes to LINE in one call: frozen before the first attempt, so
+// that every attempt says the same.
+type Batch struct {
+	ID              string `db:"id"`
+	ConversationID  string `db:"conversation_id"`
+	ChannelID       string `db:"channel_id"`
+	Kind            string `db:"kind"` // reply or push
+	Recipient       string `db:"recipient"`
+	ReplyToken      string `db:"reply_token"`
+	TokenReceivedAt int64  `db:"token_received_at"`
+	Body            string `db:"body"` // LINE's messages array
+	MessageIDs      string `db:"message_ids"`
+	Attempts        int64  `db:"attempts"`
+	Outcome         string `db:"outcome"`
+	Doubt           bool   `db:"doubt"`
+	Deadline        int64  `db:"deadline"`
+}
+
+const batchColumns = `b.id, b.conversation_id, c.channel_id, b.kind, b.recipient, b.reply_token, b.token_received_at, b.body,
+	b.message_ids, b.attempts, b.outcome, b.doubt, b.deadline`
+
+// Render turns contents into LINE's message objects. A refusal of one content
+// is reported by its index.
+type Render func([]conversation.Content) ([]json.RawMessage, error)
+
+// pendingMessage is a message to be sent.
+type pendingMessage struct {
+	ID         string `db:"id"`
+	Type       string `db:"type"`
+	Text       string `db:"text"`
+	Payload    string `db:"payload"`
+	SenderKind string `db:"sender_kind"`
+}
+
+// NextBatch returns the conversation's batch that is not finished, or freezes
+// what is ready into a new one: up to five messages in their order, as a reply
+// if a token with enough life is at hand, else as a push. Its first attempt is
+// counted with the freezing. A message that cannot be said to LINE fails alone.
+// The result is nil when nothing waits.
+func (s *Store) NextBatch(ctx context.Context, conversationID string, render Render) (*Batch, error) {
+	var out *Batch
+	froze := false
+	err := s.tx(ctx, func(c conn) error {
+		out, froze = nil, false
+		if _, err := c.lockConversation(ctx, conversationID); err != nil {
+			return err
+		}
+		var b Batch
+		found, err := c.get(ctx, &b, `SELECT `+batchColumns+` FROM batches b JOIN conversations c ON c.id = b.conversation_id
+			WHERE b.conversation_id = $1 AND b.state = 'frozen'`, conversationID)
+		if err != nil {
+			return err
+		}
+		if found {
+			return c.countAttempt(ctx, &b, &out)
+		}
+		out, err = c.freeze(ctx, conversationID, render)
+		froze = out != nil
+		failpoint.Hit("batch.before_commit")
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("next batch of conversation %s: %w", conversationID, err)
+	}
+	if froze {
+		failpoint.Hit("batch.after_commit")
+	}
+	return out, nil
+}
+
+// countAttempt notes that a batch is tried again. An attempt that left no
+// outcome, or an unclear one, may have been taken by LINE.
+func (c conn) countAttempt(ctx context.Context, b *Batch, out **Batch) error {
+	b.Doubt = b.Doubt || b.Outcome == "" || b.Outcome == OutcomeUnclear
+	b.Attempts++
+	b.Outcome = ""
+	_, err := c.exec(ctx, `UPDATE batches SET attempts = $1, outcome = '', doubt = $2 WHERE id = $3`, b.Attempts, b.Doubt, b.ID)
+	*out = b
+	return err
+}
+
+// The outcomes an unfinished batch's attempt may leave.
+const (
+	OutcomeUnclear  = "unclear"   // no answer, or a server error: LINE may have taken it
+	OutcomeNotTaken = "not_taken" // LINE said clearly that it did not take it, and may later
+)
+
+// freeze makes a batch of what is pending.
+func (c conn) freeze(ctx context.Context, conversationID string, render Render) (*Batch, error) {
+	var pending []pendingMessage
+	if err := c.list(ctx, &pending, `SELECT id, type, text, payload, sender_kind FROM messages
+		WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '' ORDER BY occurred_at, ordinal LIMIT $2`, conversationID, BatchSize); err != nil {
+		return nil, err
+	}
+	now := c.s.now()
+	var ids []string
+	var bodies []json.RawMessage
+	budget := AutomatedBudget
+	for _, m := range pending {
+		body, err := renderOne(m, render)
+		if err != nil {
+			if err := c.failMessages(ctx, []string{m.ID}, conversationID, "unsendable", err.Error(), ""); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		ids, bodies = append(ids, m.ID), append(bodies, body)
+		if m.SenderKind == string(conversation.SenderAgent) {
+			budget = AgentBudget
+		}
+	}
+	if len(ids) == 0 {
+		if len(pending) > 0 {
+			return c.freeze(ctx, conversationID, render) // all of these failed; there may be more
+		}
+		return nil, nil
+	}
+	var to struct {
+		ChannelID string `db:"channel_id"`
+		ChatKey   string `db:"chat_key"`
+		SourceID  string `db:"source_id"`
+		Ordinal   int64  `db:"ordinal"`
+	}
+	if _, err := c.get(ctx, &to, `SELECT c.channel_id, c.chat_key, t.source_id,
+			(SELECT coalesce(max(ordinal), 0) + 1 FROM batches WHERE conversation_id = c.id) AS ordinal
+		FROM conversations c JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key WHERE c.id = $1`, conversationID); err != nil {
+		return nil, err
+	}
+	b := &Batch{
+		ID:             conversation.DerivedID(conversation.PrefixBatch, conversationID, to.Ordinal),
+		ConversationID: conversationID, ChannelID: to.ChannelID, Kind: string(conversation.ViaPush), Recipient: to.SourceID,
+		Attempts: 1, Deadline: micros(now.Add(budget)),
+	}
+	// The oldest token that still has life enough: younger ones may serve later.
+	var token struct {
+		ID         int64  `db:"id"`
+		ReplyToken string `db:"reply_token"`
+		ReceivedAt int64  `db:"received_at"`
+	}
+	found, err := c.get(ctx, &token, `SELECT id, reply_token, received_at FROM line_events
+		WHERE channel_id = $1 AND chat_key = $2 AND reply_token <> '' AND token_batch = '' AND received_at >= $3
+		ORDER BY received_at LIMIT 1`, to.ChannelID, to.ChatKey, micros(now.Add(-ReplyWindow)))
+	if err != nil {
+		return nil, err
+	}
+	if found {
+		b.Kind, b.ReplyToken, b.TokenReceivedAt = string(conversation.ViaReply), token.ReplyToken, token.ReceivedAt
+		if _, err := c.exec(ctx, `UPDATE line_events SET token_batch = $1 WHERE id = $2`, b.ID, token.ID); err != nil {
+			return nil, err
+		}
+	}
+	body, err := json.Marshal(bodies)
+	if err != nil {
+		return nil, err
+	}
+	list, err := json.Marshal(ids)
+	if err != nil {
+		return nil, err
+	}
+	b.Body, b.MessageIDs = string(body), string(list)
+	if _, err := c.exec(ctx, `
+		INSERT INTO batches (id, conversation_id, ordinal, kind, recipient, reply_token, token_received_at, body, message_ids, state, attempts, deadline, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'frozen', 1, $10, $11)`,
+		b.ID, conversationID, to.Ordinal, b.Kind, b.Recipient, b.ReplyToken, b.TokenReceivedAt, b.Body, b.MessageIDs, b.Deadline, micros(now)); err != nil {
+		return nil, err
+	}
+	_, err = c.exec(ctx, `UPDATE messages SET batch_id = $1 WHERE id IN (`+list1(len(ids), 2)+`)`, append([]any{b.ID}, anys(ids)...)...)
+	return b, err
+}
+
+func renderOne(m pendingMessage, render Render) (json.RawMessage, error) {
+	var content conversation.Content
+	if err := json.Unmarshal([]byte(m.Payload), &content); err != nil {
+		return nil, fmt.Errorf("payload of message %s: %w", m.ID, err)
+	}
+	content.Type, content.Text = m.Type, m.Text
+	out, err := render([]conversation.Content{content})
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
+// NoteAttempt records that an attempt ended without finishing the batch.
+func (s *Store) NoteAttempt(ctx context.Context, batchID, outcome, detail string) error {
+	_, err := s.write().exec(ctx, `UPDATE batches SET outcome = $1, failure_detail = $2 WHERE id = $3 AND state = 'frozen'`, outcome, detail, batchID)
+	return err
+}
+
+// BatchEnd is how a batch ended.
+type BatchEnd struct {
+	State             string // BatchAccepted, BatchFailed, BatchUncertain or BatchDissolved
+	LINERequestID     string
+	AcceptedRequestID string   // of the attempt LINE took, if it was an earlier one
+	LINEMessageIDs    []string // in the order of the messages; may be empty
+	Failure, Detail   string   // an enumerated word, and LINE's own words
+}
+
+// FinishBatch writes how a batch ended, with its messages' states, once. The
+// messages of a dissolved batch are pending again.
+func (s *Store) FinishBatch(ctx context.Context, b *Batch, end BatchEnd) error {
+	var ids []string
+	if err := json.Unmarshal([]byte(b.MessageIDs), &ids); err != nil {
+		return fmt.Errorf("batch %s: %w", b.ID, err)
+	}
+	err := s.tx(ctx, func(c conn) error {
+		now := micros(s.now())
+		n, err := c.exec(ctx, `
+			UPDATE batches SET state = $1, outcome = $2, line_request_id = $3, accepted_request_id = $4, failure_detail = $5, finished_at = $6
+			WHERE id = $7 AND state = 'frozen'`, end.State, end.State, end.LINERequestID, end.AcceptedRequestID, end.Detail, now, b.ID)
+		if err != nil || n == 0 {
+			return err // 0: an attempt that ran beside this one has written its answer
+		}
+		request := end.LINERequestID
+		if end.AcceptedRequestID != "" {
+			request = end.AcceptedRequestID
+		}
+		switch end.State {
+		case BatchDissolved:
+			_, err := c.exec(ctx, `UPDATE messages SET batch_id = '' WHERE batch_id = $1`, b.ID)
+			return err
+		case BatchFailed:
+			return c.failMessages(ctx, ids, b.ConversationID, end.Failure, end.Detail, request)
+		}
+		state := conversation.MessageAccepted
+		if end.State == BatchUncertain {
+			state = conversation.MessageUncertain
+		}
+		// LINE's id of each message, in the order of the batch.
+		args := []any{string(state), b.Kind, request, now, end.Failure, end.Detail}
+		cases := ""
+		for i, id := range ids {
+			lineID := ""
+			if i < len(end.LINEMessageIDs) {
+				lineID = end.LINEMessageIDs[i]
+			}
+			cases += fmt.Sprintf(" WHEN $%d THEN $%d", len(args)+1, len(args)+2)
+			args = append(args, id, lineID)
+		}
+		args = append(args, b.ID)
+		if _, err := c.exec(ctx, `UPDATE messages SET state = $1, via = $2, line_request_id = $3, sent_at = $4, failure = $5, failure_detail = $6,
+				line_message_id = CASE id`+cases+` ELSE '' END
+			WHERE batch_id = $`+fmt.Sprint(len(args))+` AND state = 'pending'`, args...); err != nil {
+			return err
+		}
+		return c.recordMessages(ctx, "message."+string(state), b.ConversationID, ids, now)
+	})
+	if err != nil {
+		return fmt.Errorf("finish batch %s: %w", b.ID, err)
+	}
+	failpoint.Hit("send.after_commit")
+	return nil
+}
+
+// failMessages marks messages as failed, with an enumerated word and a detail
+// for people.
+func (c conn) failMessages(ctx context.Context, ids []string, conversationID, failure, detail, requestID string) error {
+	args := append([]any{string(conversation.MessageFailed), failure, detail, requestID}, anys(ids)...)
+	if _, err := c.exec(ctx, `UPDATE messages SET state = $1, failure = $2, failure_detail = $3, line_request_id = $4
+		WHERE state = 'pending' AND id IN (`+list1(len(ids), 5)+`)`, args...); err != nil {
+		return err
+	}
+	return c.recordMessages(ctx, "message.failed", conversationID, ids, micros(c.s.now()))
+}
+
+func (c conn) recordMessages(ctx context.Context, kind, conversationID string, ids []string, at int64) error {
+	args := make([]any, 0, 5*len(ids))
+	for _, id := range ids {
+		args = append(args, kind, conversationID, id, "{}", at)
+	}
+	_, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(len(ids), 5, 1), args...)
+	return err
+}
+
+// list1 builds "$2,$3,$4" for n parameters from first.
+func list1(n, first int) string {
+	v := values(1, n, first)
+	return v[1 : len(v)-1]
+}
+
+func anys(ids []string) []any {
+	out := make([]any, len(ids))
+	for i, id := range ids {
+		out[i] = id
+	}
+	return out
+}

@@ -1,0 +1,121 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"time"
+)
+
+// notHandled is the position of an event no ingest has taken yet.
+const notHandled = math.MaxInt64
+
+// The dispositions of a stored event: what became of it.
+const (
+	DispositionNone            = ""                 // to be handled
+	DispositionTaken           = "taken"            // handled in a conversation
+	DispositionFact            = "fact"             // handled; it belongs to no conversation
+	DispositionMalformed       = "malformed"        // stored only: it cannot be read
+	DispositionNoSource        = "no_source"        // stored only: it belongs to no chat
+	DispositionChannelDisabled = "channel_disabled" // stored only: its channel was disabled then
+)
+
+// InboxEvent is one event of a webhook, as it arrived.
+type InboxEvent struct {
+	WebhookEventID, ChatKey, Kind, SourceType, SourceID, ReplyToken string
+
+	LineTime    time.Time // LINE's timestamp, the original one on a redelivery
+	Standby     bool      // another module has the chat: nothing may be sent
+	Raw         []byte    // the exact bytes of the event
+	Disposition string    // DispositionNone, or why it is only stored
+}
+
+// AppendLINEEvents makes the events of one webhook durable, in one INSERT. An
+// event that is there already keeps its place; only its time of receipt is
+// renewed, because a redelivered event's reply token is good again. It returns
+// the keys of the chats that have something unhandled among these events.
+func (s *Store) AppendLINEEvents(ctx context.Context, channelID string, receivedAt time.Time, events []InboxEvent) ([]string, error) {
+	// One INSERT must not meet the same row twice.
+	seen := make(map[string]bool, len(events))
+	args := make([]any, 0, len(events)*13)
+	rows := 0
+	for _, e := range events {
+		if seen[e.WebhookEventID] {
+			continue
+		}
+		seen[e.WebhookEventID] = true
+		var handledAt any
+		position := int64(notHandled)
+		if e.Disposition != DispositionNone {
+			handledAt, position = micros(receivedAt), 0
+		}
+		args = append(args, channelID, e.WebhookEventID, e.ChatKey, e.Kind, e.SourceType, e.SourceID,
+			micros(e.LineTime), micros(receivedAt), e.ReplyToken, e.Standby, e.Raw, position, handledAt, e.Disposition)
+		rows++
+	}
+	if rows == 0 {
+		return nil, nil
+	}
+	var stored []struct {
+		ChatKey   string `db:"chat_key"`
+		Unhandled bool   `db:"unhandled"`
+	}
+	err := s.write().list(ctx, &stored, `
+		INSERT INTO line_events (channel_id, webhook_event_id, chat_key, kind, source_type, source_id,
+			line_time, received_at, reply_token, standby, raw, position, handled_at, disposition)
+		VALUES `+values(rows, 14, 1)+`
+		ON CONFLICT (channel_id, webhook_event_id) DO UPDATE SET received_at = excluded.received_at
+		RETURNING chat_key, handled_at IS NULL AS unhandled`, args...)
+	if err != nil {
+		return nil, fmt.Errorf("store events of channel %s: %w", channelID, err)
+	}
+	var chats []string
+	found := map[string]bool{}
+	for _, e := range stored {
+		if e.Unhandled && !found[e.ChatKey] {
+			found[e.ChatKey] = true
+			chats = append(chats, e.ChatKey)
+		}
+	}
+	return chats, nil
+}
+
+// Chat names a LINE chat of a channel.
+type Chat struct {
+	ChannelID string `db:"channel_id"`
+	ChatKey   string `db:"chat_key"`
+}
+
+// UnhandledChats lists chats with events that were received before the given
+// time and are still unhandled, those waiting longest first.
+func (s *Store) UnhandledChats(ctx context.Context, before time.Time, limit int) ([]Chat, error) {
+	var chats []Chat
+	err := s.read().list(ctx, &chats, `
+		SELECT channel_id, chat_key FROM line_events
+		WHERE handled_at IS NULL AND received_at < $1
+		GROUP BY channel_id, chat_key ORDER BY min(received_at) LIMIT $2`, micros(before), limit)
+	return chats, err
+}
+
+// ScrubEvents empties the raw bytes, tokens and sources of events that were
+// received before one time and handled, and deletes those received before an
+// earlier one, of which no duplicate can come any more. Running it often is
+// cheap: it remembers how far it came.
+func (s *Store) ScrubEvents(ctx context.Context, scrubBefore, deleteBefore time.Time) error {
+	return s.tx(ctx, func(c conn) error {
+		var from int64
+		if _, err := c.get(ctx, &from, `SELECT value FROM counters WHERE name = 'scrubbed_to'`+s.d.forUpdate()); err != nil {
+			return err
+		}
+		if _, err := c.exec(ctx, `
+			UPDATE line_events SET raw = $1, reply_token = '', source_id = ''
+			WHERE received_at >= $2 AND received_at < $3 AND handled_at IS NOT NULL`, []byte{}, from, micros(scrubBefore)); err != nil {
+			return err
+		}
+		if _, err := c.exec(ctx, `UPDATE counters SET value = $1 WHERE name = 'scrubbed_to'`, micros(scrubBefore)); err != nil {
+			return err
+		}
+		_, err := c.exec(ctx, `DELETE FROM line_events WHERE received_at < $1 AND handled_at IS NOT NULL`, micros(deleteBefore))
+		return err
+	})
+}

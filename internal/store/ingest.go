@@ -1,0 +1,583 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sort"
+	"time"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
+)
+
+// ingestLimit bounds the events one ingest takes, so that it stays well within
+// its time; the result says when there are more.
+const ingestLimit = 500
+
+// LINEEvent is a stored event that an ingest has to interpret.
+type LINEEvent struct {
+	ID             int64  `db:"id"`
+	WebhookEventID string `db:"webhook_event_id"`
+	Kind           string `db:"kind"`
+	SourceType     string `db:"source_type"`
+	SourceID       string `db:"source_id"`
+	LineTime       int64  `db:"line_time"`
+	Standby        bool   `db:"standby"`
+	Raw            []byte `db:"raw"`
+	Position       int64  `db:"position"`
+}
+
+// ItemKind says what an event means for a conversation.
+type ItemKind int
+
+// The kinds of item.
+const (
+	ItemFact     ItemKind = iota // noted; nothing follows from it
+	ItemMessage                  // a message of the transcript; opens a conversation
+	ItemUnsend                   // the customer took a message back
+	ItemFollow                   // the customer added or unblocked the account
+	ItemUnfollow                 // the customer blocked the account
+)
+
+// Item is an interpreted event.
+type Item struct {
+	Kind    ItemKind
+	Message InboundMessage // ItemMessage
+	Unsent  string         // ItemUnsend: the LINE message id taken back
+}
+
+// InboundMessage is a customer's message as the transcript keeps it.
+type InboundMessage struct {
+	Type, Text, LINEMessageID string
+	Payload                   string // JSON; "" when Type and Text say everything
+}
+
+// Interpreter reads a raw event. It must be pure, and must never fail: what it
+// cannot read is a fact or an unsupported message.
+type Interpreter func(LINEEvent) Item
+
+// IngestRequest says whose events to take.
+type IngestRequest struct {
+	ChannelID, ChatKey string
+	ConversationID     string    // "" in a fresh run
+	Seen               int64     // the tick up to which the workflow has seen the chat
+	RunID              string    // Temporal's run id, recorded on the conversation
+	Deadline           time.Time // after it, the attempt changes nothing
+	Plan               *Plan     // a fresh run's: what a new conversation starts with
+}
+
+// IngestResult is what an ingest tells the workflow. It holds ids, numbers and
+// enumerations only.
+type IngestResult struct {
+	ConversationID string                     `json:"conversation_id,omitempty"` // "": nothing to hold a conversation about
+	Created        bool                       `json:"created,omitempty"`         // new, or an open one taken over by a fresh run
+	Status         conversation.Status        `json:"status,omitempty"`
+	Owner          conversation.Owner         `json:"owner,omitempty"`
+	Epoch          int64                      `json:"epoch,omitempty"`
+	Seen           int64                      `json:"seen,omitempty"`
+	Messages       int                        `json:"messages,omitempty"` // of the customer, after the position seen
+	Blocked        bool                       `json:"blocked,omitempty"`  // the customer blocked the account
+	More           bool                       `json:"more,omitempty"`     // unhandled events remain
+	Greeted        bool                       `json:"greeted,omitempty"`
+	ProfileDue     bool                       `json:"profile_due,omitempty"` // the profile is missing or stale
+	Pending        bool                       `json:"pending,omitempty"`     // messages wait to be sent
+	ClosureReason  conversation.ClosureReason `json:"closure_reason,omitempty"`
+}
+
+// profileFresh is how long a fetched profile counts as current.
+const profileFresh = 24 * time.Hour
+
+// Ingest takes all unhandled events of a chat, in one transaction under the
+// chat's lock: it turns them into messages and facts and marks them handled.
+// Running it again with the same request gives the same answer, because what
+// an earlier attempt took is answered as well ("new or mine").
+//
+// In a fresh run (no conversation id) it takes over the chat's open
+// conversation, or creates one if an event calls for it, or answers an empty
+// result when there is nothing to hold a conversation about.
+//
+// It returns CodeLate when the attempt outlived its deadline.
+func (s *Store) Ingest(ctx context.Context, req IngestRequest, interpret Interpreter) (IngestResult, error) {
+	var res IngestResult
+	err := s.tx(ctx, func(c conn) error {
+		res = IngestResult{}
+		chat, err := c.lockChat(ctx, req.ChannelID, req.ChatKey)
+		if err != nil {
+			return err
+		}
+		failpoint.Hit("ingest.locked")
+		if err := s.late(req.Deadline); err != nil {
+			return err
+		}
+		g := &ingest{s: s, c: c, req: req, chat: chat, interpret: interpret, now: micros(s.now()), res: &res}
+		if req.ConversationID == "" {
+			err = g.fresh(ctx)
+		} else {
+			err = g.known(ctx)
+		}
+		failpoint.Hit("ingest.before_commit")
+		return err
+	})
+	if err != nil {
+		return IngestResult{}, fmt.Errorf("ingest chat %s of channel %s: %w", req.ChatKey, req.ChannelID, err)
+	}
+	failpoint.Hit("ingest.after_commit")
+	return res, nil
+}
+
+// lockedChat is a chat's row, locked until the transaction ends.
+type lockedChat struct {
+	Tick     int64  `db:"tick"`
+	SourceID string `db:"source_id"`
+	Unsent   string `db:"unsent"`
+}
+
+// lockChat locks the chat's row, creating it if need be, and advances its
+// tick. It is the first statement of every transaction that takes events in or
+// closes a conversation, and stands alone, so that what follows sees all that
+// was committed before the lock was granted.
+func (c conn) lockChat(ctx context.Context, channelID, chatKey string) (lockedChat, error) {
+	var chat lockedChat
+	_, err := c.get(ctx, &chat, `
+		INSERT INTO chats (channel_id, chat_key, tick, created_at) VALUES ($1, $2, 1, $3)
+		ON CONFLICT (channel_id, chat_key) DO UPDATE SET tick = chats.tick + 1
+		RETURNING tick, source_id, unsent`, channelID, chatKey, micros(c.s.now()))
+	return chat, err
+}
+
+// ingest is one ingest under way.
+type ingest struct {
+	s         *Store
+	c         conn
+	req       IngestRequest
+	chat      lockedChat
+	interpret Interpreter
+	now       int64
+	res       *IngestResult
+}
+
+// taken is an event together with what it means.
+type taken struct {
+	LINEEvent
+	item Item
+	new  bool // taken by this attempt
+}
+
+// known takes the events of a conversation the workflow already holds. In the
+// steady state it costs, with the lock before it, five statements.
+func (g *ingest) known(ctx context.Context) error {
+	events, err := g.claim(ctx, g.req.ConversationID, g.req.Seen)
+	if err != nil {
+		return err
+	}
+	g.res.ConversationID, g.res.Seen = g.req.ConversationID, g.req.Seen
+	if err := g.store(ctx, g.req.ConversationID, events); err != nil {
+		return err
+	}
+	return g.state(ctx, events)
+}
+
+// claim marks events handled by a conversation and returns them together with
+// those an earlier attempt took after the position seen. A closed conversation
+// gets nothing.
+func (g *ingest) claim(ctx context.Context, conversationID string, seen int64) ([]taken, error) {
+	var rows []LINEEvent
+	err := g.c.list(ctx, &rows, `
+		UPDATE line_events SET
+			position    = CASE WHEN handled_at IS NULL THEN $1 ELSE position END,
+			disposition = CASE WHEN handled_at IS NULL THEN $2 ELSE disposition END,
+			handled_at  = coalesce(handled_at, $3),
+			handled_by  = $4
+		WHERE channel_id = $5 AND chat_key = $6 AND position > $7
+		  AND (handled_by = $4 OR id IN (
+			SELECT id FROM line_events WHERE channel_id = $5 AND chat_key = $6 AND position = $8 ORDER BY id LIMIT $9))
+		  AND EXISTS (SELECT 1 FROM conversations WHERE id = $4 AND status <> 'closed')
+		RETURNING id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position`,
+		g.chat.Tick, DispositionTaken, g.now, conversationID, g.req.ChannelID, g.req.ChatKey, seen, int64(notHandled), ingestLimit)
+	if err != nil {
+		return nil, err
+	}
+	return g.interpretAll(rows, g.chat.Tick), nil
+}
+
+// interpretAll orders events by LINE's clock and reads them. Those at position
+// tick are new.
+func (g *ingest) interpretAll(rows []LINEEvent, tick int64) []taken {
+	sort.Slice(rows, func(i, j int) bool {
+		a, b := rows[i], rows[j]
+		if a.LineTime != b.LineTime {
+			return a.LineTime < b.LineTime
+		}
+		return a.WebhookEventID < b.WebhookEventID
+	})
+	out := make([]taken, len(rows))
+	for i, r := range rows {
+		out[i] = taken{LINEEvent: r, item: g.interpret(r), new: r.Position == tick}
+	}
+	return out
+}
+
+// store writes what new events mean into the conversation ("" for none).
+func (g *ingest) store(ctx context.Context, conversationID string, events []taken) error {
+	unsent, err := g.unsentMessages(events)
+	if err != nil {
+		return err
+	}
+	var messages, records []any
+	var n int
+	for _, e := range events {
+		if e.item.Kind == ItemMessage {
+			g.res.Messages++
+		}
+		g.res.Seen = max(g.res.Seen, e.Position)
+		if !e.new {
+			continue
+		}
+		switch e.item.Kind {
+		case ItemMessage:
+			m := e.item.Message
+			state := conversation.MessageAccepted
+			if m.LINEMessageID != "" && slices.Contains(unsent.ids, m.LINEMessageID) {
+				state, m.Text, m.Payload = conversation.MessageRecalled, "", ""
+				unsent.arrived = append(unsent.arrived, e.ID)
+			}
+			id := conversation.DerivedID(conversation.PrefixMessage, g.req.ChannelID, e.WebhookEventID)
+			messages = append(messages, id, conversationID, g.req.ChannelID, e.ID, e.LineTime, e.Position,
+				string(conversation.Inbound), string(conversation.SenderCustomer), profileID(g.req.ChannelID, g.req.ChatKey), m.Type, m.Text, m.Payload,
+				string(state), e.WebhookEventID, m.LINEMessageID, g.now)
+			records = append(records, "message.received", conversationID, id, "{}", g.now)
+			n++
+		case ItemFollow, ItemUnfollow:
+			if err := g.friendship(ctx, e); err != nil {
+				return err
+			}
+			g.res.Blocked = e.item.Kind == ItemUnfollow
+		}
+	}
+	if n > 0 {
+		if _, err := g.c.exec(ctx, `
+			INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, position, direction, sender_kind,
+				sender_id, type, text, payload, state, webhook_event_id, line_message_id, created_at)
+			VALUES `+values(n, 16, 1)+` ON CONFLICT DO NOTHING`, messages...); err != nil {
+			return err
+		}
+		if _, err := g.c.exec(ctx, `
+			INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(n, 5, 1), records...); err != nil {
+			return err
+		}
+	}
+	return g.recall(ctx, unsent)
+}
+
+// unsends are messages taken back, as one ingest meets them.
+type unsends struct {
+	ids     []string // taken back now or before: none of them may show
+	waiting []string // of these, taken back before they arrived, in earlier ingests
+	now     []string // of these, taken back by an event of this ingest
+	arrived []int64  // event rows of messages that arrive already taken back
+}
+
+func (g *ingest) unsentMessages(events []taken) (*unsends, error) {
+	u := &unsends{}
+	if err := json.Unmarshal([]byte(g.chat.Unsent), &u.waiting); err != nil {
+		return nil, fmt.Errorf("chats.unsent: %w", err)
+	}
+	for _, e := range events {
+		if e.new && e.item.Kind == ItemUnsend && e.item.Unsent != "" {
+			u.now = append(u.now, e.item.Unsent)
+		}
+	}
+	u.ids = append(append([]string{}, u.waiting...), u.now...)
+	return u, nil
+}
+
+// unsentKept bounds the unsent message ids a chat remembers for messages that
+// have not arrived.
+const unsentKept = 200
+
+// recall removes the content of messages taken back, and remembers those that
+// have not arrived yet.
+func (g *ingest) recall(ctx context.Context, u *unsends) error {
+	for _, row := range u.arrived {
+		if _, err := g.c.exec(ctx, `UPDATE line_events SET raw = $1 WHERE id = $2`, []byte{}, row); err != nil {
+			return err
+		}
+	}
+	if len(u.now) == 0 {
+		return nil
+	}
+	waiting := u.waiting
+	for _, id := range u.now {
+		var m struct {
+			ID             string `db:"id"`
+			ConversationID string `db:"conversation_id"`
+			EventID        string `db:"webhook_event_id"`
+		}
+		found, err := g.c.get(ctx, &m, `
+			UPDATE messages SET state = $1, text = '', payload = ''
+			WHERE channel_id = $2 AND line_message_id = $3 AND direction = 'inbound'
+			RETURNING id, conversation_id, webhook_event_id`, string(conversation.MessageRecalled), g.req.ChannelID, id)
+		if err != nil {
+			return err
+		}
+		if !found {
+			waiting = append(waiting, id)
+			continue
+		}
+		if _, err := g.c.exec(ctx, `UPDATE line_events SET raw = $1 WHERE channel_id = $2 AND webhook_event_id = $3`,
+			[]byte{}, g.req.ChannelID, m.EventID); err != nil {
+			return err
+		}
+		if err := g.c.record(ctx, "message.recalled", m.ConversationID, m.ID, "{}", g.now); err != nil {
+			return err
+		}
+	}
+	if len(waiting) > unsentKept {
+		waiting = waiting[len(waiting)-unsentKept:]
+	}
+	if len(waiting) == len(u.waiting) {
+		return nil
+	}
+	list, err := json.Marshal(waiting)
+	if err != nil {
+		return err
+	}
+	_, err = g.c.exec(ctx, `UPDATE chats SET unsent = $1 WHERE channel_id = $2 AND chat_key = $3`, string(list), g.req.ChannelID, g.req.ChatKey)
+	return err
+}
+
+// friendship notes that the customer follows or blocks the account.
+func (g *ingest) friendship(ctx context.Context, e taken) error {
+	friendship := "friend"
+	if e.item.Kind == ItemUnfollow {
+		friendship = "blocked"
+	}
+	_, err := g.c.exec(ctx, `
+		INSERT INTO social_profiles (id, channel_id, chat_key, line_user_id, friendship, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $6)
+		ON CONFLICT (channel_id, chat_key) DO UPDATE SET friendship = excluded.friendship, updated_at = excluded.updated_at`,
+		profileID(g.req.ChannelID, g.req.ChatKey), g.req.ChannelID, g.req.ChatKey, e.SourceID, friendship, g.now)
+	if err != nil {
+		return err
+	}
+	kind := "customer.followed"
+	if e.item.Kind == ItemUnfollow {
+		kind = "customer.blocked"
+	}
+	return g.c.record(ctx, kind, g.res.ConversationID, profileID(g.req.ChannelID, g.req.ChatKey), "{}", g.now)
+}
+
+func profileID(channelID, chatKey string) string {
+	return conversation.DerivedID(conversation.PrefixProfile, channelID, chatKey)
+}
+
+// phaseRow is the part of a conversation's row that the workflow needs.
+type phaseRow struct {
+	Status        conversation.Status        `db:"status"`
+	Owner         conversation.Owner         `db:"owner"`
+	Epoch         int64                      `db:"epoch"`
+	Greeted       bool                       `db:"greeted"`
+	ClosureReason conversation.ClosureReason `db:"closure_reason"`
+}
+
+// state renews the conversation's summary when the customer wrote, and tells
+// where it stands.
+func (g *ingest) state(ctx context.Context, events []taken) error {
+	var last int64
+	taken := 0
+	for _, e := range events {
+		if e.new {
+			taken++
+			if e.item.Kind == ItemMessage {
+				last = max(last, e.LineTime)
+			}
+		}
+	}
+	g.res.More = taken == ingestLimit
+	var p phaseRow
+	var found bool
+	var err error
+	if last > 0 {
+		found, err = g.c.get(ctx, &p, `
+			UPDATE conversations SET updated_at = $1,
+				last_customer_at = CASE WHEN last_customer_at < $2 THEN $2 ELSE last_customer_at END,
+				last_message_at  = CASE WHEN last_message_at  < $2 THEN $2 ELSE last_message_at  END
+			WHERE id = $3 RETURNING status, owner, epoch, greeted, closure_reason`, g.now, last, g.res.ConversationID)
+	} else {
+		found, err = g.c.get(ctx, &p, `SELECT status, owner, epoch, greeted, closure_reason FROM conversations WHERE id = $1`, g.res.ConversationID)
+	}
+	if err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("conversation %s has no row", g.res.ConversationID)
+	}
+	g.res.Status, g.res.Owner, g.res.Epoch, g.res.Greeted, g.res.ClosureReason = p.Status, p.Owner, p.Epoch, p.Greeted, p.ClosureReason
+	return nil
+}
+
+// fresh finds out what a run that has no conversation yet is about.
+func (g *ingest) fresh(ctx context.Context) error {
+	var open struct {
+		ID          string             `db:"id"`
+		Owner       conversation.Owner `db:"owner"`
+		BotPosition int64              `db:"bot_position"`
+	}
+	found, err := g.c.get(ctx, &open, `SELECT id, owner, bot_position FROM conversations
+		WHERE channel_id = $1 AND chat_key = $2 AND status <> 'closed'`, g.req.ChannelID, g.req.ChatKey)
+	if err != nil {
+		return err
+	}
+	if found {
+		seen := g.chat.Tick - 1 // only what is new counts
+		if open.Owner == conversation.OwnerBot {
+			seen = open.BotPosition // whatever the bot has not answered counts
+		}
+		return g.takeOver(ctx, open.ID, seen)
+	}
+	var rows []LINEEvent
+	if err := g.c.list(ctx, &rows, `
+		SELECT id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position FROM line_events
+		WHERE channel_id = $1 AND chat_key = $2 AND position = $3 ORDER BY id LIMIT $4`,
+		g.req.ChannelID, g.req.ChatKey, int64(notHandled), ingestLimit); err != nil {
+		return err
+	}
+	if len(rows) == 0 {
+		return nil
+	}
+	events := g.interpretAll(rows, notHandled)
+	first := slices.IndexFunc(events, func(e taken) bool { return e.item.Kind == ItemMessage })
+	if first < 0 {
+		return g.facts(ctx, events)
+	}
+	return g.create(ctx, events[first])
+}
+
+// facts handles events that belong to no conversation, and opens none.
+func (g *ingest) facts(ctx context.Context, events []taken) error {
+	if _, err := g.c.exec(ctx, `
+		UPDATE line_events SET position = $1, handled_at = $2, disposition = $3
+		WHERE channel_id = $4 AND chat_key = $5 AND position = $6 AND id <= $7`,
+		g.chat.Tick, g.now, DispositionFact, g.req.ChannelID, g.req.ChatKey, int64(notHandled), lastID(events)); err != nil {
+		return err
+	}
+	if err := g.store(ctx, "", events); err != nil {
+		return err
+	}
+	*g.res = IngestResult{More: len(events) == ingestLimit}
+	return nil
+}
+
+func lastID(events []taken) int64 {
+	var id int64
+	for _, e := range events {
+		id = max(id, e.ID)
+	}
+	return id
+}
+
+// takeOver continues the open conversation of the chat: the run that had it is
+// gone (terminated, reset, or an earlier attempt of this very step created it).
+func (g *ingest) takeOver(ctx context.Context, id string, seen int64) error {
+	events, err := g.claim(ctx, id, seen)
+	if err != nil {
+		return err
+	}
+	g.res.ConversationID, g.res.Created, g.res.Seen = id, true, g.chat.Tick
+	if err := g.store(ctx, id, events); err != nil {
+		return err
+	}
+	g.res.Seen = g.chat.Tick
+	if err := g.state(ctx, events); err != nil {
+		return err
+	}
+	if _, err := g.c.exec(ctx, `UPDATE conversations SET run_id = $1 WHERE id = $2`, g.req.RunID, id); err != nil {
+		return err
+	}
+	var waiting int
+	if _, err := g.c.get(ctx, &waiting, `SELECT count(*) FROM messages WHERE conversation_id = $1 AND state = 'pending' AND direction = 'outbound'`, id); err != nil {
+		return err
+	}
+	g.res.Pending = waiting > 0
+	return g.profileDue(ctx)
+}
+
+// create opens a conversation for the event that calls for one, and takes all
+// unhandled events into it.
+func (g *ingest) create(ctx context.Context, first taken) error {
+	if g.req.Plan == nil {
+		return fmt.Errorf("a conversation cannot start without a plan")
+	}
+	plan := g.req.Plan
+	id := conversation.DerivedID(conversation.PrefixConversation, g.req.ChannelID, g.req.ChatKey, first.WebhookEventID)
+	event, botID := conversation.EventStartedInQueue, ""
+	if plan.Bot != nil {
+		event, botID = conversation.EventStartedWithBot, plan.Bot.ID
+	}
+	t, err := conversation.Next(conversation.PhaseNone, event, conversation.Facts{})
+	if err != nil {
+		return err
+	}
+	variables, err := json.Marshal(plan.Workstream.Settings.Context)
+	if err != nil {
+		return err
+	}
+	if plan.Workstream.Settings.Context == nil {
+		variables = []byte("{}")
+	}
+	waitingSince, queueID := int64(0), ""
+	if t.Has(conversation.EffectEnterQueue) {
+		waitingSince, queueID = g.now, plan.Workstream.FallbackQueueID
+	}
+	if _, err := g.c.exec(ctx, `
+		INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, queue_id, bot_id,
+			context, locale, waiting_since, run_id, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, $13, $14, $14)`,
+		id, g.req.ChannelID, g.req.ChatKey, plan.Workstream.ID, profileID(g.req.ChannelID, g.req.ChatKey),
+		string(t.To.Status), string(t.To.Owner), queueID, botID, string(variables), plan.Channel.Locale, waitingSince, g.req.RunID, g.now); err != nil {
+		return err
+	}
+	if t.Has(conversation.EffectStartSession) {
+		if err := g.c.startSession(ctx, id, 1, "bot", botID, g.now); err != nil {
+			return err
+		}
+	}
+	if err := g.c.recordTransition(ctx, transitionRow{
+		ID: conversation.DerivedID("tsn_", id, "start"), ConversationID: id, Event: event, From: t.From, To: t.To, Epoch: 1, At: g.now,
+	}); err != nil {
+		return err
+	}
+	if _, err := g.c.exec(ctx, `UPDATE chats SET source_type = $1, source_id = $2 WHERE channel_id = $3 AND chat_key = $4`,
+		first.SourceType, first.SourceID, g.req.ChannelID, g.req.ChatKey); err != nil {
+		return err
+	}
+	if _, err := g.c.exec(ctx, `
+		INSERT INTO social_profiles (id, channel_id, chat_key, line_user_id, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)
+		ON CONFLICT (channel_id, chat_key) DO NOTHING`,
+		profileID(g.req.ChannelID, g.req.ChatKey), g.req.ChannelID, g.req.ChatKey, first.SourceID, g.now); err != nil {
+		return err
+	}
+	g.res.ConversationID, g.res.Created = id, true
+	events, err := g.claim(ctx, id, 0)
+	if err != nil {
+		return err
+	}
+	if err := g.store(ctx, id, events); err != nil {
+		return err
+	}
+	if err := g.state(ctx, events); err != nil {
+		return err
+	}
+	return g.profileDue(ctx)
+}
+
+func (g *ingest) profileDue(ctx context.Context) error {
+	var fetched int64
+	if _, err := g.c.get(ctx, &fetched, `SELECT fetched_at FROM social_profiles WHERE channel_id = $1 AND chat_key = $2`, g.req.ChannelID, g.req.ChatKey); err != nil {
+		return err
+	}
+	g.res.ProfileDue = fetched < g.now-profileFresh.Microseconds()
+	return nil
+}

@@ -1,0 +1,210 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"kaiwa/internal/conversation"
+)
+
+// Conversation is a conversation as lists and details show it.
+type Conversation struct {
+	ID             string                     `db:"id"`
+	ChannelID      string                     `db:"channel_id"`
+	ChatKey        string                     `db:"chat_key"`
+	WorkstreamID   string                     `db:"workstream_id"`
+	ProfileID      string                     `db:"profile_id"`
+	ContactID      string                     `db:"contact_id"`
+	Status         conversation.Status        `db:"status"`
+	Owner          conversation.Owner         `db:"owner"`
+	Epoch          int64                      `db:"epoch"`
+	QueueID        string                     `db:"queue_id"`
+	AgentID        string                     `db:"agent_id"`
+	BotID          string                     `db:"bot_id"`
+	BotPosition    int64                      `db:"bot_position"`
+	Priority       int64                      `db:"priority"`
+	Skills         string                     `db:"skills"`  // JSON
+	Context        string                     `db:"context"` // JSON
+	Summary        string                     `db:"summary"`
+	Locale         string                     `db:"locale"`
+	Greeted        bool                       `db:"greeted"`
+	WaitingSince   int64                      `db:"waiting_since"`
+	LastCustomerAt int64                      `db:"last_customer_at"`
+	LastMessageAt  int64                      `db:"last_message_at"`
+	RunID          string                     `db:"run_id"`
+	CreatedAt      int64                      `db:"created_at"`
+	UpdatedAt      int64                      `db:"updated_at"`
+	ClosedAt       int64                      `db:"closed_at"`
+	ClosureReason  conversation.ClosureReason `db:"closure_reason"`
+	LINEUserID     string                     `db:"line_user_id"`
+	DisplayName    string                     `db:"display_name"`
+	PictureURL     string                     `db:"picture_url"`
+	Language       string                     `db:"language"`
+	Friendship     string                     `db:"friendship"`
+}
+
+// WorkflowID is the id of the workflow that runs the conversation.
+func (c Conversation) WorkflowID() string {
+	return conversation.WorkflowID(c.ChannelID, c.ChatKey)
+}
+
+const conversationColumns = `c.id, c.channel_id, c.chat_key, c.workstream_id, c.profile_id, c.contact_id, c.status, c.owner, c.epoch,
+	c.queue_id, c.agent_id, c.bot_id, c.bot_position, c.priority, c.skills, c.context, c.summary, c.locale, c.greeted, c.waiting_since,
+	c.last_customer_at, c.last_message_at, c.run_id, c.created_at, c.updated_at, c.closed_at, c.closure_reason,
+	coalesce(p.line_user_id, '') AS line_user_id, coalesce(p.display_name, '') AS display_name, coalesce(p.picture_url, '') AS picture_url,
+	coalesce(p.language, '') AS language, coalesce(p.friendship, 'unknown') AS friendship`
+
+const conversationFrom = ` FROM conversations c LEFT JOIN social_profiles p ON p.id = c.profile_id `
+
+// Conversation returns one conversation, or CodeNotFound.
+func (s *Store) Conversation(ctx context.Context, id string) (Conversation, error) {
+	return s.conversation(ctx, s.read(), id)
+}
+
+func (s *Store) conversation(ctx context.Context, c conn, id string) (Conversation, error) {
+	var conv Conversation
+	found, err := c.get(ctx, &conv, `SELECT `+conversationColumns+conversationFrom+`WHERE c.id = $1`, id)
+	if err == nil && !found {
+		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", id)
+	}
+	return conv, err
+}
+
+// ConversationFilter narrows a list; empty fields do not.
+type ConversationFilter struct {
+	Status    conversation.Status
+	QueueID   string
+	AgentID   string
+	ContactID string
+	ChannelID string
+	Search    string // in the customer's name and the messages' text, whatever the case
+}
+
+// Position is a place in a list sorted by time and id, for keyset paging.
+type Position struct {
+	At int64
+	ID string
+}
+
+// Conversations lists conversations, newest first, after a position (the zero
+// Position starts at the newest).
+func (s *Store) Conversations(ctx context.Context, f ConversationFilter, after Position, limit int) ([]Conversation, error) {
+	var where []string
+	var args []any
+	add := func(clause string, vs ...any) {
+		for _, v := range vs {
+			args = append(args, v)
+			clause = strings.Replace(clause, "?", fmt.Sprintf("$%d", len(args)), 1)
+		}
+		where = append(where, clause)
+	}
+	for column, v := range map[string]string{
+		"c.status": string(f.Status), "c.queue_id": f.QueueID, "c.agent_id": f.AgentID, "c.contact_id": f.ContactID, "c.channel_id": f.ChannelID,
+	} {
+		if v != "" {
+			add(column+" = ?", v)
+		}
+	}
+	if f.Search != "" {
+		like := "%" + escapeLike(strings.ToLower(f.Search)) + "%"
+		add(`(lower(p.display_name) LIKE ? ESCAPE '\' OR EXISTS (
+			SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND lower(m.text) LIKE ? ESCAPE '\'))`, like, like)
+	}
+	if after.ID != "" {
+		add(`(c.created_at, c.id) < (?, ?)`, after.At, after.ID)
+	}
+	q := `SELECT ` + conversationColumns + conversationFrom
+	if len(where) > 0 {
+		q += "WHERE " + strings.Join(where, " AND ")
+	}
+	args = append(args, limit)
+	q += fmt.Sprintf(" ORDER BY c.created_at DESC, c.id DESC LIMIT $%d", len(args))
+	var list []Conversation
+	err := s.read().list(ctx, &list, q, args...)
+	return list, err
+}
+
+// escapeLike makes the wildcards of LIKE ordinary characters.
+func escapeLike(s string) string {
+	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
+}
+
+// Message is one line of a transcript.
+type Message struct {
+	ID             string                    `db:"id"`
+	ConversationID string                    `db:"conversation_id"`
+	Ordinal        int64                     `db:"ordinal"`
+	OccurredAt     int64                     `db:"occurred_at"`
+	Position       int64                     `db:"position"`
+	Direction      conversation.Direction    `db:"direction"`
+	SenderKind     conversation.SenderKind   `db:"sender_kind"`
+	SenderID       string                    `db:"sender_id"`
+	SenderName     string                    `db:"sender_name"`
+	Type           string                    `db:"type"`
+	Text           string                    `db:"text"`
+	Payload        string                    `db:"payload"` // JSON, or ""
+	Automated      string                    `db:"automated"`
+	State          conversation.MessageState `db:"state"`
+	Via            string                    `db:"via"`
+	BatchID        string                    `db:"batch_id"`
+	WebhookEventID string                    `db:"webhook_event_id"`
+	LINEMessageID  string                    `db:"line_message_id"`
+	LINERequestID  string                    `db:"line_request_id"`
+	Failure        string                    `db:"failure"`
+	FailureDetail  string                    `db:"failure_detail"`
+	CreatedAt      int64                     `db:"created_at"`
+	SentAt         int64                     `db:"sent_at"`
+}
+
+const messageColumns = `id, conversation_id, ordinal, occurred_at, position, direction, sender_kind, sender_id, sender_name, type, text, payload,
+	automated, state, via, batch_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail, created_at, sent_at`
+
+// MessagePosition is a place in a transcript.
+type MessagePosition struct {
+	At      int64
+	Ordinal int64
+	ID      string
+}
+
+// Messages lists a transcript, oldest first, after a position.
+func (s *Store) Messages(ctx context.Context, conversationID string, after MessagePosition, limit int) ([]Message, error) {
+	var list []Message
+	err := s.read().list(ctx, &list, `SELECT `+messageColumns+` FROM messages
+		WHERE conversation_id = $1 AND (occurred_at, ordinal, id) > ($2, $3, $4)
+		ORDER BY occurred_at, ordinal, id LIMIT $5`, conversationID, after.At, after.Ordinal, after.ID, limit)
+	return list, err
+}
+
+// Message returns one message, or CodeNotFound.
+func (s *Store) Message(ctx context.Context, id string) (Message, error) {
+	var m Message
+	found, err := s.read().get(ctx, &m, `SELECT `+messageColumns+` FROM messages WHERE id = $1`, id)
+	if err == nil && !found {
+		err = conversation.Errorf(conversation.CodeNotFound, "There is no message %s.", id)
+	}
+	return m, err
+}
+
+// TimelineEntry is one step of a conversation's life.
+type TimelineEntry struct {
+	ID         string                     `db:"id"`
+	Event      conversation.Event         `db:"event"`
+	FromStatus conversation.Status        `db:"from_status"`
+	FromOwner  conversation.Owner         `db:"from_owner"`
+	ToStatus   conversation.Status        `db:"to_status"`
+	ToOwner    conversation.Owner         `db:"to_owner"`
+	Epoch      int64                      `db:"epoch"`
+	ActorID    string                     `db:"actor_id"`
+	Reason     conversation.ClosureReason `db:"reason"`
+	Note       string                     `db:"note"`
+	CreatedAt  int64                      `db:"created_at"`
+}
+
+// Timeline lists the steps of a conversation's life, oldest first.
+func (s *Store) Timeline(ctx context.Context, conversationID string) ([]TimelineEntry, error) {
+	var list []TimelineEntry
+	err := s.read().list(ctx, &list, `SELECT id, event, from_status, from_owner, to_status, to_owner, epoch, actor_id, reason, note, created_at
+		FROM transitions WHERE conversation_id = $1 ORDER BY created_at, epoch`, conversationID)
+	return list, err
+}

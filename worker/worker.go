@@ -1,0 +1,93 @@
+// Package worker wires workflows and activities to Temporal: which task queue
+// does what, and how much of it at once.
+package worker
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/activities"
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
+	"kaiwa/internal/store"
+	"kaiwa/workflows"
+)
+
+// stopTime is how long a worker that is told to stop waits for what it does.
+const stopTime = 10 * time.Second
+
+// Options are what a worker process stands on.
+type Options struct {
+	Temporal client.Client
+	Store    *store.Store
+	LINE     *line.API
+	BotHTTP  *http.Client
+	Logger   *slog.Logger
+	// Failed is called when a worker ends by itself, for a reason no retry
+	// mends (its namespace is gone).
+	Failed func(error)
+}
+
+// Worker is Kaiwa's Temporal workers, one a task queue: conversations, LINE
+// and bots are apart, so that one slow dependency delays only itself.
+type Worker struct {
+	workers []worker.Worker
+}
+
+// Start starts polling.
+func Start(o Options) (*Worker, error) {
+	acts := activities.New(activities.Options{Store: o.Store, LINE: o.LINE, BotHTTP: o.BotHTTP, Logger: o.Logger})
+	w := &Worker{}
+	for _, queue := range []string{conversation.QueueConversations, conversation.QueueLINE, conversation.QueueBots} {
+		one := worker.New(o.Temporal, queue, options(queue, o))
+		if queue == conversation.QueueConversations {
+			Register(one)
+		}
+		one.RegisterActivity(acts)
+		if err := one.Start(); err != nil {
+			w.Stop()
+			return nil, fmt.Errorf("worker for %s: %w", queue, err)
+		}
+		w.workers = append(w.workers, one)
+	}
+	return w, nil
+}
+
+// Register registers the workflows under the names that stand in histories.
+func Register(r worker.WorkflowRegistry) {
+	r.RegisterWorkflowWithOptions(workflows.Conversation, workflow.RegisterOptions{Name: conversation.WorkflowConversation})
+}
+
+func options(queue string, o Options) worker.Options {
+	opts := worker.Options{
+		WorkerStopTimeout:                       stopTime,
+		DisableWorkflowWorker:                   queue != conversation.QueueConversations,
+		WorkflowTaskPollerBehavior:              worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		ActivityTaskPollerBehavior:              worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
+		MaxConcurrentActivityExecutionSize:      200,
+		MaxConcurrentLocalActivityExecutionSize: 200,
+		OnFatalError: func(err error) {
+			if o.Failed != nil {
+				o.Failed(fmt.Errorf("worker for %s: %w", queue, err))
+			}
+		},
+	}
+	return opts
+}
+
+// Stop finishes what is under way, within bounds, and stops polling.
+func (w *Worker) Stop() {
+	done := make(chan struct{})
+	for _, one := range w.workers {
+		go func() { one.Stop(); done <- struct{}{} }()
+	}
+	for range w.workers {
+		<-done
+	}
+}

@@ -1,0 +1,111 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/activities"
+	"kaiwa/internal/automessage"
+	"kaiwa/internal/bot"
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/store"
+)
+
+// scriptKind is the bot that needs nothing but the database: it answers within
+// a local activity. Every other kind is a service that may be slow.
+const scriptKind = "script"
+
+// botAnswersAtOnce tells whether a script bot may answer in the ingest itself.
+func (c *talk) botAnswersAtOnce() bool {
+	return c.phase() == conversation.PhaseBot && c.state.Settings.BotKind == scriptKind && !c.asking && c.answered == nil && c.greeted
+}
+
+func (c *talk) turnInput(ordinal int64) *activities.TurnInput {
+	return &activities.TurnInput{
+		ID:             conversation.DerivedID(conversation.PrefixTurn, c.state.ConversationID, c.state.Epoch, ordinal),
+		ConversationID: c.state.ConversationID, Epoch: c.state.Epoch, Misses: c.state.Misses,
+	}
+}
+
+// answerByBot has the bot answer what the customer said, if a bot has the
+// conversation and owes an answer. A bot that is a service is asked on the
+// side: the conversation goes on while it thinks, and may leave it behind.
+func (c *talk) answerByBot() {
+	if c.phase() != conversation.PhaseBot || c.state.Unanswered == 0 || c.asking || c.answered != nil {
+		return
+	}
+	c.state.Turns++
+	c.state.Unanswered = 0
+	in := c.turnInput(c.state.Turns)
+	if c.state.Settings.BotKind == scriptKind {
+		var out activities.TurnOutput
+		if err := c.do("answer by the script bot", acts.BotTurn, *in, &out); err != nil {
+			out = turnFailed(refused(err))
+		}
+		c.answered = &out
+		return
+	}
+	c.asking = true
+	workflow.Go(c.ctx, func(ctx workflow.Context) {
+		var out activities.TurnOutput
+		deadline := time.Duration(c.state.Settings.BotDeadlineS) * time.Second
+		if err := workflow.ExecuteActivity(turn(ctx, deadline), acts.BotTurn, *in).Get(ctx, &out); err != nil {
+			out = turnFailed("no_worker")
+		}
+		c.asking, c.answered = false, &out
+	})
+}
+
+func turnFailed(code conversation.Code) activities.TurnOutput {
+	return activities.TurnOutput{TurnResult: store.TurnResult{Outcome: store.TurnFailed, Failure: string(code)}}
+}
+
+// heedBot acts on a bot's answer. One that arrives after ownership moved was
+// discarded where it was stored.
+func (c *talk) heedBot() {
+	out := *c.answered
+	c.answered = nil
+	c.unsent = c.unsent || out.Messages > 0
+	if c.phase() != conversation.PhaseBot {
+		return
+	}
+	switch out.Outcome {
+	case store.TurnFailed:
+		c.handOff(conversation.EventBotFailed, "", out.Failure)
+		return
+	case store.TurnDiscarded, store.TurnNothing:
+		return
+	}
+	switch out.Action {
+	case string(bot.ActionHandoff):
+		c.handOff(conversation.EventBotEscalated, out.QueueID, "")
+	case activities.ActionAsked:
+		c.handOff(conversation.EventCustomerAsked, "", "")
+	case activities.ActionGiveUp:
+		c.handOff(conversation.EventBotEscalated, "", out.Action)
+	case string(bot.ActionEnd):
+		c.mustClose(conversation.EventBotEnded)
+	case activities.ActionMissed:
+		c.state.Misses++
+	default:
+		c.state.Misses = 0
+	}
+}
+
+// handOff gives the conversation from the bot to people: it waits in a queue,
+// and the customer is told.
+func (c *talk) handOff(event conversation.Event, queueID, note string) {
+	in := activities.TransitionInput{
+		ID: c.step(string(event)), ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey,
+		Event: event, QueueID: queueID, Note: note, Announce: automessage.NoAgentAvailable,
+	}
+	var res store.TransitionResult
+	if err := c.do("hand over to people", acts.Transition, in, &res); err != nil {
+		workflow.GetLogger(c.ctx).Warn("no handoff", "error", err)
+		return
+	}
+	c.state.Misses, c.state.Unanswered = 0, 0
+	c.unsent = c.unsent || res.Announced > 0
+	c.stands(res.Status, res.Owner, res.Epoch)
+}

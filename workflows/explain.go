@@ -1,0 +1,82 @@
+package workflows
+
+import (
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/searchattr"
+)
+
+// explain says in words, for the operator who opens the workflow in Temporal's
+// UI, what the conversation waits for and since when. It costs no event.
+func (c *talk) explain() {
+	text := fmt.Sprintf("**%s**\n\n", c.waitsFor())
+	text += fmt.Sprintf("- conversation `%s`, %s since %s\n", c.state.ConversationID, c.phase().Name(), clock(c.state.SinceMS))
+	if c.state.CustomerMS != 0 {
+		text += fmt.Sprintf("- the customer last wrote %s\n", clock(c.state.CustomerMS))
+	}
+	if c.sending || c.unsent {
+		text += "- messages are on their way to LINE\n"
+	}
+	if d := c.deadline(); !d.at.IsZero() && !c.closed() {
+		text += fmt.Sprintf("- at %s: %s\n", clock(d.at.UnixMilli()), d.summary)
+	}
+	if c.closed() {
+		text += fmt.Sprintf("- closed: %s\n", c.reason)
+	}
+	workflow.SetCurrentDetails(c.ctx, text)
+}
+
+// waitsFor is the first line of the explanation.
+func (c *talk) waitsFor() string {
+	switch c.phase() {
+	case conversation.PhaseBot:
+		if c.asking {
+			return "Waits for the bot's answer"
+		}
+		if c.state.Unanswered > 0 {
+			return "The bot is about to answer"
+		}
+		return "Waits for the customer, who talks to the bot"
+	case conversation.PhaseQueued:
+		return "Waits in a queue for an agent"
+	case conversation.PhaseServed:
+		return "An agent has it"
+	case conversation.PhaseWaiting:
+		return "Parked: waits for the customer"
+	case conversation.PhaseWrapUp:
+		return "The agent finishes notes"
+	case conversation.PhaseClosed:
+		if c.sending || c.unsent {
+			return "Closed; the last messages are on their way to LINE"
+		}
+		return "Closed"
+	}
+	return "Looks into the inbox"
+}
+
+// clock writes a time so that it needs no zone to be known.
+func clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05 UTC") }
+
+// show puts where the conversation stands into the search attributes. That is
+// an event each time, so it happens only when the conversation has moved.
+func (c *talk) show() {
+	waiting := searchattr.KaiwaWaitingSince.ValueUnset()
+	if c.phase() == conversation.PhaseQueued {
+		waiting = searchattr.KaiwaWaitingSince.ValueSet(time.UnixMilli(c.state.SinceMS).UTC())
+	}
+	err := workflow.UpsertTypedSearchAttributes(c.ctx,
+		searchattr.KaiwaConversation.ValueSet(c.state.ConversationID),
+		searchattr.KaiwaChannel.ValueSet(c.in.ChannelID),
+		searchattr.KaiwaWorkstream.ValueSet(c.state.Settings.WorkstreamID),
+		searchattr.KaiwaStatus.ValueSet(string(c.state.Status)),
+		searchattr.KaiwaOwner.ValueSet(string(c.state.Owner)),
+		waiting,
+	)
+	if err != nil {
+		workflow.GetLogger(c.ctx).Warn("search attributes are not set", "error", err)
+	}
+}

@@ -1,0 +1,76 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/activities"
+	"kaiwa/internal/conversation"
+)
+
+// ingest empties the chat's inbox. A script bot answers in the same step.
+func (c *talk) ingest() {
+	c.drain()
+	in := activities.IngestInput{
+		ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, ConversationID: c.state.ConversationID, Seen: c.state.Seen,
+	}
+	if !c.begun() {
+		in.RunID = workflow.GetInfo(c.ctx).WorkflowExecution.RunID
+	} else if c.botAnswersAtOnce() {
+		in.Turn = c.turnInput(c.state.Turns + 1)
+	}
+	var out activities.IngestOutput
+	if err := c.do("take in what arrived", acts.Ingest, in, &out); err != nil {
+		// A refusal here means that the channel is gone with all that belonged
+		// to it; there is nobody to answer.
+		workflow.GetLogger(c.ctx).Error("the inbox cannot be read", "error", err)
+		c.more = false
+		return
+	}
+	c.more = out.More
+	if out.ConversationID == "" {
+		return
+	}
+	if !c.begun() {
+		c.state.ConversationID, c.new = out.ConversationID, true
+		c.profileDue, c.greeted = out.ProfileDue, out.Greeted
+		c.unsent = c.unsent || out.Pending
+	}
+	if out.Settings != nil {
+		c.state.Settings = *out.Settings
+	}
+	c.state.Seen = out.Seen
+	c.state.Unanswered += out.Messages
+	if out.Messages > 0 {
+		c.state.CustomerMS = c.now().UnixMilli()
+	}
+	c.blocked = c.blocked || out.Blocked
+	c.stands(out.Status, out.Owner, out.Epoch)
+	if c.closed() {
+		c.reason, c.remains = out.ClosureReason, true // closed elsewhere: whatever waits is for the next conversation
+		return
+	}
+	if out.Turn != nil {
+		c.state.Turns++
+		c.state.Unanswered = 0
+		c.answered = out.Turn
+	}
+}
+
+// stands notes where the conversation stands now.
+func (c *talk) stands(status conversation.Status, owner conversation.Owner, epoch int64) {
+	moved := status != c.state.Status || owner != c.state.Owner
+	c.state.Status, c.state.Owner, c.state.Epoch = status, owner, epoch
+	if moved {
+		c.state.SinceMS = c.now().UnixMilli()
+		c.show()
+	}
+}
+
+// drain takes all wake-ups there are. One ingest answers all of them.
+func (c *talk) drain() {
+	for c.wake.ReceiveAsync(nil) {
+	}
+}
+
+// arrived tells whether the inbox has to be looked into.
+func (c *talk) arrived() bool { return c.more || c.wake.Len() > 0 }

@@ -1,0 +1,26 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/activities"
+)
+
+// workLane is the one lane by which messages leave: whenever something waits,
+// one activity at a time brings it to LINE, in order. It runs beside the plot,
+// so that a slow LINE delays messages and nothing else.
+func (c *talk) workLane(ctx workflow.Context) {
+	for {
+		if err := workflow.Await(ctx, func() bool { return c.unsent && c.begun() }); err != nil {
+			return
+		}
+		c.unsent, c.sending = false, true
+		var out activities.SendOutput
+		err := workflow.ExecuteActivity(lane(ctx), acts.Send, activities.SendInput{ConversationID: c.state.ConversationID}).Get(ctx, &out)
+		if err != nil {
+			workflow.GetLogger(ctx).Error("the lane stopped; what waits goes with the next message", "error", err)
+		}
+		c.sending = false
+		c.unsent = c.unsent || out.More
+	}
+}

@@ -1,0 +1,85 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/internal/conversation"
+)
+
+// Every activity of every workflow runs with one of these presets.
+
+const (
+	// storeBudget bounds a store activity in its local form, tries included:
+	// new signals wait while it runs, and the workflow task lives five seconds.
+	storeBudget = 3 * time.Second
+	// storeAttempt bounds one try of a store activity in its regular form.
+	storeAttempt = 10 * time.Second
+	// profileBudget bounds how long a first answer waits for a name.
+	profileBudget = 3 * time.Second
+	// sendAttempt bounds one run of the lane: it works for 15 s, and a call to
+	// LINE may take ten more.
+	sendAttempt = 30 * time.Second
+	// turnSlack is what a bot's turn may take beside the bot's own deadline.
+	turnSlack = 5 * time.Second
+)
+
+// localStore is a step in Kaiwa's own database: local, because it costs one
+// event instead of three and a task.
+func localStore(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		ScheduleToCloseTimeout: storeBudget,
+		StartToCloseTimeout:    storeBudget,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 100 * time.Millisecond, BackoffCoefficient: 3, MaximumAttempts: 3},
+		Summary:                summary,
+	})
+}
+
+// patientStore is the same step when the local form did not come through: the
+// database is away. The server retries it without limit and writes no history
+// while it does.
+func patientStore(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           conversation.QueueConversations,
+		StartToCloseTimeout: storeAttempt,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 1.5, MaximumInterval: 10 * time.Second},
+		Summary:             summary,
+	})
+}
+
+// profileLookup is a courtesy: the answer does not wait for it longer than
+// people would.
+func profileLookup(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              conversation.QueueLINE,
+		StartToCloseTimeout:    profileBudget,
+		ScheduleToCloseTimeout: profileBudget,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 300 * time.Millisecond, MaximumAttempts: 3},
+		Summary:                "ask LINE for the customer's name",
+	})
+}
+
+// lane brings messages to LINE. Its retries have no limit: each batch has a
+// deadline of its own in the database, so nothing is tried for ever.
+func lane(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           conversation.QueueLINE,
+		StartToCloseTimeout: sendAttempt,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second},
+		Summary:             "send what waits to LINE",
+	})
+}
+
+// turn asks a bot that is a service of its own. A worker that dies while it
+// asks is replaced once; the customer does not wait for a third.
+func turn(ctx workflow.Context, deadline time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              conversation.QueueBots,
+		StartToCloseTimeout:    deadline + turnSlack,
+		ScheduleToCloseTimeout: 3 * (deadline + turnSlack),
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 300 * time.Millisecond, MaximumAttempts: 3},
+		Summary:                "ask the bot",
+	})
+}

@@ -1,0 +1,76 @@
+package workflows
+
+import (
+	"time"
+
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/activities"
+	"kaiwa/internal/conversation"
+)
+
+// talk is one run of the Conversation workflow. (The package conversation has
+// the domain; this is one conversation being held.)
+type talk struct {
+	ctx  workflow.Context // outlives a cancellation, which is only something that happens
+	in   conversation.WorkflowInput
+	wake workflow.ReceiveChannel
+
+	state conversation.WorkflowState
+
+	new        bool // this run began the conversation, or took it over
+	profileDue bool
+	greeted    bool
+	blocked    bool // the customer blocked the account
+	more       bool // the inbox was too full for one ingest
+	cancelled  bool // an operator cancelled the workflow
+
+	asking   bool                   // a bot is being asked
+	answered *activities.TurnOutput // it has answered, and nobody has heeded it
+	requests []*closeRequest        // updates that wait to be heeded
+	alarm    alarm                  // the one timer
+	unsent   bool                   // the lane has something to do
+	sending  bool                   // the lane works
+
+	reason  conversation.ClosureReason
+	remains bool // events were left for the next conversation
+}
+
+// acts names the activities; only its methods' names are used here.
+var acts *activities.Activities
+
+// setup registers the handlers and starts the lane, before anything blocks.
+func setup(ctx workflow.Context, in conversation.WorkflowInput) (*talk, error) {
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	c := &talk{ctx: detached, in: in, wake: workflow.GetSignalChannel(ctx, conversation.SignalWake)}
+	if in.State != nil {
+		c.state = *in.State
+		c.greeted = true
+		c.unsent = in.State.Pending
+	}
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		ctx.Done().Receive(ctx, nil)
+		c.cancelled = true
+	})
+	workflow.Go(detached, c.workLane)
+	return c, c.handleUpdates(ctx)
+}
+
+func (c *talk) now() time.Time { return workflow.Now(c.ctx) }
+
+// begun tells whether there is a conversation at all.
+func (c *talk) begun() bool { return c.state.ConversationID != "" }
+
+func (c *talk) closed() bool { return c.state.Status == conversation.StatusClosed }
+
+func (c *talk) phase() conversation.Phase {
+	return conversation.Phase{Status: c.state.Status, Owner: c.state.Owner}
+}
+
+// step names the next step of this conversation. Names are functions of the
+// conversation and of how often it has stepped, so that a step that runs again
+// is recognised, whichever run does it.
+func (c *talk) step(what string) string {
+	c.state.Steps++
+	return conversation.DerivedID("tsn_", c.state.ConversationID, what, c.state.Steps)
+}
