@@ -28,6 +28,9 @@ type document struct {
 }
 
 func (d *document) wrong(pointer, detail string) {
+	if n := len(d.problems); n > 0 && d.problems[n-1].Pointer == pointer {
+		return // a consequence of what is known to be wrong there
+	}
 	if len(d.problems) < maxProblems {
 		d.problems = append(d.problems, conversation.FieldError{Pointer: pointer, Detail: detail})
 	}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"net"
 	"strconv"
+
+	"kaiwa/internal/netguard"
 )
 
 // Failure says why a bot gave no usable answer. It is stored with the turn and
@@ -15,6 +17,7 @@ type Failure string
 const (
 	FailureTimeout       Failure = "timeout"        // no complete answer before the deadline
 	FailureCancelled     Failure = "cancelled"      // the caller gave up waiting
+	FailureAddress       Failure = "address"        // the bot's address is one Kaiwa may not reach
 	FailureUnreachable   Failure = "unreachable"    // no connection, or it broke off
 	FailureRedirected    Failure = "redirected"     // the bot answered with a redirect, which is not followed
 	FailureStatus        Failure = "refused_status" // the bot answered with another status than 200 or 204
@@ -58,6 +61,8 @@ func (f Failure) sentence() string {
 		return "no answer in time"
 	case FailureCancelled:
 		return "nobody waits for the answer any more"
+	case FailureAddress:
+		return "the address is not one that may be reached"
 	case FailureUnreachable:
 		return "not reachable"
 	case FailureRedirected:
@@ -87,8 +92,7 @@ func FailureOf(err error) Failure {
 	return ""
 }
 
-// interrupted tells time-outs and cancellations from other failures to reach
-// a bot.
+// interrupted says which failure it is that a call ended with err.
 func interrupted(ctx context.Context, err error) *Error {
 	var timeout net.Error
 	switch {
@@ -96,6 +100,10 @@ func interrupted(ctx context.Context, err error) *Error {
 		return &Error{Failure: FailureCancelled, Err: err}
 	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
 		return &Error{Failure: FailureTimeout, Err: err}
+	case errors.Is(err, netguard.ErrTooLarge):
+		return &Error{Failure: FailureTooLarge, Err: err}
+	case errors.Is(err, netguard.ErrRefused):
+		return &Error{Failure: FailureAddress, Err: err}
 	}
 	return &Error{Failure: FailureUnreachable, Err: err}
 }
