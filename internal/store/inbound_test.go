@@ -1,0 +1,427 @@
+package store_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/store"
+	"kaiwa/internal/store/storetest"
+)
+
+// talk is a channel with a bot and one LINE chat, for tests of conversations.
+type talk struct {
+	t       *testing.T
+	s       *store.Store
+	plan    store.Plan
+	chat    string
+	user    string
+	arrived int64
+}
+
+func newTalk(t *testing.T, s *store.Store) *talk {
+	t.Helper()
+	ctx := t.Context()
+	queue, err := s.CreateQueue(ctx, store.Origin{}, store.Queue{Name: "Support", Priority: 10})
+	require.NoError(t, err)
+	bot, err := s.CreateBot(ctx, store.Origin{}, store.Bot{Name: "Guide", Kind: store.BotScript, Script: json.RawMessage(`{}`)})
+	require.NoError(t, err)
+	workstream, err := s.CreateWorkstream(ctx, store.Origin{}, store.Workstream{Name: "Shop", Mode: store.ModePush, FallbackQueueID: queue.ID, BotID: bot.ID})
+	require.NoError(t, err)
+	channel, err := s.CreateChannel(ctx, store.Origin{}, store.Channel{
+		Name: "Shop", LINEChannelID: "1234567890", BotUserID: "U" + strings.Repeat("a", 32), WorkstreamID: workstream.ID, Locale: "en",
+		Status: store.ChannelActive, Secrets: []string{"secret"}, Token: "token",
+	})
+	require.NoError(t, err)
+	plan, err := s.Plan(ctx, channel.ID)
+	require.NoError(t, err)
+	user := "U" + strings.Repeat("1", 32)
+	return &talk{t: t, s: s, plan: plan, user: user, chat: conversation.ChatKey("user", user)}
+}
+
+// event is an inbox event; its raw bytes are "kind text", which read
+// understands.
+func (k *talk) event(id, kind, text string) store.InboxEvent {
+	k.arrived++
+	return store.InboxEvent{
+		WebhookEventID: id, ChatKey: k.chat, Kind: kind, SourceType: "user", SourceID: k.user, ReplyToken: "token-" + id,
+		LineTime: time.UnixMilli(1_700_000_000_000 + k.arrived), Raw: []byte(kind + " " + text),
+	}
+}
+
+func (k *talk) receive(events ...store.InboxEvent) []string {
+	k.t.Helper()
+	chats, err := k.s.AppendLINEEvents(k.t.Context(), k.plan.Channel.ID, time.Now(), events)
+	require.NoError(k.t, err)
+	return chats
+}
+
+// read is an Interpreter of the events above.
+func read(e store.LINEEvent) store.Item {
+	kind, text, _ := strings.Cut(string(e.Raw), " ")
+	switch kind {
+	case "message":
+		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "text", Text: text, LINEMessageID: "line-" + e.WebhookEventID}}
+	case "unsend":
+		return store.Item{Kind: store.ItemUnsend, Unsent: text}
+	case "follow":
+		return store.Item{Kind: store.ItemFollow}
+	case "unfollow":
+		return store.Item{Kind: store.ItemUnfollow}
+	}
+	return store.Item{Kind: store.ItemFact}
+}
+
+func (k *talk) request(conversationID string, seen int64) store.IngestRequest {
+	return store.IngestRequest{
+		ChannelID: k.plan.Channel.ID, ChatKey: k.chat, ConversationID: conversationID, Seen: seen, RunID: "run", Plan: &k.plan,
+		Deadline: time.Now().Add(3 * time.Second),
+	}
+}
+
+func (k *talk) ingest(conversationID string, seen int64) store.IngestResult {
+	k.t.Helper()
+	res, err := k.s.Ingest(k.t.Context(), k.request(conversationID, seen), read)
+	require.NoError(k.t, err)
+	return res
+}
+
+func (k *talk) texts(conversationID string) []string {
+	k.t.Helper()
+	list, err := k.s.Messages(k.t.Context(), conversationID, store.MessagePosition{}, 1000)
+	require.NoError(k.t, err)
+	var out []string
+	for _, m := range list {
+		out = append(out, m.Text)
+	}
+	return out
+}
+
+func (k *talk) closeIt(conversationID string, seen int64, step string) (store.TransitionResult, error) {
+	return k.s.Transition(k.t.Context(), store.TransitionRequest{
+		ID: step, ConversationID: conversationID, ChannelID: k.plan.Channel.ID, ChatKey: k.chat,
+		Event: conversation.EventBotIdle, Seen: seen, Deadline: time.Now().Add(3 * time.Second),
+	})
+}
+
+func TestTheFirstMessageOpensAConversationAndLaterOnesJoinIt(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		require.Equal(t, []string{k.chat}, k.receive(k.event("e1", "message", "hello")))
+		first := k.ingest("", 0)
+		require.True(t, first.Created)
+		require.Equal(t, conversation.StatusActive, first.Status)
+		require.Equal(t, conversation.OwnerBot, first.Owner)
+		require.Equal(t, 1, first.Messages)
+		require.True(t, first.ProfileDue)
+
+		k.receive(k.event("e2", "message", "again"))
+		next := k.ingest(first.ConversationID, first.Seen)
+		require.Equal(t, 1, next.Messages)
+		require.Greater(t, next.Seen, first.Seen)
+		require.Equal(t, []string{"hello", "again"}, k.texts(first.ConversationID))
+	})
+}
+
+func TestAnIngestRunAgainAnswersTheSame(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.receive(k.event("e1", "message", "hello"))
+		first := k.ingest("", 0)
+		again := k.ingest("", 0)
+		require.Equal(t, first.ConversationID, again.ConversationID)
+		require.Equal(t, 1, again.Messages, "the message is still unanswered")
+
+		k.receive(k.event("e2", "message", "two"), k.event("e3", "message", "three"))
+		one := k.ingest(first.ConversationID, first.Seen)
+		two := k.ingest(first.ConversationID, first.Seen)
+		require.Equal(t, 2, one.Messages)
+		require.Equal(t, 2, two.Messages)
+		require.Equal(t, 0, k.ingest(first.ConversationID, two.Seen).Messages)
+		require.Equal(t, []string{"hello", "two", "three"}, k.texts(first.ConversationID))
+	})
+}
+
+func TestADuplicateLeavesNoTraceAndRenewsTheToken(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		e := k.event("e1", "message", "hello")
+		require.Equal(t, []string{k.chat}, k.receive(e, e), "twice in one body")
+		first := k.ingest("", 0)
+		require.Empty(t, k.receive(e), "a handled event wakes nobody")
+		require.Equal(t, 0, k.ingest(first.ConversationID, first.Seen).Messages)
+		require.Equal(t, []string{"hello"}, k.texts(first.ConversationID))
+	})
+}
+
+func TestTheSameBodyEightTimesInParallelHasOneEffect(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		e := k.event("e1", "message", "hello")
+		var wg sync.WaitGroup
+		for range 8 {
+			wg.Go(func() {
+				_, err := s.AppendLINEEvents(t.Context(), k.plan.Channel.ID, time.Now(), []store.InboxEvent{e})
+				require.NoError(t, err)
+			})
+		}
+		wg.Wait()
+		first := k.ingest("", 0)
+		require.Equal(t, 1, first.Messages)
+		require.Equal(t, []string{"hello"}, k.texts(first.ConversationID))
+	})
+}
+
+func TestMessagesDeliveredOutOfOrderReadInOrder(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		one, two, three := k.event("e1", "message", "one"), k.event("e2", "message", "two"), k.event("e3", "message", "three")
+		k.receive(three)
+		first := k.ingest("", 0)
+		k.receive(two, one)
+		k.ingest(first.ConversationID, first.Seen)
+		require.Equal(t, []string{"one", "two", "three"}, k.texts(first.ConversationID))
+	})
+}
+
+func TestFactsOpenNoConversation(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.receive(k.event("e1", "follow", ""), k.event("e2", "unsend", "line-old"), k.event("e3", "beacon", ""))
+		require.Equal(t, store.IngestResult{}, k.ingest("", 0))
+		chats, err := s.UnhandledChats(t.Context(), time.Now().Add(time.Hour), 10)
+		require.NoError(t, err)
+		require.Empty(t, chats)
+		p, err := s.Profile(t.Context(), k.plan.Channel.ID, k.chat)
+		require.NoError(t, err)
+		require.Equal(t, "friend", p.Friendship)
+	})
+}
+
+func TestABlockIsToldAndAnUnblockTakesItBack(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.receive(k.event("e1", "message", "hello"))
+		first := k.ingest("", 0)
+		k.receive(k.event("e2", "unfollow", ""), k.event("e3", "follow", ""))
+		res := k.ingest(first.ConversationID, first.Seen)
+		require.False(t, res.Blocked)
+		k.receive(k.event("e4", "unfollow", ""))
+		require.True(t, k.ingest(first.ConversationID, res.Seen).Blocked)
+	})
+}
+
+func TestAnUnsentMessageIsGoneEverywhereEvenBeforeItArrives(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.receive(k.event("e1", "message", "secret"))
+		first := k.ingest("", 0)
+		k.receive(k.event("e2", "unsend", "line-e1"), k.event("e3", "unsend", "line-e9"))
+		res := k.ingest(first.ConversationID, first.Seen)
+		require.Equal(t, []string{""}, k.texts(first.ConversationID))
+
+		k.receive(k.event("e9", "message", "never seen"))
+		res = k.ingest(first.ConversationID, res.Seen)
+		k.receive(k.event("e10", "message", "in one go"), k.event("e11", "unsend", "line-e10"))
+		k.ingest(first.ConversationID, res.Seen)
+		list, err := s.Messages(t.Context(), first.ConversationID, store.MessagePosition{}, 10)
+		require.NoError(t, err)
+		require.Len(t, list, 3)
+		for _, m := range list {
+			require.Equal(t, conversation.MessageRecalled, m.State)
+			require.Empty(t, m.Text)
+		}
+		// Not in the inbox either: ingesting everything anew finds no content.
+		var raws []string
+		_, err = s.Ingest(t.Context(), k.request(first.ConversationID, 0), func(e store.LINEEvent) store.Item {
+			raws = append(raws, string(e.Raw))
+			return read(e)
+		})
+		require.NoError(t, err)
+		for _, raw := range raws {
+			require.NotContains(t, raw, "secret")
+			require.NotContains(t, raw, "never seen")
+			require.NotContains(t, raw, "in one go")
+		}
+	})
+}
+
+func TestCloseRefusesWhileSomethingTakenInIsUnseen(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.receive(k.event("e1", "message", "hello"))
+		first := k.ingest("", 0)
+		k.receive(k.event("e2", "message", "wait"))
+		k.ingest(first.ConversationID, first.Seen) // an attempt whose answer was lost
+		res, err := k.closeIt(first.ConversationID, first.Seen, "step")
+		require.NoError(t, err)
+		require.True(t, res.Behind)
+		conv, err := s.Conversation(t.Context(), first.ConversationID)
+		require.NoError(t, err)
+		require.Equal(t, conversation.StatusActive, conv.Status)
+	})
+}
+
+func TestCloseTellsWhatWaitsForTheNextConversation(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.receive(k.event("e1", "message", "hello"))
+		first := k.ingest("", 0)
+		k.receive(k.event("e2", "message", "one more thing"))
+		res, err := k.closeIt(first.ConversationID, first.Seen, "step")
+		require.NoError(t, err)
+		require.Equal(t, conversation.StatusClosed, res.Status)
+		require.True(t, res.Unhandled)
+
+		again, err := k.closeIt(first.ConversationID, first.Seen, "step")
+		require.NoError(t, err)
+		require.Equal(t, res, again, "the same step answers the same")
+		_, err = k.closeIt(first.ConversationID, first.Seen, "another step")
+		require.Equal(t, conversation.CodeConversationClosed, conversation.CodeOf(err))
+
+		taken := k.ingest(first.ConversationID, first.Seen)
+		require.Equal(t, conversation.StatusClosed, taken.Status)
+		require.Zero(t, taken.Messages, "a closed conversation takes nothing")
+		next := k.ingest("", 0)
+		require.NotEqual(t, first.ConversationID, next.ConversationID)
+		require.Equal(t, []string{"one more thing"}, k.texts(next.ConversationID))
+	})
+}
+
+func TestALateAttemptChangesNothing(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.receive(k.event("e1", "message", "hello"))
+		late := k.request("", 0)
+		late.Deadline = time.Now().Add(-time.Millisecond)
+		_, err := s.Ingest(t.Context(), late, read)
+		require.Equal(t, conversation.CodeLate, conversation.CodeOf(err))
+		first := k.ingest("", 0)
+
+		k.receive(k.event("e2", "message", "two"))
+		late = k.request(first.ConversationID, first.Seen)
+		late.Deadline = time.Now().Add(-time.Millisecond)
+		_, err = s.Ingest(t.Context(), late, read)
+		require.Equal(t, conversation.CodeLate, conversation.CodeOf(err))
+		chats, err := s.UnhandledChats(t.Context(), time.Now().Add(time.Hour), 10)
+		require.NoError(t, err)
+		require.Len(t, chats, 1, "the event is still there to be taken")
+
+		_, err = s.Transition(t.Context(), store.TransitionRequest{
+			ID: "late", ConversationID: first.ConversationID, ChannelID: k.plan.Channel.ID, ChatKey: k.chat,
+			Event: conversation.EventBotIdle, Seen: first.Seen, Deadline: time.Now().Add(-time.Millisecond),
+		})
+		require.Equal(t, conversation.CodeLate, conversation.CodeOf(err))
+	})
+}
+
+// Ingests, late ingests and closes of two generations hammer one chat while
+// events arrive. Whoever wins, every message ends up in exactly one
+// conversation, and none is in a conversation that was closed before it was
+// seen there.
+func TestZombiesHammeringIngestAndCloseLoseNothing(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		const total = 120
+		ctx, stop := context.WithCancel(t.Context())
+		defer stop()
+		var current atomic.Pointer[store.IngestResult]
+		current.Store(&store.IngestResult{})
+		var zombies sync.WaitGroup
+		for range 3 {
+			zombies.Go(func() {
+				for ctx.Err() == nil {
+					at := *current.Load()
+					req := k.request(at.ConversationID, at.Seen)
+					req.Deadline = time.Now() // over by the time the lock is held
+					_, _ = s.Ingest(ctx, req, read)
+					if at.ConversationID != "" {
+						_, _ = s.Transition(ctx, store.TransitionRequest{
+							ID: "zombie", ConversationID: at.ConversationID, ChannelID: req.ChannelID, ChatKey: req.ChatKey,
+							Event: conversation.EventBotIdle, Seen: at.Seen, Deadline: time.Now(),
+						})
+					}
+				}
+			})
+		}
+		seen := map[string]int{} // messages the living workflow has seen, by conversation
+		sent := 0
+		for step := 0; sent < total || current.Load().ConversationID != ""; step++ {
+			for range 3 {
+				if sent < total {
+					k.receive(k.event(fmt.Sprintf("e%03d", sent), "message", fmt.Sprintf("m%03d", sent)))
+					sent++
+				}
+			}
+			at := *current.Load()
+			res := k.ingest(at.ConversationID, at.Seen)
+			if res.ConversationID == "" {
+				break
+			}
+			seen[res.ConversationID] += res.Messages
+			current.Store(&res)
+			if step%4 == 3 {
+				closed, err := k.closeIt(res.ConversationID, res.Seen, fmt.Sprint("close", step))
+				require.NoError(t, err)
+				if !closed.Behind {
+					current.Store(&store.IngestResult{})
+				}
+			}
+		}
+		stop()
+		zombies.Wait()
+		var all []string
+		for id, n := range seen {
+			texts := k.texts(id)
+			require.Len(t, texts, n, "everything in the transcript was seen by the workflow")
+			all = append(all, texts...)
+		}
+		require.Len(t, all, total)
+	})
+}
+
+func TestAnInboundMessageCostsSixStatements(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range storetest.Dialects() {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			var mu sync.Mutex
+			var statements []string
+			s, _ := storetest.New(t, dialect, func(o *store.Options) {
+				o.Observe = func(q string) {
+					mu.Lock()
+					defer mu.Unlock()
+					statements = append(statements, strings.Join(strings.Fields(q), " "))
+				}
+			})
+			k := newTalk(t, s)
+			k.receive(k.event("e1", "message", "hello"))
+			first := k.ingest("", 0)
+			statements = nil
+			k.receive(k.event("e2", "message", "again"))
+			require.Len(t, statements, 1, "a webhook is one round trip")
+			k.ingest(first.ConversationID, first.Seen)
+			require.LessOrEqual(t, len(statements), 6, strings.Join(statements, "\n"))
+		})
+	}
+}
