@@ -33,7 +33,7 @@ func (c *check) action(at string, v any, rules actionRules) {
 	}
 	if label, ok := c.optional(at, a, "label"); ok {
 		c.graphemes(at+"/label", label, rules.label)
-	} else if rules.required {
+	} else if rules.required && a["label"] == nil {
 		c.add(at+"/label", "must be 1 to %d characters, not 0", rules.label)
 	}
 	kind, _ := a["type"].(string)
