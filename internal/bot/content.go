@@ -206,3 +206,17 @@ func utf16Len(s string) int {
 	}
 	return n
 }
+
+// firstUnits is s, or as many of its first characters as LINE counts limit for.
+func firstUnits(s string, limit int) string {
+	n := 0
+	for i, r := range s {
+		if n++; r > 0xFFFF {
+			n++
+		}
+		if n > limit {
+			return s[:i]
+		}
+	}
+	return s
+}

@@ -105,7 +105,7 @@ func readWords(v value, whole bool) []string {
 		for _, w := range l.list(maxWords) {
 			word := fold(w.shortText(maxWord))
 			if whole {
-				word = key(word)
+				word = bare(word)
 			}
 			if word == "" {
 				w.wrong("The word is blank.")

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 )
 
@@ -225,7 +226,10 @@ func (r *run) say(all []said) {
 	}
 }
 
-func (r *run) fill(text string) string { return filler(r.customer, r.variables)(text) }
+// fill puts the turn's values in the place of slugs.
+func (r *run) fill(text string) string {
+	return automessage.Fill(text, automessage.Values{CustomerName: r.customer, Context: r.variables})
+}
 
 func (r *run) set(name, value string) {
 	r.variables[name] = firstCharacters(value, MaxVariableValue)

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 
-	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 )
 
@@ -78,9 +77,6 @@ func readOneSaid(v value, fallback string) said {
 		address: readPhrase(v.field("address"), fallback, maxPlace, true),
 		alt:     readPhrase(v.field("alt_text"), fallback, maxAltText, false),
 	}
-	if kind == conversation.ContentImage && s.content.PreviewURL == "" {
-		s.content.PreviewURL = s.content.URL
-	}
 	for _, name := range []string{"template", "contents"} {
 		if f := v.field(name); f.given() {
 			s.object = readObject(f, fallback)
@@ -88,6 +84,9 @@ func readOneSaid(v value, fallback string) said {
 	}
 	if len(v.d.problems) == problems {
 		s.check(v, fallback)
+	}
+	if kind == conversation.ContentImage && s.content.PreviewURL == "" {
+		s.content.PreviewURL = s.content.URL
 	}
 	return s
 }
@@ -118,7 +117,7 @@ func (s said) locales(fallback string) []string {
 func (s said) in(loc, fallback string, fill func(string) string) conversation.Content {
 	words := func(p phrase) string { return fill(p.in(loc, fallback)) }
 	c := s.content
-	c.Text, c.Title, c.Address, c.AltText = words(s.text), words(s.title), words(s.address), words(s.alt)
+	c.Text, c.Title, c.Address, c.AltText = words(s.text), words(s.title), words(s.address), firstUnits(words(s.alt), maxAltText)
 	if s.object == nil {
 		return c
 	}
@@ -187,12 +186,5 @@ func walk(v any, replace func(phrase) any) any {
 		return out
 	default:
 		return x
-	}
-}
-
-// filler puts the turn's values in the place of slugs.
-func filler(customer string, variables map[string]string) func(string) string {
-	return func(text string) string {
-		return automessage.Fill(text, automessage.Values{CustomerName: customer, Context: variables})
 	}
 }
