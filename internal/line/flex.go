@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -85,12 +86,7 @@ func (c *check) component(at string, o map[string]any) {
 		s, _ := o["previewUrl"].(string)
 		c.mediaURL(at+"/previewUrl", s)
 	}
-	names := make([]string, 0, len(o))
-	for name := range o {
-		names = append(names, name)
-	}
-	slices.Sort(names) // so that complaints come in the same order every time
-	for _, name := range names {
+	for _, name := range slices.Sorted(maps.Keys(o)) { // so that complaints come in the same order every time
 		at := at + "/" + pointerToken(name)
 		switch v := o[name].(type) {
 		case map[string]any:

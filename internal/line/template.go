@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"unicode/utf8"
 )
 
@@ -62,9 +64,9 @@ func (c *check) texts(at string, v any, depth int) {
 			c.texts(fmt.Sprintf("%s/%d", at, i), x, depth+1)
 		}
 	case map[string]any:
-		for name, x := range v {
+		for _, name := range slices.Sorted(maps.Keys(v)) { // so that complaints come in the same order every time
 			c.clean(at, name)
-			c.texts(at+"/"+pointerToken(name), x, depth+1)
+			c.texts(at+"/"+pointerToken(name), v[name], depth+1)
 		}
 	}
 }

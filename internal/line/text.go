@@ -36,9 +36,10 @@ func unitsOf(r rune) int {
 // The pieces joined are s again. An empty s has no pieces.
 func SplitText(s string) []string {
 	var pieces []string
-	for UTF16Len(s) > MaxText {
+	for left := UTF16Len(s); left > MaxText; {
 		cut := cutAt(s)
 		pieces = append(pieces, s[:cut])
+		left -= UTF16Len(s[:cut])
 		s = s[cut:]
 	}
 	if s != "" {

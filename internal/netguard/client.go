@@ -47,7 +47,8 @@ type Options struct {
 // it speaks https only and connects to public addresses only: not to loopback,
 // private, link-local, carrier-grade NAT, multicast, reserved, documentation and
 // cloud metadata addresses, nor to IPv6 forms that carry an IPv4 address
-// (mapped, NAT64, 6to4, Teredo). It refuses URLs with user names, ignores the
+// (mapped, NAT64, 6to4, Teredo); so a network that reaches the internet by NAT64
+// alone needs IPv4 of its own for this. It refuses URLs with user names, ignores the
 // environment's proxies, and checks every redirect like a first request.
 //
 // A refusal has ErrRefused in its chain. The client is safe for concurrent use
