@@ -9,5 +9,6 @@ func (s *Simulator) routes() http.Handler {
 	}
 	mux.HandleFunc("GET /dialog/bot/accountLink", s.accountLinkPage)
 	s.controlRoutes(mux)
+	s.pageRoutes(mux)
 	return mux
 }
