@@ -207,3 +207,26 @@ func (s *Store) ConversationsOfDeletedChannels(ctx context.Context, limit int) (
 		WHERE c.status = 'deleted' ORDER BY v.id LIMIT $1`, limit)
 	return ids, err
 }
+
+// EventsWhileDisabled counts, by channel, the events that came while it was
+// disabled and are never handled. Channels without any are left out.
+func (s *Store) EventsWhileDisabled(ctx context.Context, channelIDs ...string) (map[string]int64, error) {
+	counts := map[string]int64{}
+	if len(channelIDs) == 0 {
+		return counts, nil
+	}
+	args := make([]any, len(channelIDs))
+	for i, id := range channelIDs {
+		args[i] = id
+	}
+	var rows []struct {
+		ChannelID string `db:"channel_id"`
+		Count     int64  `db:"n"`
+	}
+	err := s.read().list(ctx, &rows, "SELECT channel_id, count(*) AS n FROM line_events WHERE disposition = 'channel_disabled' AND channel_id IN "+
+		values(1, len(args), 1)+" GROUP BY channel_id", args...)
+	for _, r := range rows {
+		counts[r.ChannelID] = r.Count
+	}
+	return counts, err
+}

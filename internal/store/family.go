@@ -120,7 +120,8 @@ func (f *family[T, R]) list(ctx context.Context, s *Store, after Cursor, limit i
 func (f *family[T, R]) create(ctx context.Context, s *Store, by Origin, t T) (T, error) {
 	var none T
 	m := f.meta(&t)
-	if *m.ID == "" {
+	again := *m.ID != ""
+	if !again {
 		*m.ID = conversation.NewID(f.prefix)
 	}
 	*m.Version, *m.CreatedAt = 1, s.now().UTC().Truncate(time.Microsecond)
@@ -131,16 +132,19 @@ func (f *family[T, R]) create(ctx context.Context, s *Store, by Origin, t T) (T,
 	}
 	var out T
 	err = s.tx(ctx, func(c conn) error {
+		if again {
+			if out, err = f.get(ctx, s, c, *m.ID, ""); conversation.CodeOf(err) != conversation.CodeNotFound {
+				return err
+			}
+		}
 		if err := f.uses(ctx, c, t); err != nil {
 			return err
 		}
 		names := columns[R]()
-		n, err := c.exec(ctx, "INSERT INTO "+f.table+" ("+strings.Join(names, ", ")+") VALUES "+values(1, len(names), 1)+
-			" ON CONFLICT (id) DO NOTHING", fields(row)...)
-		if err != nil {
+		if _, err := c.exec(ctx, "INSERT INTO "+f.table+" ("+strings.Join(names, ", ")+") VALUES "+values(1, len(names), 1), fields(row)...); err != nil {
 			return f.violation(err)
 		}
-		if out, err = f.get(ctx, s, c, *m.ID, ""); err != nil || n == 0 {
+		if out, err = f.get(ctx, s, c, *m.ID, ""); err != nil {
 			return err
 		}
 		return s.audit(ctx, c, by, AuditCreated, f.kind, *m.ID, *m.Name, nil, f.facts(out))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"time"
 
 	"kaiwa/internal/conversation"
@@ -35,28 +36,42 @@ type Answer struct {
 	Body   []byte            `json:"body,omitempty"`
 }
 
+// Lease is the right to work on a request.
+type Lease struct {
+	ID string
+	// Seed is the same for every attempt at one request, and another once the
+	// key may be used anew. Together with the key it makes the ids of what the
+	// request creates, so that an attempt after a crash finds what the one
+	// before it created.
+	Seed string
+}
+
 // BeginIdempotent takes a key for a request, whose digest is given. It returns
 // either the answer of an earlier request, or a lease to work on this one and
 // then to call FinishIdempotent or AbandonIdempotent. CodeInFlight while
 // another request of the key is worked on, CodeIdempotencyMismatch when the key
 // was used for a different request. A lease that outlives IdempotencyLease is
 // given to the next request: a crash does not block a key forever.
-func (s *Store) BeginIdempotent(ctx context.Context, k IdempotencyKey, request string) (answer *Answer, lease string, err error) {
+func (s *Store) BeginIdempotent(ctx context.Context, k IdempotencyKey, request string) (*Answer, Lease, error) {
 	now := s.now()
-	lease = conversation.NewID("lse_")
-	n, err := s.write().exec(ctx, `
+	lease := Lease{ID: conversation.NewID("lse_")}
+	var began int64
+	mine, err := s.write().get(ctx, &began, `
 		INSERT INTO idempotency_keys (caller, route, idem_key, request, lease, lease_until, created_at, expires_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 		ON CONFLICT (caller, route, idem_key) DO UPDATE SET
-			request = excluded.request, lease = excluded.lease, lease_until = excluded.lease_until,
-			status = 0, answer = '', created_at = excluded.created_at, expires_at = excluded.expires_at
-		WHERE idempotency_keys.expires_at <= $7
-			OR (idempotency_keys.status = 0 AND idempotency_keys.lease_until <= $7 AND idempotency_keys.request = excluded.request)`,
-		k.Caller, k.Route, k.Key, request, lease, micros(now.Add(IdempotencyLease)), micros(now), micros(now.Add(IdempotencyLife)))
+			request = excluded.request, lease = excluded.lease, lease_until = excluded.lease_until, status = 0, answer = '',
+			created_at = CASE WHEN idempotency_keys.expires_at <= excluded.created_at THEN excluded.created_at ELSE idempotency_keys.created_at END,
+			expires_at = excluded.expires_at
+		WHERE idempotency_keys.expires_at <= excluded.created_at
+			OR (idempotency_keys.status = 0 AND idempotency_keys.lease_until <= excluded.created_at AND idempotency_keys.request = excluded.request)
+		RETURNING created_at`,
+		k.Caller, k.Route, k.Key, request, lease.ID, micros(now.Add(IdempotencyLease)), micros(now), micros(now.Add(IdempotencyLife)))
 	if err != nil {
-		return nil, "", err
+		return nil, Lease{}, err
 	}
-	if n == 1 {
+	if mine {
+		lease.Seed = strconv.FormatInt(began, 36)
 		return nil, lease, nil
 	}
 	var row struct {
@@ -66,31 +81,28 @@ func (s *Store) BeginIdempotent(ctx context.Context, k IdempotencyKey, request s
 	}
 	found, err := s.write().get(ctx, &row, "SELECT request, status, answer FROM idempotency_keys WHERE caller = $1 AND route = $2 AND idem_key = $3", k.Caller, k.Route, k.Key)
 	if err != nil {
-		return nil, "", err
+		return nil, Lease{}, err
 	}
-	inFlight := conversation.Errorf(conversation.CodeInFlight, "The first request with this Idempotency-Key is still being worked on. Try again in a moment.")
 	switch {
-	case !found: // given up between the two statements
-		return nil, "", inFlight
-	case row.Request != request:
-		return nil, "", conversation.Errorf(conversation.CodeIdempotencyMismatch, "This Idempotency-Key was used for a different request. Use a new key.")
-	case row.Status == 0:
-		return nil, "", inFlight
+	case found && row.Request != request:
+		return nil, Lease{}, conversation.Errorf(conversation.CodeIdempotencyMismatch, "This Idempotency-Key was used for a different request. Use a new key.")
+	case !found || row.Status == 0: // not found: it expired between the two statements
+		return nil, Lease{}, conversation.Errorf(conversation.CodeInFlight, "The first request with this Idempotency-Key is still being worked on. Try again in a moment.")
 	}
 	plain, err := s.keys.Open(row.Answer, "idempotency/"+k.place())
 	if err != nil {
-		return nil, "", fmt.Errorf("answer of an idempotency key: %w", err)
+		return nil, Lease{}, fmt.Errorf("answer of an idempotency key: %w", err)
 	}
-	answer = &Answer{Status: row.Status}
+	answer := &Answer{Status: row.Status}
 	if err := json.Unmarshal([]byte(plain), answer); err != nil {
-		return nil, "", fmt.Errorf("answer of an idempotency key: %w", err)
+		return nil, Lease{}, fmt.Errorf("answer of an idempotency key: %w", err)
 	}
-	return answer, "", nil
+	return answer, Lease{}, nil
 }
 
 // FinishIdempotent keeps the answer, encrypted: it may hold a secret that is
 // shown once. It does nothing when the lease was lost meanwhile.
-func (s *Store) FinishIdempotent(ctx context.Context, k IdempotencyKey, lease string, a Answer) error {
+func (s *Store) FinishIdempotent(ctx context.Context, k IdempotencyKey, lease Lease, a Answer) error {
 	doc, err := json.Marshal(a)
 	if err != nil {
 		return err
@@ -100,13 +112,15 @@ func (s *Store) FinishIdempotent(ctx context.Context, k IdempotencyKey, lease st
 		return err
 	}
 	_, err = s.write().exec(ctx, "UPDATE idempotency_keys SET status = $5, answer = $6 WHERE caller = $1 AND route = $2 AND idem_key = $3 AND lease = $4 AND status = 0",
-		k.Caller, k.Route, k.Key, lease, a.Status, sealed)
+		k.Caller, k.Route, k.Key, lease.ID, a.Status, sealed)
 	return err
 }
 
-// AbandonIdempotent frees a key whose request did nothing that should be
-// answered again, such as one that met a failing database.
-func (s *Store) AbandonIdempotent(ctx context.Context, k IdempotencyKey, lease string) error {
-	_, err := s.write().exec(ctx, "DELETE FROM idempotency_keys WHERE caller = $1 AND route = $2 AND idem_key = $3 AND lease = $4 AND status = 0", k.Caller, k.Route, k.Key, lease)
+// AbandonIdempotent gives the lease back without an answer, so that the same
+// request may be tried again at once: after a failure on this side, when nobody
+// knows what was done.
+func (s *Store) AbandonIdempotent(ctx context.Context, k IdempotencyKey, lease Lease) error {
+	_, err := s.write().exec(ctx, "UPDATE idempotency_keys SET lease_until = 0 WHERE caller = $1 AND route = $2 AND idem_key = $3 AND lease = $4 AND status = 0",
+		k.Caller, k.Route, k.Key, lease.ID)
 	return err
 }

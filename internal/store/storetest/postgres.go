@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"os"
 	"os/exec"
@@ -161,11 +162,11 @@ func startPostgres() (string, error) {
 			return "", err
 		}
 	}
-	// Never closed: the end of this process closes it. A package variable
-	// keeps it from being collected.
-	if guardianInput, err = cmd.StdinPipe(); err != nil {
+	input, err := cmd.StdinPipe()
+	if err != nil {
 		return "", err
 	}
+	untilExit = append(untilExit, input)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return "", err
@@ -185,7 +186,9 @@ func startPostgres() (string, error) {
 	return "", fmt.Errorf("PostgreSQL for tests did not start: %s", said.String())
 }
 
-var guardianInput interface{ Close() error }
+// untilExit is what only the end of this process may close; being collected as
+// garbage would close it too.
+var untilExit []io.Closer
 
 func postgresUser() (*syscall.Credential, error) {
 	u, err := user.Lookup("postgres")

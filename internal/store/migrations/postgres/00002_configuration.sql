@@ -132,7 +132,11 @@ CREATE TABLE audit_log (
 CREATE INDEX audit_log_by_subject ON audit_log (subject_id, id);
 CREATE INDEX audit_log_by_agent ON audit_log (agent_id, id);
 
+-- How many events came while a channel was disabled.
+CREATE INDEX line_events_while_disabled ON line_events (channel_id) WHERE disposition = 'channel_disabled';
+
 -- +goose Down
+DROP INDEX line_events_while_disabled;
 DROP TABLE audit_log;
 DROP TABLE idempotency_keys;
 DROP TABLE api_tokens;

@@ -1,0 +1,92 @@
+package api
+
+import (
+	"context"
+	"strings"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/locale"
+	"kaiwa/internal/store"
+)
+
+// defaultLocale is the language of whoever did not say one.
+const defaultLocale = "en"
+
+func showAgent(a store.Agent) Agent {
+	return Agent{ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt)}
+}
+
+func agentResponse(a store.Agent) AgentJSONResponse {
+	return AgentJSONResponse{Body: showAgent(a), Headers: AgentResponseHeaders{ETag: etag(a.Version)}}
+}
+
+func (in AgentInput) apply(a *store.Agent) error {
+	a.Name, a.Email, a.Role, a.Locale = in.Name, strings.ToLower(in.Email), store.Role(in.Role), in.Locale
+	return checkLocale(&a.Locale)
+}
+
+// checkLocale fills in the default and refuses what is no language.
+func checkLocale(tag *string) error {
+	if *tag == "" {
+		*tag = defaultLocale
+	}
+	if !locale.Valid(*tag) {
+		return conversation.Invalid("/locale", "This is not a known language tag such as en, ja or zh-TW.")
+	}
+	return nil
+}
+
+// ListAgents lists agents.
+func (s *Server) ListAgents(ctx context.Context, r ListAgentsRequestObject) (ListAgentsResponseObject, error) {
+	items, next, err := listed("agents", r.Params.Cursor, r.Params.Limit, func(after store.Cursor, limit int) ([]store.Agent, error) {
+		return s.store.Agents(ctx, after, limit)
+	}, func(a store.Agent) store.Cursor { return store.Cursor{At: a.CreatedAt, ID: a.ID} }, showAgent)
+	return ListAgents200JSONResponse{Items: items, NextCursor: next}, err
+}
+
+// CreateAgent creates an agent.
+func (s *Server) CreateAgent(ctx context.Context, r CreateAgentRequestObject) (CreateAgentResponseObject, error) {
+	a := store.Agent{ID: idFor(ctx, conversation.PrefixAgent)}
+	if err := r.Body.apply(&a); err != nil {
+		return nil, err
+	}
+	a, err := s.store.CreateAgent(ctx, origin(ctx), a)
+	return CreateAgent201JSONResponse{agentResponse(a)}, err
+}
+
+// GetAgent reads an agent.
+func (s *Server) GetAgent(ctx context.Context, r GetAgentRequestObject) (GetAgentResponseObject, error) {
+	a, err := s.store.Agent(ctx, r.ID)
+	return GetAgent200JSONResponse{agentResponse(a)}, err
+}
+
+// UpdateAgent changes an agent.
+func (s *Server) UpdateAgent(ctx context.Context, r UpdateAgentRequestObject) (UpdateAgentResponseObject, error) {
+	version, err := ifMatch(r.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	a, err := s.store.UpdateAgent(ctx, origin(ctx), r.ID, version, func(a *store.Agent) error {
+		var in AgentInput
+		if err := mergePatch(AgentInput{Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale}, *r.Body, &in); err != nil {
+			return err
+		}
+		return in.apply(a)
+	})
+	return UpdateAgent200JSONResponse{agentResponse(a)}, err
+}
+
+// DeleteAgent deletes an agent.
+func (s *Server) DeleteAgent(ctx context.Context, r DeleteAgentRequestObject) (DeleteAgentResponseObject, error) {
+	version, err := ifMatch(r.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	return DeleteAgent204Response{}, s.store.DeleteAgent(ctx, origin(ctx), r.ID, version)
+}
+
+// GetMe tells who the token speaks for.
+func (s *Server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponseObject, error) {
+	i := caller(ctx)
+	return GetMe200JSONResponse{Agent: showAgent(i.Agent), TokenID: i.Token.ID, Role: Role(i.Role()), Permissions: permissions(i)}, nil
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/store"
+)
+
+// public is the permission of routes that need none.
+const public Permission = ""
+
+// grants says which role a permission needs at least. Agents see every
+// conversation: they answer for colleagues, and transfers need it.
+var grants = []struct {
+	Permission Permission
+	Role       store.Role
+}{
+	{PermissionSelf, store.RoleAgent},
+	{PermissionConversationsRead, store.RoleAgent},
+	{PermissionConversationsClose, store.RoleAgent}, // the life table decides whose
+	{PermissionDirectoryRead, store.RoleAgent},      // names of queues, agents and workstreams
+	{PermissionEventsRead, store.RoleAgent},
+	{PermissionConfigurationRead, store.RoleSupervisor},
+	{PermissionConfigurationWrite, store.RoleAdmin},
+	{PermissionAgentsWrite, store.RoleAdmin},
+	{PermissionTokensManage, store.RoleAdmin},
+	{PermissionAuditRead, store.RoleAdmin},
+}
+
+// permissions lists what a caller may do, in the order of grants.
+func permissions(i store.Identity) []Permission {
+	list := []Permission{}
+	for _, g := range grants {
+		inScope := len(i.Token.Scope) == 0 || g.Permission == PermissionSelf || slices.Contains(i.Token.Scope, string(g.Permission))
+		if inScope && i.Role().Includes(g.Role) {
+			list = append(list, g.Permission)
+		}
+	}
+	return list
+}
+
+// authorise lets a request pass whose token has the permission.
+func (s *Server) authorise(p Permission) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		return func(c echo.Context) error {
+			r := c.Request()
+			i, err := s.authenticate(r)
+			if err != nil {
+				return err
+			}
+			if !slices.Contains(permissions(i), p) {
+				return conversation.Errorf(conversation.CodeForbidden, "This needs the permission %s, which the token does not have.", p)
+			}
+			if wait := s.limits.take(i.Token.ID); wait > 0 {
+				return tooManyRequests(c, wait)
+			}
+			// An API that cannot write this still answers reads.
+			if err := s.store.TokenUsed(r.Context(), i.Token); err != nil {
+				s.log.Warn("the use of a token was not recorded", "token_id", i.Token.ID, "error", err)
+			}
+			ctx := context.WithValue(r.Context(), keyCaller, i)
+			c.SetRequest(r.WithContext(context.WithValue(ctx, keyAddress, c.RealIP())))
+			return next(c)
+		}
+	}
+}
+
+func (s *Server) authenticate(r *http.Request) (store.Identity, error) {
+	scheme, value, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") {
+		return store.Identity{}, conversation.Errorf(conversation.CodeUnauthenticated, "The header Authorization: Bearer … is missing.")
+	}
+	return s.store.Authenticate(r.Context(), strings.TrimSpace(value))
+}

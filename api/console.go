@@ -1,0 +1,52 @@
+package api
+
+import (
+	"io/fs"
+	"net/http"
+	"path"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+)
+
+// forConsole tells whether a request without a route may be one for a page or
+// file of the console.
+func forConsole(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
+	case "api", "webhooks", "healthz", "readyz", "metrics":
+		return false
+	}
+	return true
+}
+
+// consoleHandler serves the console's files, and its first page for every
+// address that is none of them: the console finds its own way from there.
+func consoleHandler(files fs.FS) http.Handler {
+	server := http.FileServerFS(files)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name := strings.TrimPrefix(path.Clean(r.URL.Path), "/")
+		info, err := fs.Stat(files, name)
+		switch {
+		case err == nil && !info.IsDir():
+			if strings.HasPrefix(name, "assets/") { // their names change with their content
+				w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+			}
+			server.ServeHTTP(w, r)
+		default:
+			w.Header().Set("Cache-Control", "no-cache")
+			http.ServeFileFS(w, r, files, "index.html")
+		}
+	})
+}
+
+// notFound is where requests without a route end.
+func (s *Server) notFound(c echo.Context) error {
+	if s.console == nil || !forConsole(c.Request()) {
+		return echo.ErrNotFound
+	}
+	s.console.ServeHTTP(c.Response(), c.Request())
+	return nil
+}

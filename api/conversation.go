@@ -1,0 +1,126 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/store"
+)
+
+func showConversation(c store.Conversation) Conversation {
+	return Conversation{
+		ID: c.ID, Status: ConversationStatus(c.Status), Owner: ConversationOwner(c.Owner), ChannelID: c.ChannelID, WorkstreamID: c.WorkstreamID,
+		QueueID: Nullable(c.QueueID), AgentID: Nullable(c.AgentID),
+		Contact: ConversationContact{
+			ID: Nullable(c.ContactID), Name: c.DisplayName, PictureURL: Nullable(c.PictureURL), Language: Nullable(c.Language),
+			Friendship: ConversationContactFriendship(c.Friendship),
+		},
+		LINEUserID: Nullable(c.LINEUserID), Priority: c.Priority, Skills: json.RawMessage(c.Skills), Context: json.RawMessage(c.Context),
+		WaitingSince: fromMicros(c.WaitingSince), CreatedAt: fromMicros(c.CreatedAt), UpdatedAt: fromMicros(c.UpdatedAt), ClosedAt: fromMicros(c.ClosedAt),
+		ClosureReason: Nullable(c.ClosureReason), WorkflowID: c.WorkflowID(), RunID: Nullable(c.RunID),
+	}
+}
+
+// me stands for the caller's own agent id in filters.
+const me = "me"
+
+// ListConversations lists conversations, newest first.
+func (s *Server) ListConversations(ctx context.Context, r ListConversationsRequestObject) (ListConversationsResponseObject, error) {
+	p := r.Params
+	if p.AgentID == me {
+		p.AgentID = caller(ctx).Agent.ID
+	}
+	var after store.Position
+	if err := readCursor("conversations", p.Cursor, &after); err != nil {
+		return nil, err
+	}
+	limit := pageSize(p.Limit)
+	list, err := s.store.Conversations(ctx, store.ConversationFilter{
+		Status: conversation.Status(p.Status), QueueID: p.QueueID, AgentID: p.AgentID, ContactID: p.ContactID, ChannelID: p.ChannelID, Search: p.Q,
+	}, after, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := page("conversations", list, limit, func(c store.Conversation) any { return store.Position{At: c.CreatedAt, ID: c.ID} })
+	return ListConversations200JSONResponse{Items: shown(list, showConversation), NextCursor: next}, err
+}
+
+// GetConversation reads a conversation.
+func (s *Server) GetConversation(ctx context.Context, r GetConversationRequestObject) (GetConversationResponseObject, error) {
+	c, err := s.store.Conversation(ctx, r.ID)
+	return GetConversation200JSONResponse(showConversation(c)), err
+}
+
+// CloseConversation closes a conversation at once. Whether the caller may is
+// decided by the life table, in the workflow.
+func (s *Server) CloseConversation(ctx context.Context, r CloseConversationRequestObject) (CloseConversationResponseObject, error) {
+	c, err := s.store.Conversation(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	i := caller(ctx)
+	actor := conversation.Actor{AgentID: i.Agent.ID, Supervisor: i.Role().Includes(store.RoleSupervisor)}
+	if c.Status == conversation.StatusClosed { // final: no need to wake a workflow for it
+		_, err := conversation.Next(conversation.PhaseClosed, conversation.EventForceClosed, conversation.Facts{Actor: actor})
+		return nil, err
+	}
+	if _, err := s.engine.CloseConversation(ctx, c.WorkflowID(), updateID(ctx),
+		conversation.CloseRequest{ConversationID: c.ID, Event: conversation.EventForceClosed, Actor: actor}); err != nil {
+		return nil, err
+	}
+	c, err = s.store.Conversation(ctx, r.ID)
+	return CloseConversation200JSONResponse(showConversation(c)), err
+}
+
+func showMessage(m store.Message) Message {
+	out := Message{
+		ID: m.ID, Direction: MessageDirection(m.Direction), Sender: MessageSender{Kind: MessageSenderKind(m.SenderKind), ID: Nullable(m.SenderID), Name: Nullable(m.SenderName)},
+		Type: m.Type, Text: Nullable(m.Text), LINEMessageID: Nullable(m.LINEMessageID), State: MessageState(m.State), Via: Nullable(m.Via),
+		Automated: Nullable(m.Automated), CreatedAt: fromMicros(m.CreatedAt), SentAt: fromMicros(m.SentAt),
+	}
+	if m.Payload != "" {
+		out.Payload = json.RawMessage(m.Payload)
+	}
+	if m.Failure != "" {
+		out.Failure = &MessageFailure{Code: m.Failure, Detail: m.FailureDetail}
+	}
+	return out
+}
+
+// ListMessages lists a conversation's messages, oldest first.
+func (s *Server) ListMessages(ctx context.Context, r ListMessagesRequestObject) (ListMessagesResponseObject, error) {
+	var after store.MessagePosition
+	if err := readCursor("messages", r.Params.Cursor, &after); err != nil {
+		return nil, err
+	}
+	if _, err := s.store.Conversation(ctx, r.ID); err != nil {
+		return nil, err
+	}
+	limit := pageSize(r.Params.Limit)
+	list, err := s.store.Messages(ctx, r.ID, after, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := page("messages", list, limit, func(m store.Message) any {
+		return store.MessagePosition{At: m.OccurredAt, Ordinal: m.Ordinal, ID: m.ID}
+	})
+	return ListMessages200JSONResponse{Items: shown(list, showMessage), NextCursor: next}, err
+}
+
+// GetTimeline lists the steps of a conversation's life.
+func (s *Server) GetTimeline(ctx context.Context, r GetTimelineRequestObject) (GetTimelineResponseObject, error) {
+	if _, err := s.store.Conversation(ctx, r.ID); err != nil {
+		return nil, err
+	}
+	list, err := s.store.Timeline(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	return GetTimeline200JSONResponse{Items: shown(list, func(e store.TimelineEntry) TimelineEntry {
+		return TimelineEntry{
+			ID: e.ID, Event: string(e.Event), FromStatus: Nullable(e.FromStatus), FromOwner: Nullable(e.FromOwner), ToStatus: string(e.ToStatus), ToOwner: string(e.ToOwner),
+			Epoch: e.Epoch, ActorID: Nullable(e.ActorID), Reason: Nullable(e.Reason), Note: Nullable(e.Note), CreatedAt: fromMicros(e.CreatedAt),
+		}
+	})}, nil
+}

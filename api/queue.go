@@ -1,0 +1,73 @@
+package api
+
+import (
+	"context"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/store"
+)
+
+const defaultPriority = 100
+
+func showQueue(q store.Queue) Queue {
+	return Queue{ID: q.ID, Name: q.Name, Priority: q.Priority, Version: q.Version, CreatedAt: Time(q.CreatedAt), UpdatedAt: Time(q.UpdatedAt)}
+}
+
+func queueResponse(q store.Queue) QueueJSONResponse {
+	return QueueJSONResponse{Body: showQueue(q), Headers: QueueResponseHeaders{ETag: etag(q.Version)}}
+}
+
+func (in QueueInput) apply(q *store.Queue) {
+	q.Name, q.Priority = in.Name, defaultPriority
+	if in.Priority != nil {
+		q.Priority = *in.Priority
+	}
+}
+
+// ListQueues lists queues.
+func (s *Server) ListQueues(ctx context.Context, r ListQueuesRequestObject) (ListQueuesResponseObject, error) {
+	items, next, err := listed("queues", r.Params.Cursor, r.Params.Limit, func(after store.Cursor, limit int) ([]store.Queue, error) {
+		return s.store.Queues(ctx, after, limit)
+	}, func(q store.Queue) store.Cursor { return store.Cursor{At: q.CreatedAt, ID: q.ID} }, showQueue)
+	return ListQueues200JSONResponse{Items: items, NextCursor: next}, err
+}
+
+// CreateQueue creates a queue.
+func (s *Server) CreateQueue(ctx context.Context, r CreateQueueRequestObject) (CreateQueueResponseObject, error) {
+	q := store.Queue{ID: idFor(ctx, conversation.PrefixQueue)}
+	r.Body.apply(&q)
+	q, err := s.store.CreateQueue(ctx, origin(ctx), q)
+	return CreateQueue201JSONResponse{queueResponse(q)}, err
+}
+
+// GetQueue reads a queue.
+func (s *Server) GetQueue(ctx context.Context, r GetQueueRequestObject) (GetQueueResponseObject, error) {
+	q, err := s.store.Queue(ctx, r.ID)
+	return GetQueue200JSONResponse{queueResponse(q)}, err
+}
+
+// UpdateQueue changes a queue.
+func (s *Server) UpdateQueue(ctx context.Context, r UpdateQueueRequestObject) (UpdateQueueResponseObject, error) {
+	version, err := ifMatch(r.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	q, err := s.store.UpdateQueue(ctx, origin(ctx), r.ID, version, func(q *store.Queue) error {
+		var in QueueInput
+		if err := mergePatch(QueueInput{Name: q.Name, Priority: &q.Priority}, *r.Body, &in); err != nil {
+			return err
+		}
+		in.apply(q)
+		return nil
+	})
+	return UpdateQueue200JSONResponse{queueResponse(q)}, err
+}
+
+// DeleteQueue deletes a queue.
+func (s *Server) DeleteQueue(ctx context.Context, r DeleteQueueRequestObject) (DeleteQueueResponseObject, error) {
+	version, err := ifMatch(r.Params.IfMatch)
+	if err != nil {
+		return nil, err
+	}
+	return DeleteQueue204Response{}, s.store.DeleteQueue(ctx, origin(ctx), r.ID, version)
+}

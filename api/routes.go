@@ -1,0 +1,157 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/labstack/echo/v4"
+)
+
+// route is one line of the route table.
+type route struct {
+	Method, Path string // as in openapi.yaml
+	Permission   Permission
+}
+
+// routes is every route there is, each with the permission it needs. One that
+// stands in openapi.yaml and not here, or the other way round, keeps the server
+// from starting.
+var routes = []route{
+	{http.MethodPost, "/webhooks/line/{channel_id}", public}, // authenticated by LINE's signature
+	{http.MethodGet, "/healthz", public},
+	{http.MethodGet, "/readyz", public},
+	{http.MethodGet, "/metrics", public},
+
+	{http.MethodGet, "/api/v1/me", PermissionSelf},
+
+	{http.MethodGet, "/api/v1/channels", PermissionConfigurationRead},
+	{http.MethodPost, "/api/v1/channels", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/channels/{id}", PermissionConfigurationRead},
+	{http.MethodPatch, "/api/v1/channels/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/channels/{id}", PermissionConfigurationWrite},
+	{http.MethodPost, "/api/v1/channels/{id}/check", PermissionConfigurationWrite},
+	{http.MethodPost, "/api/v1/channels/{id}/connect", PermissionConfigurationWrite},
+
+	{http.MethodGet, "/api/v1/workstreams", PermissionDirectoryRead},
+	{http.MethodPost, "/api/v1/workstreams", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/workstreams/{id}", PermissionDirectoryRead},
+	{http.MethodPatch, "/api/v1/workstreams/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/workstreams/{id}", PermissionConfigurationWrite},
+	{http.MethodPost, "/api/v1/workstreams/{id}/copy", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/automated-messages/defaults", PermissionDirectoryRead},
+
+	{http.MethodGet, "/api/v1/bots", PermissionConfigurationRead},
+	{http.MethodPost, "/api/v1/bots", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/bots/{id}", PermissionConfigurationRead},
+	{http.MethodPatch, "/api/v1/bots/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/bots/{id}", PermissionConfigurationWrite},
+
+	{http.MethodGet, "/api/v1/queues", PermissionDirectoryRead},
+	{http.MethodPost, "/api/v1/queues", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/queues/{id}", PermissionDirectoryRead},
+	{http.MethodPatch, "/api/v1/queues/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/queues/{id}", PermissionConfigurationWrite},
+
+	{http.MethodGet, "/api/v1/agents", PermissionDirectoryRead},
+	{http.MethodPost, "/api/v1/agents", PermissionAgentsWrite},
+	{http.MethodGet, "/api/v1/agents/{id}", PermissionDirectoryRead},
+	{http.MethodPatch, "/api/v1/agents/{id}", PermissionAgentsWrite},
+	{http.MethodDelete, "/api/v1/agents/{id}", PermissionAgentsWrite},
+	{http.MethodPost, "/api/v1/agents/{id}/tokens", PermissionTokensManage},
+	{http.MethodGet, "/api/v1/tokens", PermissionTokensManage},
+	{http.MethodDelete, "/api/v1/tokens/{id}", PermissionTokensManage},
+
+	{http.MethodGet, "/api/v1/conversations", PermissionConversationsRead},
+	{http.MethodGet, "/api/v1/conversations/{id}", PermissionConversationsRead},
+	{http.MethodGet, "/api/v1/conversations/{id}/messages", PermissionConversationsRead},
+	{http.MethodGet, "/api/v1/conversations/{id}/timeline", PermissionConversationsRead},
+	{http.MethodPost, "/api/v1/conversations/{id}/close", PermissionConversationsClose},
+	{http.MethodGet, "/api/v1/events", PermissionEventsRead},
+
+	{http.MethodGet, "/api/v1/audit-log", PermissionAuditRead},
+}
+
+// register puts every route of the table in front of its handler.
+func (s *Server) register(spec *openapi3.T) error {
+	left := operations(spec)
+	table := map[string]echo.MiddlewareFunc{}
+	for _, r := range routes {
+		key := r.Method + " " + r.Path
+		op, ok := left[key]
+		if !ok {
+			return fmt.Errorf("the route %s is not in openapi.yaml", key)
+		}
+		delete(left, key)
+		if r.Permission == public {
+			continue
+		}
+		steps := []echo.MiddlewareFunc{s.authorise(r.Permission), validate(op)}
+		if r.Method == http.MethodPost {
+			steps = append(steps, s.idempotent)
+		}
+		table[r.Method+" "+echoPath(r.Path)] = chain(steps)
+	}
+	for key := range left {
+		return fmt.Errorf("openapi.yaml has %s, which is not in the route table", key)
+	}
+
+	s.echo.POST("/webhooks/line/:channel_id", s.receiveLINEWebhook)
+	s.echo.GET("/healthz", s.getHealth)
+	s.echo.GET("/readyz", s.getReadiness)
+	s.echo.GET("/metrics", s.getMetrics)
+
+	var missing error
+	RegisterHandlers(router{func(method, path string, h echo.HandlerFunc) *echo.Route {
+		guard, ok := table[method+" "+path]
+		if !ok {
+			missing = fmt.Errorf("the handler of %s %s is not in the route table", method, path)
+			return nil
+		}
+		return s.echo.Add(method, path, h, guard)
+	}}, NewStrictHandler(s, nil))
+	return missing
+}
+
+// chain makes one middleware of several, the first outermost.
+func chain(steps []echo.MiddlewareFunc) echo.MiddlewareFunc {
+	return func(next echo.HandlerFunc) echo.HandlerFunc {
+		for i := len(steps) - 1; i >= 0; i-- {
+			next = steps[i](next)
+		}
+		return next
+	}
+}
+
+// router is what the generated code registers its handlers with.
+type router struct {
+	add func(method, path string, h echo.HandlerFunc) *echo.Route
+}
+
+func (r router) CONNECT(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodConnect, path, h)
+}
+func (r router) DELETE(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodDelete, path, h)
+}
+func (r router) GET(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodGet, path, h)
+}
+func (r router) HEAD(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodHead, path, h)
+}
+func (r router) OPTIONS(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodOptions, path, h)
+}
+func (r router) PATCH(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPatch, path, h)
+}
+func (r router) POST(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPost, path, h)
+}
+func (r router) PUT(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodPut, path, h)
+}
+func (r router) TRACE(path string, h echo.HandlerFunc, _ ...echo.MiddlewareFunc) *echo.Route {
+	return r.add(http.MethodTrace, path, h)
+}

@@ -1,0 +1,249 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/time/rate"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
+	"kaiwa/internal/store"
+)
+
+// Notifier wakes the workflow of a chat. It never blocks, and a wake-up may get
+// lost: whatever is stored is found again.
+type Notifier interface {
+	Notify(channelID, chatKey string)
+}
+
+// Engine is what the API needs of the workflow engine.
+type Engine interface {
+	// CloseConversation asks the workflow to close a conversation and waits
+	// for its answer. The same update id gets the same answer. Its errors are
+	// Errors with the life table's codes, CodeUnavailable when the engine does
+	// not answer.
+	CloseConversation(ctx context.Context, workflowID, updateID string, req conversation.CloseRequest) (conversation.CloseAnswer, error)
+	// Ready tells whether the engine answers; the error is for the log.
+	Ready(ctx context.Context) error
+}
+
+// Config is what a Server is made of. All but the optional parts are required.
+type Config struct {
+	Store  *store.Store
+	LINE   *line.API
+	Inbox  Notifier
+	Engine Engine
+	// PublicURL is how LINE reaches this server, without a slash at the end.
+	PublicURL string
+	// AllowPrivateAddresses lets bots be on private and loopback addresses.
+	AllowPrivateAddresses bool
+
+	Logger  *slog.Logger         // optional: slog.Default()
+	Metrics *prometheus.Registry // optional: one of its own
+	// Console is the web console's files; optional.
+	Console fs.FS
+	// ChannelTTL is how long a webhook trusts what it knows of its channel when
+	// another process may have changed it; optional: 5 s.
+	ChannelTTL time.Duration
+	// WebhookBudget is the time a webhook has for the database: LINE waits 2 s
+	// for the answer. Optional: 1.5 s.
+	WebhookBudget time.Duration
+	// TokenRate and TokenBurst bound the requests of one token, in requests a
+	// second and at once; optional: 50 and 200.
+	TokenRate  float64
+	TokenBurst int
+}
+
+// Server is the API. It is safe for concurrent use.
+type Server struct {
+	echo      *echo.Echo
+	store     *store.Store
+	line      *line.API
+	inbox     Notifier
+	engine    Engine
+	publicURL string
+	private   bool
+	log       *slog.Logger
+	metrics   *metrics
+	console   http.Handler
+	channels  *channelCache
+	budget    time.Duration
+	limits    *limits
+
+	schemaSeen atomic.Bool
+}
+
+// New makes a Server. It fails when something required is missing, or when the
+// specification and the route table do not agree.
+func New(c Config) (*Server, error) {
+	for name, missing := range map[string]bool{
+		"Store": c.Store == nil, "LINE": c.LINE == nil, "Inbox": c.Inbox == nil, "Engine": c.Engine == nil, "PublicURL": c.PublicURL == "",
+	} {
+		if missing {
+			return nil, fmt.Errorf("api: Config.%s is missing", name)
+		}
+	}
+	spec, err := loadSpec()
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, publicURL: strings.TrimRight(c.PublicURL, "/"),
+		private: c.AllowPrivateAddresses, log: c.Logger, budget: c.WebhookBudget,
+		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
+	}
+	if s.log == nil {
+		s.log = slog.Default()
+	}
+	if s.budget == 0 {
+		s.budget = 1500 * time.Millisecond
+	}
+	if s.limits.rate == 0 {
+		s.limits.rate = 50
+	}
+	if s.limits.burst == 0 {
+		s.limits.burst = 200
+	}
+	if c.ChannelTTL == 0 {
+		c.ChannelTTL = 5 * time.Second
+	}
+	s.channels = newChannelCache(c.ChannelTTL, c.Store.Channel)
+	if c.Metrics == nil {
+		c.Metrics = prometheus.NewRegistry()
+	}
+	if s.metrics, err = newMetrics(c.Metrics); err != nil {
+		return nil, err
+	}
+	if c.Console != nil {
+		s.console = consoleHandler(c.Console)
+	}
+	s.echo.HideBanner, s.echo.HidePort = true, true
+	s.echo.HTTPErrorHandler = s.handleError
+	s.echo.IPExtractor = echo.ExtractIPDirect() // a header could say anything
+	s.echo.Pre(s.accompany)
+	s.echo.RouteNotFound("/*", s.notFound)
+	return s, s.register(spec)
+}
+
+// ServeHTTP serves one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
+
+// HTTPServer is an http.Server for this handler with time-outs fit for the
+// internet.
+func (s *Server) HTTPServer(addr string) *http.Server {
+	return &http.Server{
+		Addr: addr, Handler: s,
+		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
+		WriteTimeout: requestTime + 30*time.Second, IdleTimeout: 2 * time.Minute,
+		MaxHeaderBytes: 64 << 10,
+		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // broken TLS handshakes and the like
+	}
+}
+
+// sweepEvery is how often Run cleans up.
+const sweepEvery = 5 * time.Minute
+
+// Run does what the API has to do beside serving, until ctx ends: it forgets
+// what is out of date and goes on closing the conversations of deleted channels.
+// Several processes may run it.
+func (s *Server) Run(ctx context.Context) {
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		if err := s.store.SweepConfiguration(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("sweeping the configuration failed; it is tried again", "error", err)
+		}
+		if err := s.closeOrphans(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("conversations of a deleted channel are still live; it is tried again", "error", err)
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// requestTime is how long a request may take; an idempotency key's lease is
+// longer.
+const requestTime = 30 * time.Second
+
+// accompany goes around every request: its id, its time limit, its headers,
+// its line in the log, its metrics, and the end of a panic.
+func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) (_ error) {
+		start := time.Now()
+		r := c.Request()
+		ctx, id := withRequestID(r.Context(), r.Header.Get(echo.HeaderXRequestID))
+		ctx, cancel := context.WithTimeout(ctx, requestTime)
+		defer cancel()
+		r = r.WithContext(ctx)
+		c.SetRequest(r)
+		h := c.Response().Header()
+		h.Set(echo.HeaderXRequestID, id)
+		s.secure(h, r)
+		defer func() {
+			if p := recover(); p != nil {
+				if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+					panic(p) // net/http's own way to end a request
+				}
+				s.log.Error("panic", "request_id", id, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+				c.Error(conversation.Errorf(codeInternal, "The request failed for a reason that is not yours. If it stays, give an administrator the request id."))
+			}
+			s.finish(c, id, time.Since(start))
+		}()
+		if err := next(c); err != nil {
+			c.Error(err)
+		}
+		return nil
+	}
+}
+
+// finish writes the request's line in the log. Neither bodies nor queries are
+// in it: they hold what customers wrote and who they are.
+func (s *Server) finish(c echo.Context, id string, took time.Duration) {
+	path, status := c.Path(), c.Response().Status
+	if path == "" || path == "/*" {
+		path = "unknown"
+	}
+	s.metrics.request(c.Request().Method, path, status, took)
+	level := slog.LevelInfo
+	switch {
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelError
+	case path == "/healthz" || path == "/readyz" || path == "/metrics":
+		level = slog.LevelDebug
+	}
+	i := caller(c.Request().Context())
+	s.log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", path, "path", c.Request().URL.EscapedPath(), "status", status,
+		"bytes", c.Response().Size, "ms", took.Milliseconds(), "request_id", id, "token_id", i.Token.ID, "agent_id", i.Agent.ID, "address", c.RealIP())
+}
+
+// secure sets the headers that keep browsers from doing harm. There is no CORS:
+// the console comes from the same origin.
+func (s *Server) secure(h http.Header, r *http.Request) {
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("X-Frame-Options", "DENY")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	if strings.HasPrefix(s.publicURL, "https://") {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	if s.console != nil && forConsole(r) {
+		h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' https: data: blob:; media-src 'self' https: blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'")
+		return
+	}
+	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	h.Set("Cache-Control", "no-store")
+}

@@ -1,0 +1,160 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
+	"kaiwa/internal/line"
+	"kaiwa/internal/store"
+)
+
+// maxWebhookEvents bounds one webhook by what one INSERT takes. LINE sends a
+// hundred at most.
+const maxWebhookEvents = 2000
+
+// What became of a webhook, for the metrics.
+const (
+	webhookStored       = "stored"
+	webhookBadSignature = "bad_signature"
+	webhookUnknown      = "unknown_channel"
+	webhookRefused      = "refused"
+	webhookNotStored    = "not_stored"
+)
+
+// receiveLINEWebhook takes LINE's events. 200 means that they are durable; any
+// other answer that nothing was kept, or nothing anybody was told of.
+func (s *Server) receiveLINEWebhook(c echo.Context) error {
+	outcome, err := s.takeWebhook(c)
+	s.metrics.webhooks.WithLabelValues(outcome).Inc()
+	if err != nil {
+		return err
+	}
+	return c.JSON(http.StatusOK, struct{}{})
+}
+
+func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
+	receivedAt := time.Now()
+	r := c.Request()
+	// LINE waits 2 s: what the database cannot do by then is better sent again.
+	ctx, cancel := context.WithDeadline(r.Context(), receivedAt.Add(s.budget))
+	defer cancel()
+
+	id := c.Param("channel_id")
+	if !conversation.ValidID(conversation.PrefixChannel, id) {
+		return webhookUnknown, unknownChannel()
+	}
+	channel, fresh, err := s.channels.get(ctx, id)
+	if err != nil {
+		return s.webhookChannelError(err)
+	}
+	if channel.Status == store.ChannelDeleted {
+		return webhookUnknown, unknownChannel()
+	}
+	body, err := readBody(c.Response(), r)
+	if err != nil {
+		return webhookRefused, err
+	}
+	signature := r.Header.Get("x-line-signature")
+	if !signed(channel, body, signature) {
+		// Another process may have rotated the secret since this one looked.
+		if fresh || signature == "" {
+			return webhookBadSignature, badSignature()
+		}
+		if channel, err = s.channels.read(ctx, id); err != nil {
+			return s.webhookChannelError(err)
+		}
+		if !signed(channel, body, signature) {
+			return webhookBadSignature, badSignature()
+		}
+	}
+	webhook, err := line.SplitWebhook(body)
+	if err != nil {
+		return webhookRefused, &conversation.Error{Code: conversation.CodeInvalid, Detail: "The body is not a LINE webhook: a JSON object with an events array.", Err: err}
+	}
+	// The signature says the body is meant for this channel; another bot's id
+	// in it says that the access token, which told the bot's id, is another
+	// channel's: no reply would reach the customer. Refused, LINE shows the
+	// error in its console and delivers the events again later, as long as it
+	// sees fit; accepted, they would be lost to the wrong token.
+	if webhook.Destination != "" && channel.BotUserID != "" && webhook.Destination != channel.BotUserID {
+		s.log.Warn("a webhook is meant for another bot than the channel's access token", "channel_id", id, "request_id", requestID(ctx))
+		return webhookRefused, conversation.Errorf(conversation.CodeInvalid,
+			"The webhook is meant for another bot than the one this channel's access token belongs to. Check the channel's secret and access token.")
+	}
+	if len(webhook.Events) > maxWebhookEvents {
+		return webhookRefused, conversation.Errorf(codeTooLarge, "The webhook has more than %d events.", maxWebhookEvents)
+	}
+	events := inboxEvents(channel, receivedAt, webhook.Events)
+	failpoint.Hit("webhook.before_insert")
+	chats, err := s.store.AppendLINEEvents(ctx, id, receivedAt, events)
+	if err != nil {
+		s.log.Error("a webhook could not be stored", "channel_id", id, "request_id", requestID(ctx), "events", len(events), "error", err)
+		return webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The events could not be stored. Deliver them again.")
+	}
+	failpoint.Hit("webhook.after_insert")
+	for _, e := range events {
+		s.metrics.events.WithLabelValues(e.Disposition).Inc()
+	}
+	for _, chat := range chats {
+		s.inbox.Notify(id, chat)
+	}
+	failpoint.Hit("webhook.after_notify")
+	return webhookStored, nil
+}
+
+func (s *Server) webhookChannelError(err error) (string, error) {
+	if conversation.CodeOf(err) == conversation.CodeNotFound {
+		return webhookUnknown, unknownChannel()
+	}
+	s.log.Error("a webhook's channel could not be read", "error", err)
+	return webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The channel could not be read. Deliver the events again.")
+}
+
+func unknownChannel() error {
+	return conversation.Errorf(conversation.CodeNotFound, "There is no such channel.")
+}
+
+func badSignature() error {
+	return conversation.Errorf(codeBadSignature, "The x-line-signature does not fit the body and the channel's secret.")
+}
+
+// signed compares with every secret that is accepted at the moment.
+func signed(channel store.Channel, body []byte, signature string) bool {
+	for _, secret := range channel.Secrets {
+		if line.VerifySignature(secret, body, signature) {
+			return true
+		}
+	}
+	return false
+}
+
+// inboxEvents decides what is stored only. Everything is stored: also what
+// cannot be read may have to be looked at.
+func inboxEvents(channel store.Channel, receivedAt time.Time, raw []line.RawEvent) []store.InboxEvent {
+	events := make([]store.InboxEvent, len(raw))
+	for i, e := range raw {
+		if e.Timestamp.IsZero() {
+			e.Timestamp = receivedAt // the best guess at its place among the others
+		}
+		disposition := store.DispositionNone
+		switch {
+		case channel.Status == store.ChannelDisabled:
+			disposition = store.DispositionChannelDisabled
+		case e.Malformed != "" && (e.Type == "" || e.ChatKey == ""):
+			// One that is only partly unreadable is handled by what can be read.
+			disposition = store.DispositionMalformed
+		case e.ChatKey == "":
+			disposition = store.DispositionNoSource
+		}
+		events[i] = store.InboxEvent{
+			WebhookEventID: e.ID, ChatKey: e.ChatKey, Kind: e.Type, SourceType: e.SourceType, SourceID: e.SourceID, ReplyToken: e.ReplyToken,
+			LineTime: e.Timestamp, Standby: e.Standby, Raw: e.Raw, Disposition: disposition,
+		}
+	}
+	return events
+}
