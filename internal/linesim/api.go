@@ -281,7 +281,7 @@ func (c *apiCall) decode() (map[string]any, *answer) {
 	at := dec.InputOffset()
 	var syntax *json.SyntaxError
 	if errors.As(err, &syntax) {
-		at = syntax.Offset
+		at = max(0, syntax.Offset-1) // Offset counts the byte that is wrong
 	}
 	before := c.body[:min(int(at), len(c.body))]
 	line += bytes.Count(before, []byte("\n"))

@@ -26,6 +26,17 @@ async function start() {
   await openAll();
 }
 
+// refresh catches up after events were missed, and leaves what is being typed.
+async function refresh() {
+  if (!state.channel) return start();
+  [state.channels, state.users] = await Promise.all([api.channels(), api.users()]);
+  for (const u of state.users) panel.names.set(u.id, u.display_name);
+  state.channel = state.channels.find((c) => c.id === state.channel.id);
+  if (!state.channel) return start();
+  drawAccounts();
+  return Promise.all([...[...state.phones.values()].map((p) => p.load()), panel.load(state.channel), meter()]);
+}
+
 function drawAccounts() {
   $("account").replaceChildren(...state.channels.map((c) => el("option", { value: c.id, selected: c.id === state.channel?.id }, c.display_name)));
   $("account").disabled = state.channels.length < 2;
@@ -49,6 +60,7 @@ async function openAll() {
 }
 
 async function openPhone(user) {
+  if (state.phones.has(user.id)) return state.phones.get(user.id);
   const phone = new Phone(user, state.channel, () => hidePhone(user.id));
   state.phones.set(user.id, phone);
   $("phones").querySelector(".empty")?.remove();
@@ -73,11 +85,12 @@ async function meter() {
   const c = state.channel;
   const used = await api.consumption(c.id);
   const part = (label, value, cls = "", title = "") => el("div", { class: cls, title }, el("dt", {}, label), el("dd", {}, value));
-  $("meter").replaceChildren(
+  const parts = [
     part("Free replies", String(used.replies), "", "Replies with a reply token cost nothing"),
     part("Paid pushes", used.quota ? `${used.pushes} / ${used.quota}` : String(used.pushes), used.quota && used.pushes >= used.quota ? "over" : "", "One for each recipient, this calendar month in Japan's time"),
-    c.webhook_active && c.webhook_url ? null : part("Webhook", c.webhook_url ? "off" : "not set", "over", "Events are lost until it is set and on"));
-  for (const node of [...$("meter").childNodes]) if (node.nodeType === Node.TEXT_NODE) node.remove();
+  ];
+  if (!c.webhook_active || !c.webhook_url) parts.push(part("Webhook", c.webhook_url ? "off" : "not set", "over", "Events are lost until it is set and on"));
+  $("meter").replaceChildren(...parts);
 }
 
 let meterSoon;
@@ -146,7 +159,7 @@ listen({
     if (!state.channel) { state.channel = c; openAll(); } else if (state.channel.id === c.id) { state.channel = c; meterLater(); }
     drawAccounts();
   },
-  reload: () => start(),
+  reload: () => refresh().catch((error) => toast(error.message)),
 }, (up) => { $("link-state").textContent = up ? "" : "Reconnecting…"; });
 
 setInterval(() => { for (const p of state.phones.values()) p.tick(); }, 10000);
