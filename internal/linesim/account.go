@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -284,8 +283,11 @@ func (s *Simulator) Blocked(ctx context.Context, channelID string) ([]string, er
 }
 
 func (s *Simulator) blocked(ctx context.Context, channelID, userID string) (bool, error) {
-	ids, err := s.Blocked(ctx, channelID)
-	return slices.Contains(ids, userID), err
+	var n int
+	if err := s.store.r.GetContext(ctx, &n, selectBlocked, channelID, userID); err != nil {
+		return false, fmt.Errorf("read block of %s by %s: %w", channelID, userID, err)
+	}
+	return n > 0, nil
 }
 
 const (

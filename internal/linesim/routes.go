@@ -10,5 +10,6 @@ func (s *Simulator) routes() http.Handler {
 	mux.HandleFunc("GET /dialog/bot/accountLink", s.accountLinkPage)
 	s.controlRoutes(mux)
 	s.pageRoutes(mux)
-	return mux
+	// Nothing here asks who calls, so that no web page elsewhere may.
+	return http.NewCrossOriginProtection().Handler(mux)
 }
