@@ -51,14 +51,16 @@ var endpoints = []endpoint{
 	{name: "consumption", pattern: "GET /v2/bot/message/quota/consumption", limit: 2000, window: time.Second, handle: (*Simulator).consumption},
 	{name: "link_token", pattern: "POST /v2/bot/user/{userId}/linkToken", limit: 2000, window: time.Second, handle: (*Simulator).linkToken},
 	{name: "token", pattern: "POST /oauth2/v3/token", open: true, handle: (*Simulator).statelessToken},
+	{name: "unknown", pattern: "/v2/", limit: 2000, window: time.Second, handle: (*Simulator).notSimulated},
 }
 
-// Endpoints lists the names that Call.Endpoint and Fault.Endpoint use.
+// Endpoints lists the names that Call.Endpoint and Fault.Endpoint use;
+// "unknown" are calls of endpoints that are not simulated.
 func Endpoints() []string {
 	return []string{
 		"bot_info", "get_webhook_endpoint", "set_webhook_endpoint", "test_webhook_endpoint", "profile", "group_member", "room_member", "group_summary",
 		"reply", "push", "multicast", "validate_reply", "validate_push", "content", "transcoding", "preview", "loading", "mark_as_read",
-		"quota", "consumption", "link_token", "token",
+		"quota", "consumption", "link_token", "token", "unknown",
 	}
 }
 
@@ -106,6 +108,12 @@ func (s *Simulator) broken(c *apiCall, err error) answer {
 	return refuse(http.StatusInternalServerError, "Internal server error")
 }
 
+// notSimulated answers as LINE does on a path it does not have.
+func (s *Simulator) notSimulated(c *apiCall) answer {
+	s.log.Warn("this endpoint is not simulated", "method", c.Method, "path", c.URL.Path)
+	return refuse(http.StatusNotFound, "Not found")
+}
+
 // maxBody is LINE's limit of a request. Source:
 // https://developers.line.biz/en/reference/messaging-api/#status-codes (413)
 const maxBody = 2 << 20
@@ -119,7 +127,7 @@ func (s *Simulator) serve(ep endpoint) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		c := &apiCall{Request: r, endpoint: ep, record: Call{
-			RequestID: uuid.NewString(), At: s.now(), Endpoint: ep.name, Method: r.Method, Path: r.URL.Path, RetryKey: r.Header.Get("X-Line-Retry-Key"),
+			RequestID: uuid.NewString(), At: s.now().UTC(), Endpoint: ep.name, Method: r.Method, Path: r.URL.Path, RetryKey: r.Header.Get("X-Line-Retry-Key"),
 		}}
 		c.record.Header = r.Header.Clone()
 		c.record.Header.Del("Authorization")

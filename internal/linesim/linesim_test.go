@@ -489,6 +489,15 @@ func TestTokensOfNobodyAreRefused(t *testing.T) {
 	require.Equal(t, 401, b.call("GET", "/v2/bot/info", nil, "Authorization", "").Status)
 }
 
+func TestWhatIsNotSimulatedIsNotFoundAndRecorded(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	r := b.call("POST", "/v2/bot/richmenu", map[string]any{})
+	require.Equal(t, 404, r.Status)
+	require.Equal(t, "Not found", r.message(t))
+	require.Equal(t, "/v2/bot/richmenu", b.Calls(CallFilter{Endpoint: "unknown"})[0].Path)
+}
+
 func TestAStatelessTokenLastsFifteenMinutes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

@@ -250,7 +250,7 @@ var webhookClient = &http.Client{
 // post signs and sends body, and records it. d comes with what is being sent.
 func (s *Simulator) post(ctx context.Context, c Channel, body []byte, d Delivery, dropAnswer bool) Delivery {
 	start := time.Now()
-	d.At, d.ChannelID, d.Body = s.now(), c.ID, string(body)
+	d.At, d.ChannelID, d.Body = s.now().UTC(), c.ID, string(body)
 	if d.URL == "" {
 		d.URL = c.WebhookURL
 	}
