@@ -15,7 +15,7 @@ export function content(m, phone) {
 export function summary(m, phone) {
   const b = m.body;
   if (m.unsent) return phone.words.unsentOwn;
-  return b.text || b.altText || b.title || b.file_name || { sticker: phone.words.sticker, image: phone.words.photo, video: phone.words.video, audio: phone.words.voice, file: phone.words.file, location: phone.words.location }[m.type] || m.type;
+  return b.text || b.altText || b.title || (m.type === "file" && b.file_name) || { sticker: phone.words.sticker, image: phone.words.photo, video: phone.words.video, audio: phone.words.voice, file: phone.words.file, location: phone.words.location }[m.type] || m.type;
 }
 
 const link = /\bhttps?:\/\/[^\s<>"'、。）」』]+/g;
