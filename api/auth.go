@@ -15,12 +15,14 @@ import (
 // public is the permission of routes that need none.
 const public Permission = ""
 
-// grants says which role a permission needs at least. Agents see every
-// conversation: they answer for colleagues, and transfers need it.
-var grants = []struct {
+type grant struct {
 	Permission Permission
-	Role       store.Role
-}{
+	Role       store.Role // needs at least
+}
+
+// grants says which role each permission needs. Agents see every conversation:
+// they answer for colleagues, and transfers need it.
+var grants = []grant{
 	{PermissionSelf, store.RoleAgent},
 	{PermissionConversationsRead, store.RoleAgent},
 	{PermissionConversationsClose, store.RoleAgent}, // the life table decides whose

@@ -5,8 +5,6 @@ import (
 	"net/http"
 	"path"
 	"strings"
-
-	"github.com/labstack/echo/v4"
 )
 
 // forConsole tells whether a request without a route may be one for a page or
@@ -40,13 +38,4 @@ func consoleHandler(files fs.FS) http.Handler {
 			http.ServeFileFS(w, r, files, "index.html")
 		}
 	})
-}
-
-// notFound is where requests without a route end.
-func (s *Server) notFound(c echo.Context) error {
-	if s.console == nil || !forConsole(c.Request()) {
-		return echo.ErrNotFound
-	}
-	s.console.ServeHTTP(c.Response(), c.Request())
-	return nil
 }

@@ -132,7 +132,6 @@ func New(c Config) (*Server, error) {
 	s.echo.HTTPErrorHandler = s.handleError
 	s.echo.IPExtractor = echo.ExtractIPDirect() // a header could say anything
 	s.echo.Pre(s.accompany)
-	s.echo.RouteNotFound("/*", s.notFound)
 	return s, s.register(spec)
 }
 
@@ -203,7 +202,12 @@ func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			s.finish(c, id, time.Since(start))
 		}()
-		if err := next(c); err != nil {
+		err := next(c)
+		switch {
+		case err == nil:
+		case s.console != nil && errors.Is(err, echo.ErrNotFound) && forConsole(r):
+			s.console.ServeHTTP(c.Response(), r)
+		default:
 			c.Error(err)
 		}
 		return nil
@@ -214,7 +218,7 @@ func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
 // in it: they hold what customers wrote and who they are.
 func (s *Server) finish(c echo.Context, id string, took time.Duration) {
 	path, status := c.Path(), c.Response().Status
-	if path == "" || path == "/*" {
+	if path == "" {
 		path = "unknown"
 	}
 	s.metrics.request(c.Request().Method, path, status, took)

@@ -33,7 +33,7 @@ func (s *Server) IssueToken(ctx context.Context, r IssueTokenRequestObject) (Iss
 	if !t.ExpiresAt.IsZero() && !t.ExpiresAt.After(time.Now()) {
 		wrong.add("/expires_at", "Must be in the future.")
 	}
-	allowed := permissions(store.Identity{Agent: agent, Token: store.Token{Role: t.Role}})
+	allowed := permissions(store.Identity{Agent: store.Agent{Role: t.Role}, Token: store.Token{Role: t.Role}})
 	for _, p := range r.Body.Scope {
 		if !slices.Contains(allowed, p) {
 			wrong.add("/scope", "The role %s does not have the permission %s.", t.Role, p)

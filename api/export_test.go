@@ -1,0 +1,26 @@
+package api
+
+import (
+	"slices"
+
+	"kaiwa/internal/store"
+)
+
+// RouteForTest is a line of the route table with the role it needs.
+type RouteForTest struct {
+	Method, Path string
+	Role         store.Role // "" for everybody
+}
+
+// Routes is the route table.
+func Routes() []RouteForTest {
+	list := make([]RouteForTest, len(routes))
+	for i, r := range routes {
+		list[i] = RouteForTest{Method: r.Method, Path: r.Path}
+		if r.Permission != public {
+			g := slices.IndexFunc(grants, func(g grant) bool { return g.Permission == r.Permission })
+			list[i].Role = grants[g].Role
+		}
+	}
+	return list
+}
