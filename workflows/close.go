@@ -117,13 +117,19 @@ func (c *talk) heedRequest() {
 	r.done = true
 }
 
-// refuseRequests answers the updates that came too late.
+// refuseRequests answers the updates that came too late, and waits until they
+// have gone.
 func (c *talk) refuseRequests() {
-	for _, r := range c.requests {
-		r.err = refusal(conversation.Errorf(conversation.CodeConversationClosed, "The conversation is closed."))
-		r.done = true
+	for len(c.requests) > 0 || !workflow.AllHandlersFinished(c.ctx) {
+		for _, r := range c.requests {
+			r.err = refusal(conversation.Errorf(conversation.CodeConversationClosed, "The conversation is closed."))
+			r.done = true
+		}
+		c.requests = nil
+		if err := workflow.Await(c.ctx, func() bool { return len(c.requests) > 0 || workflow.AllHandlersFinished(c.ctx) }); err != nil {
+			return
+		}
 	}
-	c.requests = nil
 }
 
 // refusal carries a domain error through Temporal with its code.

@@ -26,12 +26,11 @@ func Conversation(ctx workflow.Context, in conversation.WorkflowInput) error {
 
 // live is the life of a conversation, top to bottom.
 func (c *talk) live() error {
-	c.ingest()
-	for !c.begun() && c.arrived() {
-		c.ingest()
-	}
-	if !c.begun() {
-		return nil // only facts that belong to no conversation
+	for c.ingest(); !c.begun(); c.ingest() {
+		c.refuseRequests()
+		if !c.arrived() {
+			return nil // only facts that belong to no conversation
+		}
 	}
 	if c.new {
 		c.meet()

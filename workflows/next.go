@@ -76,13 +76,11 @@ func (c *talk) continueAsNew() error {
 // sent first. When something waits for the next conversation, the run goes on
 // as that.
 func (c *talk) finish() error {
-	c.refuseRequests()
 	c.explain()
-	if err := workflow.Await(c.ctx, func() bool {
-		return !c.sending && !c.unsent && workflow.AllHandlersFinished(c.ctx)
-	}); err != nil {
+	if err := workflow.Await(c.ctx, func() bool { return !c.sending && !c.unsent }); err != nil {
 		return err
 	}
+	c.refuseRequests()
 	if !c.remains && !c.arrived() {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
 	"kaiwa/internal/conversation"
@@ -33,15 +34,28 @@ type Waker func(ctx context.Context, channelID, chatKey string) error
 func Temporal(c client.Client) Waker {
 	return func(ctx context.Context, channelID, chatKey string) error {
 		id := conversation.WorkflowID(channelID, chatKey)
-		_, err := c.SignalWithStartWorkflow(ctx, id, conversation.SignalWake, nil, client.StartWorkflowOptions{
-			ID:                  id,
-			TaskQueue:           conversation.QueueConversations,
-			WorkflowTaskTimeout: 5 * time.Second,
-			StaticSummary:       "A LINE chat's conversations",
-			StaticDetails: "Runs the conversations of one LINE chat of channel `" + channelID + "`, one after the other. " +
-				"**Cancel** closes the conversation gracefully. **Terminate** stops the run; the reconciler takes the conversation up again.",
-		}, conversation.WorkflowConversation, conversation.WorkflowInput{ChannelID: channelID, ChatKey: chatKey})
+		_, err := c.SignalWithStartWorkflow(ctx, id, conversation.SignalWake, nil, StartOptions(channelID, chatKey),
+			conversation.WorkflowConversation, conversation.WorkflowInput{ChannelID: channelID, ChatKey: chatKey})
 		return err
+	}
+}
+
+// taskTimeout is how long a workflow task may take before Temporal gives it to
+// another worker: what a dead worker costs the customer.
+const taskTimeout = 5 * time.Second
+
+// StartOptions are how a chat's workflow is started, whoever starts it.
+func StartOptions(channelID, chatKey string) client.StartWorkflowOptions {
+	return client.StartWorkflowOptions{
+		ID:                       conversation.WorkflowID(channelID, chatKey),
+		TaskQueue:                conversation.QueueConversations,
+		WorkflowTaskTimeout:      taskTimeout,
+		WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+		StaticSummary:            "A LINE chat's conversations",
+		StaticDetails: "Runs the conversations of one LINE chat of channel `" + channelID + "`, one after the other.\n\n" +
+			"- **Cancel** closes the conversation gracefully.\n" +
+			"- **Terminate** stops the run; the reconciler, or the customer's next message, takes the conversation up again.\n" +
+			"- **Reset** goes back in the plot; what was done is not done twice.",
 	}
 }
 

@@ -46,6 +46,10 @@ const sequenceLimit = 1000
 // committed in.
 func (s *Store) SequenceEvents(ctx context.Context) (int, error) {
 	var n int64
+	var waiting bool
+	if _, err := s.read().get(ctx, &waiting, `SELECT EXISTS (SELECT 1 FROM events WHERE seq IS NULL)`); err != nil || !waiting {
+		return 0, err // nothing to do costs no write lock
+	}
 	err := s.tx(ctx, func(c conn) error {
 		var last int64
 		if _, err := c.get(ctx, &last, `SELECT value FROM counters WHERE name = 'events'`+s.d.forUpdate()); err != nil {

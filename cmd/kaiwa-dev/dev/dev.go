@@ -1,0 +1,214 @@
+package dev
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+
+	"kaiwa/cmd/kaiwa-dev/embedded"
+	"kaiwa/cmd/process"
+	"kaiwa/internal/linesim"
+	"kaiwa/internal/store"
+)
+
+// Options are what Start needs beside settings.
+type Options struct {
+	Settings Settings
+	Console  fs.FS
+	Logger   *slog.Logger // nil: as the settings say, to standard error
+	// DropWakeups, when given, tells which wake-ups are lost (for tests).
+	DropWakeups func() bool
+	// NoSeed leaves out the seeded data.
+	NoSeed bool
+}
+
+// Dev is the running product.
+type Dev struct {
+	Settings Settings // completed: real addresses, generated keys
+	Store    *store.Store
+	Temporal client.Client
+	Sim      *linesim.Simulator // nil when LINE is elsewhere
+
+	APIURL, SimulatorURL, TemporalUIURL string
+	TemporalAddr                        string
+	Seeded                              Seeded
+
+	failed chan error
+	stops  []func() // run in reverse order
+}
+
+// Start starts everything and returns once it can serve. When a part fails to
+// start, what has been started is stopped.
+func Start(ctx context.Context, o Options) (d *Dev, err error) {
+	if err := o.Settings.complete(); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		if o.Logger, err = process.Logger(os.Stderr, o.Settings.LogLevel); err != nil {
+			return nil, err
+		}
+	}
+	d = &Dev{Settings: o.Settings, failed: make(chan error, 8)}
+	defer func() {
+		if err != nil {
+			d.Stop()
+		}
+	}()
+	for _, step := range []func(context.Context, Options) error{d.startTemporal, d.startStore, d.startSimulator, d.startKaiwa} {
+		if err := step(ctx, o); err != nil {
+			return nil, err
+		}
+	}
+	return d, d.waitReady(ctx)
+}
+
+// Failed receives what made a part end by itself.
+func (d *Dev) Failed() <-chan error { return d.failed }
+
+// Stop stops everything, the last started first.
+func (d *Dev) Stop() {
+	for i := len(d.stops) - 1; i >= 0; i-- {
+		d.stops[i]()
+	}
+	d.stops = nil
+}
+
+func (d *Dev) onStop(f func()) { d.stops = append(d.stops, f) }
+
+func (d *Dev) startTemporal(ctx context.Context, o Options) error {
+	server, err := embedded.Start(ctx, embedded.Options{
+		Path: filepath.Join(d.Settings.DataDir, "temporal.db"), Addr: d.Settings.TemporalAddr, UIAddr: d.Settings.TemporalUIAddr, Logger: o.Logger,
+	})
+	if err != nil {
+		return err
+	}
+	d.onStop(server.Stop)
+	d.TemporalAddr, d.TemporalUIURL = server.Addr(), server.UIURL()
+	d.Temporal, err = client.DialContext(ctx, client.Options{
+		HostPort: server.Addr(), Namespace: embedded.DefaultNamespace, Logger: log.NewStructuredLogger(o.Logger.With(slog.String("part", "temporal"))),
+	})
+	if err != nil {
+		return fmt.Errorf("the embedded Temporal does not answer: %w", err)
+	}
+	d.onStop(d.Temporal.Close)
+	return process.PrepareTemporal(ctx, d.Temporal, embedded.DefaultNamespace)
+}
+
+func (d *Dev) startStore(ctx context.Context, _ Options) error {
+	var err error
+	if d.Store, err = process.OpenStore(ctx, d.Settings.Common); err != nil {
+		return err
+	}
+	d.onStop(func() { _ = d.Store.Close() })
+	return d.Store.Migrate(ctx)
+}
+
+func (d *Dev) startSimulator(ctx context.Context, o Options) error {
+	if d.Settings.LINEAPIURL != "" {
+		return nil // LINE is elsewhere
+	}
+	sim, err := linesim.New(ctx, linesim.Options{
+		Path: filepath.Join(d.Settings.DataDir, "line-simulator.db"), Logger: o.Logger, MaxCalls: 10_000, MaxDeliveries: 10_000,
+	})
+	if err != nil {
+		return err
+	}
+	d.Sim = sim
+	d.onStop(func() { _ = sim.Close() })
+	listener, err := process.Listen("KAIWA_SIMULATOR_ADDR", d.Settings.SimulatorAddr)
+	if err != nil {
+		return err
+	}
+	d.SimulatorURL = "http://" + listener.Addr().String()
+	sim.SetPublicURL(d.SimulatorURL)
+	d.Settings.LINEAPIURL, d.Settings.LINEDataAPIURL = d.SimulatorURL, d.SimulatorURL
+	server := &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	go func() { _ = server.Serve(listener) }() // ends with Close below
+	d.onStop(func() { _ = server.Close() })
+	return nil
+}
+
+func (d *Dev) startKaiwa(ctx context.Context, o Options) error {
+	listener, err := process.Listen("KAIWA_HTTP_ADDR", d.Settings.HTTPAddr)
+	if err != nil {
+		return err
+	}
+	d.APIURL = "http://" + reachable(listener.Addr())
+	if d.Settings.PublicURL == "" {
+		d.Settings.PublicURL = d.APIURL
+	}
+	d.Settings.AllowPrivateAddresses = true
+	if !o.NoSeed {
+		if d.Seeded, err = seed(ctx, d); err != nil {
+			_ = listener.Close()
+			return err
+		}
+	}
+	worker, err := process.StartWorker(ctx, process.WorkerOptions{
+		Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Namespace: embedded.DefaultNamespace, Logger: o.Logger,
+		Failed: func(err error) {
+			select {
+			case d.failed <- err:
+			default: // one failure is enough to end
+			}
+		},
+	})
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	d.onStop(worker.Stop)
+	api, err := process.StartAPI(ctx, process.APIOptions{
+		HTTP: d.Settings.HTTP, Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Console: o.Console, Logger: o.Logger,
+		Listener: listener, DropWakeups: o.DropWakeups,
+	})
+	if err != nil {
+		return err
+	}
+	d.onStop(api.Stop)
+	return nil
+}
+
+// reachable is an address a client on this machine can use.
+func reachable(a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil {
+		return a.String()
+	}
+	if ip := net.ParseIP(host); ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(host, port)
+}
+
+// waitReady waits until the API says that it can serve.
+func (d *Dev) waitReady(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, d.APIURL+"/readyz", nil)
+		if err != nil {
+			return err
+		}
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("kaiwa did not become ready: %w", ctx.Err())
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}

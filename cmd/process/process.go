@@ -1,0 +1,237 @@
+// Package process assembles Kaiwa's processes out of their parts: what `kaiwa
+// api` and `kaiwa worker` run apart, and kaiwa-dev runs together.
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/client"
+	"gocloud.dev/blob"
+	_ "gocloud.dev/blob/fileblob" // file:// buckets
+	_ "gocloud.dev/blob/memblob"  // mem:// buckets
+
+	"kaiwa/api"
+	"kaiwa/internal/engine"
+	"kaiwa/internal/inbox"
+	"kaiwa/internal/line"
+	"kaiwa/internal/netguard"
+	"kaiwa/internal/reconcile"
+	"kaiwa/internal/searchattr"
+	"kaiwa/internal/sequencer"
+	"kaiwa/internal/settings"
+	"kaiwa/internal/store"
+	"kaiwa/worker"
+)
+
+// botCallTime bounds a call to a bot whatever its workstream allows; each turn
+// has a deadline of its own.
+const botCallTime = 5 * time.Minute
+
+// drainTime is how long a process that is told to stop waits for requests
+// under way.
+const drainTime = 10 * time.Second
+
+// Logger writes structured lines at the level that is set.
+func Logger(w io.Writer, level string) (*slog.Logger, error) {
+	var l slog.Level
+	if err := l.UnmarshalText([]byte(level)); err != nil {
+		return nil, fmt.Errorf("KAIWA_LOG_LEVEL is wrong: %w", err)
+	}
+	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
+}
+
+// OpenStore opens the database that is set.
+func OpenStore(ctx context.Context, s settings.Common) (*store.Store, error) {
+	if err := s.Check(); err != nil {
+		return nil, err
+	}
+	keys, err := s.Keys()
+	if err != nil {
+		return nil, err
+	}
+	st, err := store.Open(ctx, s.DatabaseURL, store.Options{Keys: keys})
+	if err != nil {
+		return nil, fmt.Errorf("KAIWA_DATABASE_URL: %w", err)
+	}
+	return st, nil
+}
+
+// checkBlobs makes sure that the bucket that is set can be reached, so that a
+// wrong setting stops the start and not the first file.
+func checkBlobs(ctx context.Context, url string) error {
+	b, err := blob.OpenBucket(ctx, url)
+	if err != nil {
+		return fmt.Errorf("KAIWA_BLOB_URL is wrong: %w", err)
+	}
+	defer func() { _ = b.Close() }()
+	if ok, err := b.IsAccessible(ctx); err != nil || !ok {
+		return fmt.Errorf("KAIWA_BLOB_URL is wrong: the bucket is not accessible (%w)", err)
+	}
+	return nil
+}
+
+func lineAPI(o settings.Outside) *line.API {
+	return line.New(line.Config{APIURL: o.LINEAPIURL, DataAPIURL: o.LINEDataAPIURL})
+}
+
+// API is a running API process.
+type API struct {
+	Addr   net.Addr
+	server *http.Server
+	inbox  *inbox.Signaller
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// APIOptions are what an API process stands on.
+type APIOptions struct {
+	HTTP     settings.HTTP
+	Outside  settings.Outside
+	Store    *store.Store
+	Temporal client.Client
+	Console  fs.FS
+	Logger   *slog.Logger
+	// Listener, when given, is served instead of HTTP.HTTPAddr.
+	Listener net.Listener
+	// DropWakeups, when given, tells which wake-ups are lost (for tests of the
+	// relay).
+	DropWakeups func() bool
+}
+
+// StartAPI serves the API, the webhook and the console, and does what goes with
+// them: waking workflows, relaying lost wake-ups, numbering events.
+func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
+	if err := errors.Join(o.HTTP.Check(), o.Outside.Check()); err != nil {
+		return nil, err
+	}
+	if err := checkBlobs(ctx, o.Outside.BlobURL); err != nil {
+		return nil, err
+	}
+	listener := o.Listener
+	if listener == nil {
+		var err error
+		if listener, err = Listen("KAIWA_HTTP_ADDR", o.HTTP.HTTPAddr); err != nil {
+			return nil, err
+		}
+	}
+	wake := inbox.Temporal(o.Temporal)
+	if drop := o.DropWakeups; drop != nil {
+		deliver := wake
+		wake = func(ctx context.Context, channelID, chatKey string) error {
+			if drop() {
+				return nil
+			}
+			return deliver(ctx, channelID, chatKey)
+		}
+	}
+	signaller := inbox.NewSignaller(wake, o.Logger)
+	handler, err := api.New(api.Config{
+		Store: o.Store, LINE: lineAPI(o.Outside), Inbox: signaller, Engine: engine.New(o.Temporal), PublicURL: o.HTTP.PublicURL,
+		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Console: o.Console,
+	})
+	if err != nil {
+		_ = listener.Close()
+		return nil, err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	a := &API{Addr: listener.Addr(), server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, stop: stop}
+	relay := inbox.NewRelay(o.Store, signaller, o.Logger)
+	a.wg.Go(func() { relay.Run(running) })
+	a.wg.Go(func() { sequencer.Run(running, o.Store, o.Logger) })
+	a.wg.Go(func() { handler.Run(running) })
+	a.wg.Go(func() {
+		if err := a.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			o.Logger.Error("the HTTP server ended", slog.Any("error", err))
+		}
+	})
+	return a, nil
+}
+
+// Stop answers the requests under way and stops.
+func (a *API) Stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
+	defer cancel()
+	if a.server.Shutdown(ctx) != nil {
+		_ = a.server.Close() // the rest is cut
+	}
+	a.inbox.Close()
+	a.stop()
+	a.wg.Wait()
+}
+
+// Worker is a running worker process.
+type Worker struct {
+	worker *worker.Worker
+	stop   context.CancelFunc
+	wg     sync.WaitGroup
+}
+
+// WorkerOptions are what a worker process stands on.
+type WorkerOptions struct {
+	Outside   settings.Outside
+	Store     *store.Store
+	Temporal  client.Client
+	Namespace string
+	Logger    *slog.Logger
+	Failed    func(error)
+}
+
+// StartWorker runs workflows and activities, and the reconciler.
+func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
+	if err := o.Outside.Check(); err != nil {
+		return nil, err
+	}
+	if err := checkBlobs(ctx, o.Outside.BlobURL); err != nil {
+		return nil, err
+	}
+	w, err := worker.Start(worker.Options{
+		Temporal: o.Temporal, Store: o.Store, LINE: lineAPI(o.Outside), Logger: o.Logger, Failed: o.Failed,
+		BotHTTP: netguard.NewClient(netguard.Options{
+			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: botCallTime,
+		}),
+	})
+	if err != nil {
+		return nil, err
+	}
+	running, stop := context.WithCancel(context.WithoutCancel(ctx))
+	out := &Worker{worker: w, stop: stop}
+	reconciler := &reconcile.Reconciler{
+		Store: o.Store, Temporal: o.Temporal, Namespace: o.Namespace, Wake: reconcile.Waker(inbox.Temporal(o.Temporal)), Logger: o.Logger,
+	}
+	out.wg.Go(func() { reconciler.Run(running) })
+	return out, nil
+}
+
+// Stop finishes what is under way and stops.
+func (w *Worker) Stop() {
+	w.stop()
+	w.worker.Stop()
+	w.wg.Wait()
+}
+
+// Listen listens on an address a setting names. The error names the setting.
+func Listen(setting, addr string) (net.Listener, error) {
+	l, err := net.Listen("tcp", addr)
+	if err == nil {
+		return l, nil
+	}
+	if strings.Contains(err.Error(), "address already in use") {
+		return nil, fmt.Errorf("address %s is in use: set %s to another port, or 0 for any free one", addr, setting)
+	}
+	return nil, fmt.Errorf("%s is wrong: %w", setting, err)
+}
+
+// PrepareTemporal registers what Kaiwa needs in a namespace.
+func PrepareTemporal(ctx context.Context, c client.Client, namespace string) error {
+	return searchattr.Register(ctx, c, namespace)
+}

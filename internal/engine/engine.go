@@ -1,0 +1,69 @@
+// Package engine asks conversations' workflows for things on behalf of people.
+package engine
+
+import (
+	"context"
+	"errors"
+
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/inbox"
+)
+
+// Engine is the way to the workflows. It is safe for concurrent use.
+type Engine struct {
+	temporal client.Client
+}
+
+// New returns an Engine.
+func New(c client.Client) *Engine { return &Engine{c} }
+
+// Ready tells whether Temporal answers.
+func (e *Engine) Ready(ctx context.Context) error {
+	_, err := e.temporal.CheckHealth(ctx, &client.CheckHealthRequest{})
+	return err
+}
+
+// CloseConversation asks a chat's workflow to close a conversation, and waits
+// until it has. The workflow is started if none runs, so that a conversation
+// whose run was terminated can be closed too. The same update id gets the same
+// answer. It returns the life table's refusals, and CodeUnavailable when
+// Temporal does not answer in time.
+func (e *Engine) CloseConversation(ctx context.Context, workflowID, updateID string, req conversation.CloseRequest) (conversation.CloseAnswer, error) {
+	channelID, chatKey, ok := conversation.ParseWorkflowID(workflowID)
+	if !ok {
+		return conversation.CloseAnswer{}, conversation.Errorf(conversation.CodeNotFound, "There is no such workflow.")
+	}
+	handle, err := e.temporal.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
+		StartWorkflowOperation: e.temporal.NewWithStartWorkflowOperation(inbox.StartOptions(channelID, chatKey),
+			conversation.WorkflowConversation, conversation.WorkflowInput{ChannelID: channelID, ChatKey: chatKey}),
+		UpdateOptions: client.UpdateWorkflowOptions{
+			UpdateID: updateID, WorkflowID: workflowID, UpdateName: conversation.UpdateClose, Args: []any{req},
+			WaitForStage: client.WorkflowUpdateStageCompleted,
+		},
+	})
+	if err != nil {
+		return conversation.CloseAnswer{}, answer(err)
+	}
+	var out conversation.CloseAnswer
+	return out, answer(handle.Get(ctx, &out))
+}
+
+// answer turns what Temporal carries back into the domain's errors.
+func answer(err error) error {
+	if err == nil {
+		return nil
+	}
+	var app *temporal.ApplicationError
+	if errors.As(err, &app) && app.Type() != "" {
+		return &conversation.Error{Code: conversation.Code(app.Type()), Detail: app.Message(), Err: err}
+	}
+	var notFound *serviceerror.NotFound
+	if errors.As(err, &notFound) {
+		return &conversation.Error{Code: conversation.CodeConversationClosed, Detail: "The conversation ended meanwhile.", Err: err}
+	}
+	return &conversation.Error{Code: conversation.CodeUnavailable, Detail: "The workflow engine does not answer. Try again.", Err: err}
+}
