@@ -35,7 +35,9 @@ func consoleHandler(files fs.FS) http.Handler {
 			server.ServeHTTP(w, r)
 		default:
 			w.Header().Set("Cache-Control", "no-cache")
-			http.ServeFileFS(w, r, files, "index.html")
+			first := r.Clone(r.Context())
+			first.URL.Path = "/" // ServeFileFS has opinions on what is in it
+			http.ServeFileFS(w, first, files, "index.html")
 		}
 	})
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"slices"
 
 	"kaiwa/internal/store"
@@ -24,3 +25,6 @@ func Routes() []RouteForTest {
 	}
 	return list
 }
+
+// CloseOrphans is what Run does from time to time.
+func (s *Server) CloseOrphans(ctx context.Context) error { return s.closeOrphans(ctx) }

@@ -321,6 +321,13 @@ func (b *bundle) conversation(channelID, status, owner string) string {
 	return id
 }
 
+// message puts a message of the customer into the database.
+func (b *bundle) message(conversationID string, at int64, text string) {
+	b.t.Helper()
+	b.sql(`INSERT INTO messages (id, conversation_id, channel_id, occurred_at, direction, sender_kind, type, text, state, created_at)
+		VALUES ($1, $2, 'chn_any', $3, 'inbound', 'customer', 'text', $4, 'accepted', $3)`, conversation.NewID(conversation.PrefixMessage), conversationID, at, text)
+}
+
 // workstream creates a workstream.
 func (b *bundle) workstream() string {
 	b.t.Helper()
@@ -413,6 +420,12 @@ func (e *engine) CloseConversation(_ context.Context, _, updateID string, req co
 		return conversation.CloseAnswer{}, f(req)
 	}
 	return conversation.CloseAnswer{Status: conversation.StatusClosed}, nil
+}
+
+func (e *engine) setNotReady(err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.notReady = err
 }
 
 func (e *engine) Ready(context.Context) error {

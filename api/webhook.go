@@ -91,7 +91,7 @@ func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
 	}
 	events := inboxEvents(channel, receivedAt, webhook.Events)
 	failpoint.Hit("webhook.before_insert")
-	chats, err := s.store.AppendLINEEvents(ctx, id, receivedAt, events)
+	chats, err := s.appendInTime(ctx, id, receivedAt, events)
 	if err != nil {
 		s.log.Error("a webhook could not be stored", "channel_id", id, "request_id", requestID(ctx), "events", len(events), "error", err)
 		return webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The events could not be stored. Deliver them again.")
@@ -105,6 +105,27 @@ func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
 	}
 	failpoint.Hit("webhook.after_notify")
 	return webhookStored, nil
+}
+
+// appendInTime stores events, and gives up when the budget is spent even if the
+// database has not noticed: SQLite waits for another process's lock without
+// looking at contexts. Should the late statement succeed after all, the events
+// are there once when LINE delivers them again, and the relay finds them if it
+// does not.
+func (s *Server) appendInTime(ctx context.Context, channelID string, receivedAt time.Time, events []store.InboxEvent) (chats []string, err error) {
+	done := make(chan struct{})
+	var stored []string
+	var failed error
+	go func() {
+		defer close(done)
+		stored, failed = s.store.AppendLINEEvents(ctx, channelID, receivedAt, events)
+	}()
+	select {
+	case <-done:
+		return stored, failed
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 }
 
 func (s *Server) webhookChannelError(err error) (string, error) {
