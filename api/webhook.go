@@ -107,11 +107,15 @@ func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
 	return webhookStored, nil
 }
 
-// appendInTime stores events, and gives up when the budget is spent even if the
-// database has not noticed: SQLite waits for another process's lock without
-// looking at contexts. Should the late statement succeed after all, the events
-// are there once when LINE delivers them again, and the relay finds them if it
-// does not.
+// confirmTime is what a database has to confirm that it gave a statement up.
+const confirmTime = 300 * time.Millisecond
+
+// appendInTime stores events. When the budget is spent the statement is
+// cancelled, and what became of it awaited for a moment, so that the answer is
+// the truth. A database that does not even answer that (SQLite waits for
+// another process's lock without looking at contexts) may carry it out later:
+// then the events are there once when LINE delivers them again, and the relay
+// finds them if it does not.
 func (s *Server) appendInTime(ctx context.Context, channelID string, receivedAt time.Time, events []store.InboxEvent) (chats []string, err error) {
 	done := make(chan struct{})
 	var stored []string
@@ -124,6 +128,11 @@ func (s *Server) appendInTime(ctx context.Context, channelID string, receivedAt 
 	case <-done:
 		return stored, failed
 	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return stored, failed
+	case <-time.After(confirmTime):
 		return nil, ctx.Err()
 	}
 }

@@ -156,7 +156,7 @@ func TestADatabaseThatIsTooSlowOrAwayMeans503AndNothingKept(t *testing.T) {
 	for _, dialect := range storetest.Dialects() {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()
-			b := setup(t, dialect, func(c *api.Config) { c.WebhookBudget = 100 * time.Millisecond; c.ChannelTTL = time.Hour })
+			b := setup(t, dialect, func(c *api.Config) { c.WebhookBudget = 500 * time.Millisecond; c.ChannelTTL = time.Hour })
 			id := b.channel()
 			require.Equal(t, 200, b.deliver(id, lineSecret, message("e1", someUser, "a")).Status)
 
