@@ -56,11 +56,11 @@ func (s *Server) authorise(p Permission) echo.MiddlewareFunc {
 			if err != nil {
 				return err
 			}
-			if !slices.Contains(permissions(i), p) {
-				return conversation.Errorf(conversation.CodeForbidden, "This needs the permission %s, which the token does not have.", p)
-			}
 			if wait := s.limits.take(i.Token.ID); wait > 0 {
 				return tooManyRequests(c, wait)
+			}
+			if !slices.Contains(permissions(i), p) {
+				return conversation.Errorf(conversation.CodeForbidden, "This needs the permission %s, which the token does not have.", p)
 			}
 			// An API that cannot write this still answers reads.
 			if err := s.store.TokenUsed(r.Context(), i.Token); err != nil {

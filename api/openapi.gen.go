@@ -1257,6 +1257,12 @@ type CreateChannelJSONRequestBody = ChannelInput
 // UpdateChannelJSONRequestBody defines body for UpdateChannel for application/json ContentType.
 type UpdateChannelJSONRequestBody = ChannelPatch
 
+// CheckChannelJSONRequestBody defines body for CheckChannel for application/json ContentType.
+type CheckChannelJSONRequestBody = Nothing
+
+// ConnectChannelJSONRequestBody defines body for ConnectChannel for application/json ContentType.
+type ConnectChannelJSONRequestBody = Nothing
+
 // CloseConversationJSONRequestBody defines body for CloseConversation for application/json ContentType.
 type CloseConversationJSONRequestBody = Nothing
 
@@ -3414,6 +3420,7 @@ func (response UpdateChanneldefaultApplicationProblemPlusJSONResponse) VisitUpda
 type CheckChannelRequestObject struct {
 	ID     ID `json:"id"`
 	Params CheckChannelParams
+	Body   *CheckChannelJSONRequestBody
 }
 
 type CheckChannelResponseObject interface {
@@ -3454,6 +3461,7 @@ func (response CheckChanneldefaultApplicationProblemPlusJSONResponse) VisitCheck
 type ConnectChannelRequestObject struct {
 	ID     ID `json:"id"`
 	Params ConnectChannelParams
+	Body   *ConnectChannelJSONRequestBody
 }
 
 type ConnectChannelResponseObject interface {
@@ -5031,6 +5039,32 @@ func (sh *strictHandler) CheckChannel(ctx echo.Context, id ID, params CheckChann
 	request.ID = id
 	request.Params = params
 
+	var body CheckChannelJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.CheckChannel(ctx.Request().Context(), request.(CheckChannelRequestObject))
 	}
@@ -5056,6 +5090,32 @@ func (sh *strictHandler) ConnectChannel(ctx echo.Context, id ID, params ConnectC
 
 	request.ID = id
 	request.Params = params
+
+	var body ConnectChannelJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.ConnectChannel(ctx.Request().Context(), request.(ConnectChannelRequestObject))

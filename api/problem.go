@@ -119,6 +119,9 @@ func (s *Server) asError(ctx context.Context, err error) *conversation.Error {
 	if ctx.Err() == nil || errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		s.log.Error("internal error", "request_id", requestID(ctx), "error", err)
 	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return conversation.Errorf(conversation.CodeUnavailable, "The request took too long. Try again.")
+	}
 	if s.databaseAway(ctx) {
 		return conversation.Errorf(conversation.CodeUnavailable, "The database does not answer at the moment. Try again.")
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/time/rate"
 
 	"kaiwa/internal/conversation"
@@ -50,7 +51,7 @@ type Config struct {
 	AllowPrivateAddresses bool
 
 	Logger  *slog.Logger         // optional: slog.Default()
-	Metrics *prometheus.Registry // optional: one of its own
+	Metrics *prometheus.Registry // optional: one of its own, with Go's and the process's metrics
 	// Console is the web console's files; optional.
 	Console fs.FS
 	// ChannelTTL is how long a webhook trusts what it knows of its channel when
@@ -121,6 +122,7 @@ func New(c Config) (*Server, error) {
 	s.channels = newChannelCache(c.ChannelTTL, c.Store.Channel)
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
+		c.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}
 	if s.metrics, err = newMetrics(c.Metrics); err != nil {
 		return nil, err

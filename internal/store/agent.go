@@ -70,6 +70,10 @@ var agents = &family[Agent, agentRow]{
 	facts: func(a Agent) map[string]any {
 		return map[string]any{"name": a.Name, "email": a.Email, "role": a.Role, "locale": a.Locale}
 	},
+	first: func(ctx context.Context, c conn) error {
+		_, err := c.admins(ctx)
+		return err
+	},
 	// An agent who is no administrator must leave another one behind.
 	uses: func(ctx context.Context, c conn, a Agent) error {
 		if a.Role == RoleAdmin {
@@ -89,17 +93,20 @@ var agents = &family[Agent, agentRow]{
 	},
 }
 
-// anotherAdmin refuses what would leave Kaiwa without an administrator. It
-// locks them all, so that two cannot remove each other.
+// admins lists the administrators and locks them, so that two cannot remove
+// each other.
+func (c conn) admins(ctx context.Context) (ids []string, err error) {
+	err = c.list(ctx, &ids, "SELECT id FROM agents WHERE role = 'admin' ORDER BY id"+c.s.d.forUpdate())
+	return ids, err
+}
+
+// anotherAdmin refuses what would leave Kaiwa without an administrator.
 func (c conn) anotherAdmin(ctx context.Context, id string) error {
-	var admins []string
-	if err := c.list(ctx, &admins, "SELECT id FROM agents WHERE role = 'admin' ORDER BY id"+c.s.d.forUpdate()); err != nil {
-		return err
+	admins, err := c.admins(ctx)
+	if err == nil && len(admins) == 1 && admins[0] == id {
+		err = conversation.Errorf(conversation.CodeInUse, "This is the only administrator. Make another agent one first.")
 	}
-	if len(admins) == 1 && admins[0] == id {
-		return conversation.Errorf(conversation.CodeInUse, "This is the only administrator. Make another agent one first.")
-	}
-	return nil
+	return err
 }
 
 // Agent reads one agent; CodeNotFound when there is none.

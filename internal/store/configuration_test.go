@@ -559,3 +559,39 @@ func TestEventsOfADisabledChannelAreCounted(t *testing.T) {
 		require.Equal(t, map[string]int64{c.ID: 2}, counts)
 	})
 }
+
+func TestTwoAdministratorsCannotRemoveEachOther(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		var ids []string
+		for _, name := range []string{"ada", "bo"} {
+			a, err := s.CreateAgent(t.Context(), admin, store.Agent{Name: name, Email: name + "@example.com", Role: store.RoleAdmin, Locale: "en"})
+			require.NoError(t, err)
+			ids = append(ids, a.ID)
+		}
+		errs := make(chan error, len(ids))
+		for _, id := range ids {
+			go func() { errs <- s.DeleteAgent(context.Background(), admin, id, 1) }()
+		}
+		one, other := <-errs, <-errs
+		if one != nil {
+			one, other = other, one
+		}
+		require.NoError(t, one)
+		requireCode(t, conversation.CodeInUse, other)
+	})
+}
+
+// The statements that run for every request and every step find their rows by
+// an index.
+func TestHotStatementsUseAnIndex(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		for name, q := range map[string]string{"authenticate": store.AuthenticateQueryForTest, "plan": store.PlanQueryForTest} {
+			plan, err := s.ExplainForTest(t.Context(), q, "x")
+			require.NoError(t, err)
+			require.NotContains(t, plan, "SCAN", name)     // SQLite
+			require.NotContains(t, plan, "Seq Scan", name) // PostgreSQL
+		}
+	})
+}

@@ -35,6 +35,9 @@ type family[T, R any] struct {
 	open  func(*Store, R) (T, error)
 	facts func(T) map[string]any // what the audit log may know
 
+	// first, when set, takes the locks that come before the row's own, so that
+	// two changes never wait for each other.
+	first func(ctx context.Context, c conn) error
 	// uses checks, and locks, what t refers to. It runs in the transaction of
 	// the change.
 	uses func(ctx context.Context, c conn, t T) error
@@ -222,6 +225,11 @@ func (f *family[T, R]) delete(ctx context.Context, s *Store, by Origin, id strin
 // lock reads one that is not hidden, locks its row and compares its version.
 func (f *family[T, R]) lock(ctx context.Context, s *Store, c conn, id string, version int64) (T, error) {
 	var none T
+	if f.first != nil {
+		if err := f.first(ctx, c); err != nil {
+			return none, err
+		}
+	}
 	t, err := f.get(ctx, s, c, id, f.visible(" AND ")+s.d.forUpdate())
 	if err != nil {
 		return none, err
