@@ -1286,16 +1286,16 @@ type ServerInterface interface {
 	// ListAgents Lists agents, oldest first.
 	// (GET /api/v1/agents)
 	ListAgents(ctx echo.Context, params ListAgentsParams) error
-	// CreateAgent Creates one of the agents.
+	// CreateAgent Creates an agent.
 	// (POST /api/v1/agents)
 	CreateAgent(ctx echo.Context, params CreateAgentParams) error
-	// DeleteAgent Deletes one of the agents.
+	// DeleteAgent Deletes an agent.
 	// (DELETE /api/v1/agents/{id})
 	DeleteAgent(ctx echo.Context, id ID, params DeleteAgentParams) error
-	// GetAgent Reads one of the agents.
+	// GetAgent Reads an agent.
 	// (GET /api/v1/agents/{id})
 	GetAgent(ctx echo.Context, id ID) error
-	// UpdateAgent Changes one of the agents, by a JSON merge patch.
+	// UpdateAgent Changes an agent, by a JSON merge patch.
 	// (PATCH /api/v1/agents/{id})
 	UpdateAgent(ctx echo.Context, id ID, params UpdateAgentParams) error
 	// IssueToken Issues a token for an agent. Its value is in this answer and never again.
@@ -1310,31 +1310,31 @@ type ServerInterface interface {
 	// ListBots Lists bots, oldest first.
 	// (GET /api/v1/bots)
 	ListBots(ctx echo.Context, params ListBotsParams) error
-	// CreateBot Creates one of the bots.
+	// CreateBot Creates a bot.
 	// (POST /api/v1/bots)
 	CreateBot(ctx echo.Context, params CreateBotParams) error
-	// DeleteBot Deletes one of the bots.
+	// DeleteBot Deletes a bot.
 	// (DELETE /api/v1/bots/{id})
 	DeleteBot(ctx echo.Context, id ID, params DeleteBotParams) error
-	// GetBot Reads one of the bots.
+	// GetBot Reads a bot.
 	// (GET /api/v1/bots/{id})
 	GetBot(ctx echo.Context, id ID) error
-	// UpdateBot Changes one of the bots, by a JSON merge patch.
+	// UpdateBot Changes a bot, by a JSON merge patch.
 	// (PATCH /api/v1/bots/{id})
 	UpdateBot(ctx echo.Context, id ID, params UpdateBotParams) error
 	// ListChannels Lists channels, oldest first.
 	// (GET /api/v1/channels)
 	ListChannels(ctx echo.Context, params ListChannelsParams) error
-	// CreateChannel Creates one of the channels.
+	// CreateChannel Creates a channel.
 	// (POST /api/v1/channels)
 	CreateChannel(ctx echo.Context, params CreateChannelParams) error
-	// DeleteChannel Deletes one of the channels.
+	// DeleteChannel Deletes a channel.
 	// (DELETE /api/v1/channels/{id})
 	DeleteChannel(ctx echo.Context, id ID, params DeleteChannelParams) error
-	// GetChannel Reads one of the channels.
+	// GetChannel Reads a channel.
 	// (GET /api/v1/channels/{id})
 	GetChannel(ctx echo.Context, id ID) error
-	// UpdateChannel Changes one of the channels, by a JSON merge patch.
+	// UpdateChannel Changes a channel, by a JSON merge patch.
 	// (PATCH /api/v1/channels/{id})
 	UpdateChannel(ctx echo.Context, id ID, params UpdateChannelParams) error
 	// CheckChannel Checks the access token and the webhook at LINE and says what is left to do.
@@ -1367,16 +1367,16 @@ type ServerInterface interface {
 	// ListQueues Lists queues, oldest first.
 	// (GET /api/v1/queues)
 	ListQueues(ctx echo.Context, params ListQueuesParams) error
-	// CreateQueue Creates one of the queues.
+	// CreateQueue Creates a queue.
 	// (POST /api/v1/queues)
 	CreateQueue(ctx echo.Context, params CreateQueueParams) error
-	// DeleteQueue Deletes one of the queues.
+	// DeleteQueue Deletes a queue.
 	// (DELETE /api/v1/queues/{id})
 	DeleteQueue(ctx echo.Context, id ID, params DeleteQueueParams) error
-	// GetQueue Reads one of the queues.
+	// GetQueue Reads a queue.
 	// (GET /api/v1/queues/{id})
 	GetQueue(ctx echo.Context, id ID) error
-	// UpdateQueue Changes one of the queues, by a JSON merge patch.
+	// UpdateQueue Changes a queue, by a JSON merge patch.
 	// (PATCH /api/v1/queues/{id})
 	UpdateQueue(ctx echo.Context, id ID, params UpdateQueueParams) error
 	// ListTokens Lists tokens, without their values, oldest first.
@@ -1388,16 +1388,16 @@ type ServerInterface interface {
 	// ListWorkstreams Lists workstreams, oldest first.
 	// (GET /api/v1/workstreams)
 	ListWorkstreams(ctx echo.Context, params ListWorkstreamsParams) error
-	// CreateWorkstream Creates one of the workstreams.
+	// CreateWorkstream Creates a workstream.
 	// (POST /api/v1/workstreams)
 	CreateWorkstream(ctx echo.Context, params CreateWorkstreamParams) error
-	// DeleteWorkstream Deletes one of the workstreams.
+	// DeleteWorkstream Deletes a workstream.
 	// (DELETE /api/v1/workstreams/{id})
 	DeleteWorkstream(ctx echo.Context, id ID, params DeleteWorkstreamParams) error
-	// GetWorkstream Reads one of the workstreams.
+	// GetWorkstream Reads a workstream.
 	// (GET /api/v1/workstreams/{id})
 	GetWorkstream(ctx echo.Context, id ID) error
-	// UpdateWorkstream Changes one of the workstreams, by a JSON merge patch.
+	// UpdateWorkstream Changes a workstream, by a JSON merge patch.
 	// (PATCH /api/v1/workstreams/{id})
 	UpdateWorkstream(ctx echo.Context, id ID, params UpdateWorkstreamParams) error
 	// CopyWorkstream Makes a copy under another name.
@@ -4285,16 +4285,16 @@ type StrictServerInterface interface {
 	// ListAgents Lists agents, oldest first.
 	// (GET /api/v1/agents)
 	ListAgents(ctx context.Context, request ListAgentsRequestObject) (ListAgentsResponseObject, error)
-	// CreateAgent Creates one of the agents.
+	// CreateAgent Creates an agent.
 	// (POST /api/v1/agents)
 	CreateAgent(ctx context.Context, request CreateAgentRequestObject) (CreateAgentResponseObject, error)
-	// DeleteAgent Deletes one of the agents.
+	// DeleteAgent Deletes an agent.
 	// (DELETE /api/v1/agents/{id})
 	DeleteAgent(ctx context.Context, request DeleteAgentRequestObject) (DeleteAgentResponseObject, error)
-	// GetAgent Reads one of the agents.
+	// GetAgent Reads an agent.
 	// (GET /api/v1/agents/{id})
 	GetAgent(ctx context.Context, request GetAgentRequestObject) (GetAgentResponseObject, error)
-	// UpdateAgent Changes one of the agents, by a JSON merge patch.
+	// UpdateAgent Changes an agent, by a JSON merge patch.
 	// (PATCH /api/v1/agents/{id})
 	UpdateAgent(ctx context.Context, request UpdateAgentRequestObject) (UpdateAgentResponseObject, error)
 	// IssueToken Issues a token for an agent. Its value is in this answer and never again.
@@ -4309,31 +4309,31 @@ type StrictServerInterface interface {
 	// ListBots Lists bots, oldest first.
 	// (GET /api/v1/bots)
 	ListBots(ctx context.Context, request ListBotsRequestObject) (ListBotsResponseObject, error)
-	// CreateBot Creates one of the bots.
+	// CreateBot Creates a bot.
 	// (POST /api/v1/bots)
 	CreateBot(ctx context.Context, request CreateBotRequestObject) (CreateBotResponseObject, error)
-	// DeleteBot Deletes one of the bots.
+	// DeleteBot Deletes a bot.
 	// (DELETE /api/v1/bots/{id})
 	DeleteBot(ctx context.Context, request DeleteBotRequestObject) (DeleteBotResponseObject, error)
-	// GetBot Reads one of the bots.
+	// GetBot Reads a bot.
 	// (GET /api/v1/bots/{id})
 	GetBot(ctx context.Context, request GetBotRequestObject) (GetBotResponseObject, error)
-	// UpdateBot Changes one of the bots, by a JSON merge patch.
+	// UpdateBot Changes a bot, by a JSON merge patch.
 	// (PATCH /api/v1/bots/{id})
 	UpdateBot(ctx context.Context, request UpdateBotRequestObject) (UpdateBotResponseObject, error)
 	// ListChannels Lists channels, oldest first.
 	// (GET /api/v1/channels)
 	ListChannels(ctx context.Context, request ListChannelsRequestObject) (ListChannelsResponseObject, error)
-	// CreateChannel Creates one of the channels.
+	// CreateChannel Creates a channel.
 	// (POST /api/v1/channels)
 	CreateChannel(ctx context.Context, request CreateChannelRequestObject) (CreateChannelResponseObject, error)
-	// DeleteChannel Deletes one of the channels.
+	// DeleteChannel Deletes a channel.
 	// (DELETE /api/v1/channels/{id})
 	DeleteChannel(ctx context.Context, request DeleteChannelRequestObject) (DeleteChannelResponseObject, error)
-	// GetChannel Reads one of the channels.
+	// GetChannel Reads a channel.
 	// (GET /api/v1/channels/{id})
 	GetChannel(ctx context.Context, request GetChannelRequestObject) (GetChannelResponseObject, error)
-	// UpdateChannel Changes one of the channels, by a JSON merge patch.
+	// UpdateChannel Changes a channel, by a JSON merge patch.
 	// (PATCH /api/v1/channels/{id})
 	UpdateChannel(ctx context.Context, request UpdateChannelRequestObject) (UpdateChannelResponseObject, error)
 	// CheckChannel Checks the access token and the webhook at LINE and says what is left to do.
@@ -4366,16 +4366,16 @@ type StrictServerInterface interface {
 	// ListQueues Lists queues, oldest first.
 	// (GET /api/v1/queues)
 	ListQueues(ctx context.Context, request ListQueuesRequestObject) (ListQueuesResponseObject, error)
-	// CreateQueue Creates one of the queues.
+	// CreateQueue Creates a queue.
 	// (POST /api/v1/queues)
 	CreateQueue(ctx context.Context, request CreateQueueRequestObject) (CreateQueueResponseObject, error)
-	// DeleteQueue Deletes one of the queues.
+	// DeleteQueue Deletes a queue.
 	// (DELETE /api/v1/queues/{id})
 	DeleteQueue(ctx context.Context, request DeleteQueueRequestObject) (DeleteQueueResponseObject, error)
-	// GetQueue Reads one of the queues.
+	// GetQueue Reads a queue.
 	// (GET /api/v1/queues/{id})
 	GetQueue(ctx context.Context, request GetQueueRequestObject) (GetQueueResponseObject, error)
-	// UpdateQueue Changes one of the queues, by a JSON merge patch.
+	// UpdateQueue Changes a queue, by a JSON merge patch.
 	// (PATCH /api/v1/queues/{id})
 	UpdateQueue(ctx context.Context, request UpdateQueueRequestObject) (UpdateQueueResponseObject, error)
 	// ListTokens Lists tokens, without their values, oldest first.
@@ -4387,16 +4387,16 @@ type StrictServerInterface interface {
 	// ListWorkstreams Lists workstreams, oldest first.
 	// (GET /api/v1/workstreams)
 	ListWorkstreams(ctx context.Context, request ListWorkstreamsRequestObject) (ListWorkstreamsResponseObject, error)
-	// CreateWorkstream Creates one of the workstreams.
+	// CreateWorkstream Creates a workstream.
 	// (POST /api/v1/workstreams)
 	CreateWorkstream(ctx context.Context, request CreateWorkstreamRequestObject) (CreateWorkstreamResponseObject, error)
-	// DeleteWorkstream Deletes one of the workstreams.
+	// DeleteWorkstream Deletes a workstream.
 	// (DELETE /api/v1/workstreams/{id})
 	DeleteWorkstream(ctx context.Context, request DeleteWorkstreamRequestObject) (DeleteWorkstreamResponseObject, error)
-	// GetWorkstream Reads one of the workstreams.
+	// GetWorkstream Reads a workstream.
 	// (GET /api/v1/workstreams/{id})
 	GetWorkstream(ctx context.Context, request GetWorkstreamRequestObject) (GetWorkstreamResponseObject, error)
-	// UpdateWorkstream Changes one of the workstreams, by a JSON merge patch.
+	// UpdateWorkstream Changes a workstream, by a JSON merge patch.
 	// (PATCH /api/v1/workstreams/{id})
 	UpdateWorkstream(ctx context.Context, request UpdateWorkstreamRequestObject) (UpdateWorkstreamResponseObject, error)
 	// CopyWorkstream Makes a copy under another name.
