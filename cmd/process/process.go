@@ -51,7 +51,7 @@ func Logger(w io.Writer, level string) (*slog.Logger, error) {
 }
 
 // OpenStore opens the database that is set.
-func OpenStore(ctx context.Context, s settings.Common) (*store.Store, error) {
+func OpenStore(ctx context.Context, s settings.Common, options ...func(*store.Options)) (*store.Store, error) {
 	if err := s.Check(); err != nil {
 		return nil, err
 	}
@@ -59,7 +59,11 @@ func OpenStore(ctx context.Context, s settings.Common) (*store.Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	st, err := store.Open(ctx, s.DatabaseURL, store.Options{Keys: keys})
+	o := store.Options{Keys: keys}
+	for _, option := range options {
+		option(&o)
+	}
+	st, err := store.Open(ctx, s.DatabaseURL, o)
 	if err != nil {
 		return nil, fmt.Errorf("KAIWA_DATABASE_URL: %w", err)
 	}

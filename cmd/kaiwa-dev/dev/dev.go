@@ -27,6 +27,11 @@ type Options struct {
 	Logger   *slog.Logger // nil: as the settings say, to standard error
 	// DropWakeups, when given, tells which wake-ups are lost (for tests).
 	DropWakeups func() bool
+	// HistoryLimit, when given, is after how many events a workflow is told to
+	// continue as new (for tests).
+	HistoryLimit int
+	// Observe, when given, is called before every SQL statement (for tests).
+	Observe func(statement string)
 	// NoSeed leaves out the seeded data.
 	NoSeed bool
 }
@@ -87,6 +92,7 @@ func (d *Dev) onStop(f func()) { d.stops = append(d.stops, f) }
 func (d *Dev) startTemporal(ctx context.Context, o Options) error {
 	server, err := embedded.Start(ctx, embedded.Options{
 		Path: filepath.Join(d.Settings.DataDir, "temporal.db"), Addr: d.Settings.TemporalAddr, UIAddr: d.Settings.TemporalUIAddr, Logger: o.Logger,
+		SuggestContinueAsNewAfter: o.HistoryLimit,
 	})
 	if err != nil {
 		return err
@@ -103,9 +109,9 @@ func (d *Dev) startTemporal(ctx context.Context, o Options) error {
 	return process.PrepareTemporal(ctx, d.Temporal, embedded.DefaultNamespace)
 }
 
-func (d *Dev) startStore(ctx context.Context, _ Options) error {
+func (d *Dev) startStore(ctx context.Context, o Options) error {
 	var err error
-	if d.Store, err = process.OpenStore(ctx, d.Settings.Common); err != nil {
+	if d.Store, err = process.OpenStore(ctx, d.Settings.Common, func(s *store.Options) { s.Observe = o.Observe }); err != nil {
 		return err
 	}
 	d.onStop(func() { _ = d.Store.Close() })

@@ -73,8 +73,8 @@ const unlimited = 100_000
 
 // dynamicConfig is Temporal's run-time configuration for one machine that
 // belongs to one developer or one load test.
-func dynamicConfig() dynamicconfig.Client {
-	return dynamicconfig.StaticClient{
+func dynamicConfig(o Options) dynamicconfig.Client {
+	c := dynamicconfig.StaticClient{
 		// A search attribute is usable as soon as it is registered.
 		dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
 
@@ -111,4 +111,8 @@ func dynamicConfig() dynamicconfig.Client {
 		// The server asks its maker for a newer version otherwise.
 		dynamicconfig.EnableServerVersionCheck.Key(): false,
 	}
+	if o.SuggestContinueAsNewAfter != 0 {
+		c[dynamicconfig.HistoryCountSuggestContinueAsNew.Key()] = o.SuggestContinueAsNewAfter
+	}
+	return c
 }

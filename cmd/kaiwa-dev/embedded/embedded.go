@@ -20,6 +20,7 @@ import (
 
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/common/membership/static"
 	"go.temporal.io/server/common/primitives"
 	"go.temporal.io/server/temporal"
@@ -57,6 +58,10 @@ type Options struct {
 	// Retention of closed workflows, at least MinRetention; 0 means
 	// DefaultRetention. A namespace that exists is changed to it.
 	Retention time.Duration
+	// SuggestContinueAsNewAfter is how many events a history may have before the
+	// server tells its workflow to continue as new; 0 leaves Temporal's 4,096.
+	// Tests lower it.
+	SuggestContinueAsNewAfter int
 	// Logger receives the server's logs; nil discards them. The server is
 	// noisy, so what it calls info arrives as debug and what it calls debug
 	// lower still: a logger at its usual level shows warnings and errors.
@@ -142,7 +147,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		return err
 	}
 	s.addr = ports.frontendAddr()
-	if err := s.startTemporal(serverConfig(ports, store), ports); err != nil {
+	if err := s.startTemporal(serverConfig(ports, store), ports, dynamicConfig(o)); err != nil {
 		return err
 	}
 	if err := s.awaitReady(ctx, o.Namespace, o.Retention); err != nil {
@@ -159,7 +164,7 @@ func (s *Server) start(ctx context.Context, o Options) error {
 }
 
 // startTemporal gives the reserved ports back and starts the services on them.
-func (s *Server) startTemporal(cfg *config.Config, ports *ports) error {
+func (s *Server) startTemporal(cfg *config.Config, ports *ports, dynamic dynamicconfig.Client) error {
 	hosts := map[primitives.ServiceName]static.Hosts{}
 	for name, svc := range cfg.Services {
 		hosts[primitives.ServiceName(name)] = static.SingleLocalHost(
@@ -174,7 +179,7 @@ func (s *Server) startTemporal(cfg *config.Config, ports *ports) error {
 			temporal.ForServices(temporal.DefaultServices),
 			temporal.WithStaticHosts(hosts),
 			temporal.WithLogger(newLogger(s.logger, s.life)),
-			temporal.WithDynamicConfigClient(dynamicConfig()),
+			temporal.WithDynamicConfigClient(dynamic),
 			temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 			temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper {
 				return authorization.NewNoopClaimMapper()

@@ -53,7 +53,7 @@ func TestAPortTakenAtTheLastMomentIsAnErrorOfStart(t *testing.T) {
 			cfg.Services[string(service)] = lost
 
 			s := &Server{logger: slog.New(slog.DiscardHandler), life: newLifecycle()}
-			require.ErrorContains(t, s.startTemporal(cfg, ports), "Failed to start gRPC listener: listen tcp")
+			require.ErrorContains(t, s.startTemporal(cfg, ports, dynamicConfig(Options{})), "Failed to start gRPC listener: listen tcp")
 			s.Stop()
 		})
 	}
