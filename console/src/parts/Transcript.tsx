@@ -1,0 +1,157 @@
+import { Anchor, Badge, Button, Code, Loader, Text, Title } from '@mantine/core'
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
+import { useEffect, useLayoutEffect, useRef } from 'react'
+import type { Conversation, Message } from '../api.gen'
+import { fate, show } from '../lib/message'
+import { conversation, transcript } from '../lib/queries'
+import { link } from '../lib/route'
+import { truncate } from '../lib/text'
+import { customerName, Owner, Status, Wait, When } from './State'
+import { Trouble } from './Trouble'
+
+/** A conversation and what was said in it, for reading. */
+export function Transcript({ id }: { id: string }) {
+  const about = useQuery(conversation(id))
+  const list = useInfiniteQuery(transcript(id))
+  const messages = list.data?.pages.flatMap((p) => p.items) ?? []
+  const heading = useRef<HTMLHeadingElement>(null)
+  const end = useEnd(messages.length)
+
+  const name = about.data === undefined ? 'Conversation' : customerName(about.data)
+  useEffect(() => {
+    document.title = `${truncate(name, 30)} – Kaiwa`
+  }, [name])
+  useEffect(() => heading.current?.focus({ preventScroll: true }), [])
+
+  return (
+    <>
+      <div className="head">
+        <Anchor {...link('/')} size="sm">
+          Overview
+        </Anchor>
+        <Title order={1} size="h4" ref={heading} tabIndex={-1} className="name" lang={about.data?.contact.language ?? undefined}>
+          {name}
+        </Title>
+        {about.data !== undefined && <Standing conversation={about.data} />}
+      </div>
+      {about.error !== null && <Trouble error={about.error} again={about.refetch} />}
+      {list.error !== null && about.error === null && <Trouble error={list.error} again={list.refetch} />}
+      {list.isPending && <Loader m="md" size="sm" aria-label="Reading the conversation" />}
+      <ol className="transcript" role="log" aria-label="Messages" aria-live="polite">
+        {messages.map((m) => (
+          <Line key={m.id} message={m} customer={name} language={about.data?.contact.language ?? undefined} />
+        ))}
+      </ol>
+      {list.hasNextPage && (
+        <Button m="md" variant="default" loading={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
+          Later messages
+        </Button>
+      )}
+      {about.data !== undefined && <Traces conversation={about.data} />}
+      <div ref={end} />
+    </>
+  )
+}
+
+/** Keeps the end of the page in sight as it grows, for a reader who is there. */
+function useEnd(count: number) {
+  const end = useRef<HTMLDivElement>(null)
+  const there = useRef(true)
+  useEffect(() => {
+    const watch = new IntersectionObserver(([e]) => (there.current = e?.isIntersecting ?? false), { rootMargin: '100px' })
+    if (end.current !== null) {
+      watch.observe(end.current)
+    }
+    return () => watch.disconnect()
+  }, [])
+  useLayoutEffect(() => {
+    if (count > 0 && there.current) {
+      end.current?.scrollIntoView({ block: 'end' })
+    }
+  }, [count])
+  return end
+}
+
+function Standing({ conversation: c }: { conversation: Conversation }) {
+  return (
+    <div className="line">
+      <Status status={c.status} />
+      <Owner conversation={c} />
+      {c.waiting_since !== null && <Wait since={c.waiting_since} />}
+      {c.contact.friendship === 'blocked' && (
+        <Badge color="red" variant="light" tt="none">
+          Has blocked the account
+        </Badge>
+      )}
+    </div>
+  )
+}
+
+function Line({ message: m, customer, language }: { message: Message; customer: string; language: string | undefined }) {
+  const shown = show(m)
+  const way = fate(m)
+  const bad = m.state === 'failed' || m.state === 'uncertain'
+  const side = m.direction === 'inbound' ? 'message' : m.direction === 'outbound' ? 'message ours' : 'message system'
+  return (
+    <li className={side}>
+      <Text size="xs" c="dimmed">
+        {sender(m, customer)}
+      </Text>
+      {(shown.kind !== null || shown.text !== null || shown.buttons.length > 0) && (
+        <div className="bubble" lang={language}>
+          {shown.kind !== null && <strong lang="en">{shown.text === null ? shown.kind : `${shown.kind}: `}</strong>}
+          {shown.text}
+          {shown.buttons.length > 0 && (
+            <ul className="buttons" aria-label="Buttons">
+              {shown.buttons.map((b) => (
+                <li key={b}>{b}</li>
+              ))}
+            </ul>
+          )}
+        </div>
+      )}
+      <div className="fate">
+        <When at={m.created_at} />
+        {way !== null && <span className={bad ? 'bad' : undefined}>{way}</span>}
+      </div>
+    </li>
+  )
+}
+
+function sender(m: Message, customer: string): string {
+  switch (m.sender.kind) {
+    case 'customer':
+      return customer
+    case 'bot':
+      return m.sender.name ?? 'Bot'
+    case 'agent':
+      return m.sender.name ?? 'Agent'
+    case 'system':
+      return m.automated === null ? 'Kaiwa' : `Automated: ${m.automated.replaceAll('_', ' ')}`
+  }
+}
+
+/** What an operator needs to find the conversation elsewhere. */
+function Traces({ conversation: c }: { conversation: Conversation }) {
+  return (
+    <dl className="facts" style={{ padding: '1rem' }}>
+      <dt>Conversation</dt>
+      <dd>
+        <Code>{c.id}</Code>
+      </dd>
+      <dt>Workflow in Temporal</dt>
+      <dd>
+        <Code>{c.workflow_id}</Code>
+      </dd>
+      {c.closed_at !== null && (
+        <>
+          <dt>Closed</dt>
+          <dd>
+            <When at={c.closed_at} />
+            {c.closure_reason !== null && `, ${c.closure_reason.replaceAll('_', ' ')}`}
+          </dd>
+        </>
+      )}
+    </dl>
+  )
+}
