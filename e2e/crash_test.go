@@ -1,0 +1,407 @@
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
+	"kaiwa/internal/linesim"
+	"kaiwa/internal/store"
+	"kaiwa/internal/store/storetest"
+)
+
+// crashScript is a bot that greets, answers, ends and hands off.
+const crashScript = `{
+  "version": 1, "default_locale": "en", "start": "menu",
+  "nodes": {
+    "menu":   {"menu": {"text": "Welcome", "options": [{"label": "Hours", "goto": "hours"}, {"label": "Bye", "goto": "bye"}]}},
+    "hours":  {"say": ["We open at nine"], "goto": "menu"},
+    "bye":    {"say": ["Goodbye"], "end": true}
+  }
+}`
+
+// crashPlay is what the customer writes, and what the phone must then show: the
+// same whether or not the process died on the way.
+var crashPlay = []struct {
+	writes string
+	shows  []string
+}{
+	{"hi", []string{"Greetings", "Welcome"}},
+	{"Hours", []string{"We open at nine", "Welcome"}},
+	{"Bye", []string{"Goodbye"}},
+	{"hi again", []string{"Greetings", "Welcome"}},
+	{"talk to a person", []string{"Please wait"}},
+}
+
+// buildOnce builds kaiwa-dev with its failpoints.
+var buildOnce = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "kaiwa-crash-")
+	if err != nil {
+		return "", err
+	}
+	binary := filepath.Join(dir, "kaiwa-dev")
+	out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", binary, "kaiwa/cmd/kaiwa-dev").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build kaiwa-dev: %w\n%s", err, out)
+	}
+	return binary, nil
+})
+
+// mortal is a kaiwa-dev in a process of its own that is started again whenever
+// it dies. LINE and the eyes of the test live here, and survive it.
+type mortal struct {
+	t       *testing.T
+	sim     *linesim.Simulator
+	store   *store.Store
+	channel store.Channel
+	dir     string
+	env     []string
+
+	mu      sync.Mutex
+	process *exec.Cmd
+	deaths  int
+	output  strings.Builder
+	stopped bool
+	done    chan struct{}
+}
+
+const mortalLINE, mortalSecret, mortalToken = "1700000001", "crash-secret", "crash-token"
+
+func newMortal(t *testing.T, dialect string, env ...string) *mortal {
+	t.Helper()
+	ctx := t.Context()
+	binary, err := buildOnce()
+	require.NoError(t, err)
+	s, url := storetest.New(t, dialect)
+	sim, err := linesim.New(ctx, linesim.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, sim.Close()) })
+	lineServer := httptest.NewServer(sim.Handler())
+	t.Cleanup(lineServer.Close)
+
+	on := true
+	b, err := s.CreateBot(ctx, store.Origin{}, store.Bot{Name: "Guide", Kind: store.BotScript, Script: json.RawMessage(crashScript)})
+	require.NoError(t, err)
+	q, err := s.CreateQueue(ctx, store.Origin{}, store.Queue{Name: "Support", Priority: 1})
+	require.NoError(t, err)
+	w := store.Workstream{Name: "Crash", Mode: store.ModePush, FallbackQueueID: q.ID, BotID: b.ID}
+	w.Settings.AutomatedMessages = []store.AutomatedMessage{
+		{Trigger: "greeting", Text: "Greetings", Enabled: &on}, {Trigger: "no_agent_available", Text: "Please wait", Enabled: &on},
+	}
+	w, err = s.CreateWorkstream(ctx, store.Origin{}, w)
+	require.NoError(t, err)
+	botUser := "U" + strings.Repeat("c", 32)
+	c, err := s.CreateChannel(ctx, store.Origin{}, store.Channel{
+		Name: "Crash", LINEChannelID: mortalLINE, BotUserID: botUser, WorkstreamID: w.ID, Locale: "en", Status: store.ChannelActive,
+		Secrets: []string{mortalSecret}, Token: mortalToken,
+	})
+	require.NoError(t, err)
+	// LINE must know the account before anything is sent; where its webhook is
+	// it learns at each start.
+	require.NoError(t, sim.AddChannel(ctx, linesim.Channel{ID: mortalLINE, Secret: mortalSecret, AccessToken: mortalToken, BotUserID: botUser}))
+
+	m := &mortal{t: t, sim: sim, store: s, channel: c, dir: t.TempDir(), done: make(chan struct{})}
+	m.env = append(os.Environ(),
+		"KAIWA_DATA_DIR="+m.dir, "KAIWA_DATABASE_URL="+url, "KAIWA_SECRET_KEYS="+storetest.KeySetting,
+		"KAIWA_HTTP_ADDR=127.0.0.1:0", "KAIWA_TEMPORAL_ADDR=127.0.0.1:0", "KAIWA_TEMPORAL_UI_ADDR=127.0.0.1:0",
+		"KAIWA_LINE_API_URL="+lineServer.URL, "KAIWA_LINE_DATA_API_URL="+lineServer.URL, "KAIWA_LOG_LEVEL=warn", "KAIWA_FAILPOINT_DIR="+m.dir)
+	m.env = append(m.env, env...)
+	go m.live(binary)
+	t.Cleanup(m.end)
+	return m
+}
+
+// live starts the process again and again, until the test is over.
+func (m *mortal) live(binary string) {
+	defer close(m.done)
+	for {
+		cmd := exec.Command(binary)
+		cmd.Env = m.env
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		stdout, err := cmd.StdoutPipe()
+		if err != nil {
+			m.note(err.Error())
+			return
+		}
+		cmd.Stderr = noted{m}
+		m.mu.Lock()
+		if m.stopped {
+			m.mu.Unlock()
+			return
+		}
+		err = cmd.Start()
+		m.process = cmd
+		m.mu.Unlock()
+		if err != nil {
+			m.note(err.Error())
+			return
+		}
+		lines := bufio.NewScanner(stdout)
+		for lines.Scan() {
+			if _, url, ok := strings.Cut(lines.Text(), "console and API"); ok {
+				m.reachableAt(strings.TrimSpace(url))
+			}
+		}
+		err = cmd.Wait()
+		m.mu.Lock()
+		m.deaths++
+		m.mu.Unlock()
+		m.note(fmt.Sprintf("--- the process ended: %v\n", err))
+	}
+}
+
+// reachableAt tells LINE where the webhook is now.
+func (m *mortal) reachableAt(url string) {
+	err := m.sim.ChangeChannel(context.Background(), mortalLINE, func(c *linesim.Channel) {
+		c.WebhookURL, c.WebhookActive = url+"/webhooks/line/"+m.channel.ID, true
+	})
+	if err != nil {
+		m.note(err.Error())
+	}
+}
+
+func (m *mortal) note(s string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.output.WriteString(s)
+}
+
+type noted struct{ m *mortal }
+
+func (n noted) Write(p []byte) (int, error) { n.m.note(string(p)); return len(p), nil }
+
+func (m *mortal) kill() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.process != nil && m.process.Process != nil {
+		_ = m.process.Process.Kill()
+	}
+}
+
+func (m *mortal) end() {
+	m.mu.Lock()
+	m.stopped = true
+	m.mu.Unlock()
+	m.kill()
+	<-m.done
+	if m.t.Failed() {
+		m.t.Log(m.output.String())
+	}
+}
+
+// ready waits until LINE can reach the webhook.
+func (m *mortal) ready() {
+	m.t.Helper()
+	require.Eventually(m.t, func() bool {
+		for _, c := range m.sim.Channels() {
+			if c.ID == mortalLINE && c.WebhookActive {
+				res, err := http.Get(strings.Split(c.WebhookURL, "/webhooks/")[0] + "/readyz")
+				if err != nil {
+					return false
+				}
+				_ = res.Body.Close()
+				return res.StatusCode == http.StatusOK
+			}
+		}
+		return false
+	}, patience, 50*time.Millisecond, "kaiwa-dev becomes ready")
+}
+
+// shows is what a customer's phone shows of the account's messages.
+func (m *mortal) shows(user string) (out []string) {
+	m.t.Helper()
+	chat, err := m.sim.Chat(context.Background(), mortalLINE, user)
+	require.NoError(m.t, err)
+	for _, c := range chat {
+		if c.Direction == "account" {
+			out = append(out, c.Text())
+		}
+	}
+	return out
+}
+
+// play has one customer go through crashPlay, each message once the ones
+// before are answered, and holds phone and transcript against it.
+func (m *mortal) play(user string) error {
+	ctx := context.Background()
+	var wrote, want []string
+	for _, step := range crashPlay {
+		if _, err := m.sim.SendText(ctx, mortalLINE, user, step.writes); err != nil {
+			return err
+		}
+		wrote, want = append(wrote, step.writes), append(want, step.shows...)
+		if err := m.until(func() bool { return len(m.shows(user)) >= len(want) }); err != nil {
+			return fmt.Errorf("after %q the phone shows %q, not %q", step.writes, m.shows(user), want)
+		}
+	}
+	if err := m.until(func() bool { return m.settled(user) == nil }); err != nil {
+		return fmt.Errorf("not settled: %w", m.settled(user))
+	}
+	if have := m.shows(user); !slices.Equal(have, want) {
+		return fmt.Errorf("the phone shows %q, not %q", have, want)
+	}
+	var said, sent []string
+	for _, msg := range m.transcript(user) {
+		if msg.Direction == conversation.Inbound {
+			said = append(said, msg.Text)
+		} else {
+			sent = append(sent, msg.Text)
+		}
+	}
+	if !slices.Equal(said, wrote) {
+		return fmt.Errorf("the transcript has the customer say %q, not %q", said, wrote)
+	}
+	if !slices.Equal(sent, want) {
+		return fmt.Errorf("the transcript has the account say %q, not %q", sent, want)
+	}
+	return nil
+}
+
+// settled tells what is still to be done for a customer, nil when nothing is.
+func (m *mortal) settled(user string) error {
+	for _, msg := range m.transcript(user) {
+		if msg.State == conversation.MessagePending {
+			return fmt.Errorf("message %q is pending", msg.Text)
+		}
+		if msg.State != conversation.MessageAccepted {
+			return fmt.Errorf("message %q is %s (%s)", msg.Text, msg.State, msg.FailureDetail)
+		}
+	}
+	list := m.conversations(user)
+	if len(list) != 2 || list[0].Status != conversation.StatusClosed || list[1].Status != conversation.StatusOpen {
+		return fmt.Errorf("%d conversations, the last %+v", len(list), list)
+	}
+	return nil
+}
+
+func (m *mortal) conversations(user string) (out []store.Conversation) {
+	list, err := m.store.Conversations(context.Background(), store.ConversationFilter{}, store.Position{}, 1000)
+	require.NoError(m.t, err)
+	for _, c := range slices.Backward(list) {
+		if c.ChatKey == conversation.ChatKey("user", user) {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+func (m *mortal) transcript(user string) (out []store.Message) {
+	for _, c := range m.conversations(user) {
+		list, err := m.store.Messages(context.Background(), c.ID, store.MessagePosition{}, 1000)
+		require.NoError(m.t, err)
+		out = append(out, list...)
+	}
+	return out
+}
+
+func (m *mortal) until(ok func() bool) error {
+	deadline := time.Now().Add(2 * patience)
+	tick := time.NewTicker(30 * time.Millisecond)
+	defer tick.Stop()
+	for !ok() {
+		if time.Now().After(deadline) {
+			return context.DeadlineExceeded
+		}
+		<-tick.C
+	}
+	return nil
+}
+
+func (m *mortal) addCustomer() string {
+	m.t.Helper()
+	u := linesim.User{ID: linesim.NewUserID(), DisplayName: "Crash tester", Language: "en"}
+	require.NoError(m.t, m.sim.AddUser(m.t.Context(), u))
+	return u.ID
+}
+
+// crashing bounds how many products die at the same time: each is a Temporal
+// server, and the machine may have two cores.
+var crashing = make(chan struct{}, 4)
+
+// The crash matrix. For every failpoint, on every database: the process is
+// killed there, is started again, and the customer gets each answer once, in
+// order, and the transcript is whole.
+func TestTheProcessMayDieAtAnyPointBetweenTwoDurableSteps(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range storetest.Dialects() {
+		for _, point := range failpoint.Names() {
+			for _, pass := range []int{1, 2} {
+				t.Run(fmt.Sprintf("%s/%s:%d", dialect, point.Name, pass), func(t *testing.T) {
+					t.Parallel()
+					crashing <- struct{}{}
+					defer func() { <-crashing }()
+					if pass == 2 && passedOnce(point.Name) {
+						return
+					}
+					m := newMortal(t, dialect, fmt.Sprintf("KAIWA_FAILPOINT=%s:%d", point.Name, pass))
+					m.ready()
+					require.NoError(t, m.play(m.addCustomer()))
+					require.FileExists(t, filepath.Join(m.dir, point.Name), "the process died there")
+					require.Equal(t, 1, m.deaths)
+				})
+			}
+		}
+	}
+}
+
+// passedOnce tells which points one play passes only once.
+func passedOnce(point string) bool {
+	for _, prefix := range []string{"close.", "transition.", "profile."} {
+		if strings.HasPrefix(point, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// Ten kills at instants of chance, while eight customers talk.
+func TestTheProcessMayBeKilledAtRandom(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range storetest.Dialects() {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			crashing <- struct{}{}
+			defer func() { <-crashing }()
+			m := newMortal(t, dialect)
+			m.ready()
+			seed := uint64(time.Now().UnixNano())
+			t.Logf("seed %d", seed)
+			chance := rand.New(rand.NewPCG(seed, 0))
+			users := make([]string, 8)
+			for i := range users {
+				users[i] = m.addCustomer()
+			}
+			failures := make(chan error, len(users))
+			for _, u := range users {
+				go func() { failures <- m.play(u) }()
+			}
+			for range 10 {
+				m.ready()
+				timer := time.NewTimer(time.Duration(200+chance.IntN(1500)) * time.Millisecond)
+				<-timer.C
+				m.kill()
+			}
+			for range users {
+				require.NoError(t, <-failures)
+			}
+			require.GreaterOrEqual(t, m.deaths, 10)
+		})
+	}
+}
