@@ -36,12 +36,19 @@ type Options struct {
 	LINE    *line.API
 	BotHTTP *http.Client // reaches webhook bots; guards against private addresses
 	Logger  *slog.Logger
+	// Now is the clock by which sending judges reply tokens and deadlines; nil
+	// means time.Now.
+	Now func() time.Time
 }
 
 // New returns the activities, ready to be registered with a worker.
 func New(o Options) *Activities {
+	now := o.Now
+	if now == nil {
+		now = time.Now
+	}
 	return &Activities{
-		store: o.Store, line: o.LINE, bots: newBots(o.BotHTTP), plans: newPlans(o.Store), logger: o.Logger, now: time.Now,
+		store: o.Store, line: o.LINE, bots: newBots(o.BotHTTP), plans: newPlans(o.Store), logger: o.Logger, now: now,
 	}
 }
 

@@ -6,8 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"regexp"
+	"slices"
+	"strconv"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"kaiwa/internal/conversation"
@@ -30,131 +34,145 @@ type SendOutput struct {
 }
 
 const (
-	// tokenLife is how long after its receipt a reply token is taken to be
-	// alive when an answer to a repeated reply is judged. LINE says a minute;
-	// what is nearer to it than this nobody can tell.
+	// tokenLife is how old a reply token may be at most when LINE's refusal of
+	// it is taken to mean "used". LINE says a minute from the receipt; nearer
+	// to it than this, "expired" is as likely.
 	tokenLife = 55 * time.Second
-	// replyRetryWindow is how old a token may be for a reply in doubt to be
-	// repeated: the repetition has to arrive within its life.
+	// replyRetryWindow is how old a token may be for a reply to be asked again:
+	// the call has to be over within the token's life.
 	replyRetryWindow = 45 * time.Second
-	// sendTime is how long one activity works off batches before it lets
-	// another go on, so that an attempt stays well under its time-out.
+	// retryKeyLife is how long after its first attempt a push is repeated. LINE
+	// forgets a retry key after 24 hours and would send again.
+	retryKeyLife = 23 * time.Hour
+	// sendTime is how long one activity begins new calls, before it lets another
+	// go on. A call takes ten seconds at most and quotaTime may come on top, so
+	// that all of it stays under the activity's time-out.
 	sendTime = 15 * time.Second
+	// quotaTime bounds the question for the quota after a 429.
+	quotaTime = 4 * time.Second
+	// writeTime bounds the writing of LINE's answer, which is done even when
+	// the activity was told to stop: nobody else knows the answer.
+	writeTime = 5 * time.Second
+)
+
+// The failures of messages that are not LINE's own.
+const (
+	failureOutOfTime   = "out_of_time"    // LINE did not take it within the budget
+	failureNoAnswer    = "line_no_answer" // LINE did not say, and can be asked no more
+	failureChannelGone = "channel_gone"
 )
 
 // Send works off the lane of one conversation: it freezes what is ready into
 // batches and brings them to LINE one after the other, in order, until nothing
 // waits. It writes LINE's answers itself. While LINE is away it fails in a way
 // that Temporal retries; a batch's own deadline, not a number of tries, ends it.
+//
+// It may run again while an earlier run of it still hangs somewhere. Whatever
+// that one learns then counts only if it is that LINE took the batch; see
+// store.FinishBatch.
 func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error) {
 	var out SendOutput
 	until := a.now().Add(sendTime)
 	for a.now().Before(until) {
 		b, err := a.store.NextBatch(ctx, in.ConversationID, line.Render)
-		if err != nil {
+		if err != nil || b == nil {
 			return out, final(err)
 		}
-		if b == nil {
-			return out, nil
-		}
-		end, err := a.attempt(ctx, b)
+		// Told to Temporal before every call, so that a worker's death is noticed
+		// while the reply token is alive.
+		activity.RecordHeartbeat(ctx)
+		end, refusal, err := a.attempt(ctx, b)
 		if err != nil {
 			return out, err
 		}
-		if err := a.store.FinishBatch(ctx, b, *end); err != nil {
+		present, err := a.write(ctx, b, end, refusal)
+		switch {
+		case err != nil:
 			return out, final(err)
-		}
-		switch end.State {
-		case store.BatchAccepted:
-			out.Accepted++
-		case store.BatchFailed:
-			out.Failed++
-		case store.BatchUncertain:
-			out.Uncertain++
+		case !present:
+			out.More = true // another run of the lane is at it; what it leaves is for the next
+			return out, nil
+		case end != nil:
+			out.count(end.State)
+		case !askAgainAtOnce(b, refusal):
+			return out, a.later(b, refusal)
 		}
 	}
 	out.More = true
 	return out, nil
 }
 
-// attempt brings a batch to LINE until its fate is known. It returns an error
-// when that has to be found out later; what is known so far is stored then.
-func (a *Activities) attempt(ctx context.Context, b *store.Batch) (*store.BatchEnd, error) {
-	plan, err := a.plans.get(ctx, b.ChannelID)
-	if err != nil {
-		return nil, final(err)
+func (o *SendOutput) count(state string) {
+	switch state {
+	case store.BatchAccepted:
+		o.Accepted++
+	case store.BatchFailed:
+		o.Failed++
+	case store.BatchUncertain:
+		o.Uncertain++
 	}
-	client := a.line.As(plan.Channel.Token)
-	for {
-		if b.Attempts > 1 && a.now().UnixMicro() > b.Deadline {
-			return outOfTime(b), nil
-		}
-		end, err := a.call(ctx, client, b)
-		if end != nil {
-			return end, nil
-		}
-		outcome := store.OutcomeNotTaken
-		var refusal *line.Error
-		if errors.As(err, &refusal) && refusal.Ambiguous() {
-			outcome, b.Doubt = store.OutcomeUnclear, true
-		}
-		a.logger.WarnContext(ctx, "LINE did not take a batch yet", slog.String("conversation", b.ConversationID),
-			slog.String("batch", b.ID), slog.String("kind", b.Kind), slog.Int64("attempt", b.Attempts), slog.String("outcome", outcome), slog.Any("error", err))
-		if err := a.store.NoteAttempt(ctx, b.ID, outcome, err.Error()); err != nil {
-			return nil, final(err)
-		}
-		if b.Kind == string(conversation.ViaReply) && b.Doubt && b.Attempts == 1 && a.tokenAge(b) < replyRetryWindow {
-			// The token is alive: asking again at once tells whether the first
-			// attempt arrived.
-			again, err := a.store.NextBatch(ctx, b.ConversationID, line.Render)
-			if err != nil {
-				return nil, final(err)
-			}
-			if again == nil || again.ID != b.ID {
-				return nil, fmt.Errorf("batch %s was finished elsewhere", b.ID)
-			}
-			*b = *again
-			continue
-		}
-		if b.Kind == string(conversation.ViaReply) && a.tokenAge(b) >= replyRetryWindow {
-			if b.Doubt {
-				return &store.BatchEnd{State: store.BatchUncertain, Failure: "line_no_answer", Detail: err.Error()}, nil
-			}
-			return &store.BatchEnd{State: store.BatchDissolved, Detail: err.Error()}, nil
-		}
-		return nil, temporal.NewApplicationErrorWithOptions("LINE did not take the batch yet", outcome, temporal.ApplicationErrorOptions{
-			Cause: err, NextRetryDelay: retryDelay(b.Attempts), Category: temporal.ApplicationErrorCategoryBenign,
-		})
+}
+
+// write stores what an attempt came to. It tells whether the attempt was still
+// the present one.
+func (a *Activities) write(ctx context.Context, b *store.Batch, end *store.BatchEnd, refusal *line.Error) (present bool, err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
+	defer cancel()
+	if end != nil {
+		return a.store.FinishBatch(ctx, b, *end)
 	}
+	outcome := store.OutcomeNotTaken
+	if refusal.Ambiguous() {
+		outcome = store.OutcomeUnclear
+	}
+	a.logger.WarnContext(ctx, "LINE did not take a batch yet", slog.String("conversation", b.ConversationID), slog.String("batch", b.ID),
+		slog.String("kind", b.Kind), slog.Int64("attempt", b.Attempts), slog.String("outcome", outcome), slog.Any("error", refusal))
+	return a.store.NoteAttempt(ctx, b, outcome, wordsOf(refusal))
+}
+
+// askAgainAtOnce tells whether a batch is tried again without a wait: a reply
+// of which nobody knows whether it arrived. While its token is alive, asking
+// again tells.
+func askAgainAtOnce(b *store.Batch, refusal *line.Error) bool {
+	return b.Kind == string(conversation.ViaReply) && b.Attempts == 1 && refusal.Ambiguous()
+}
+
+// later has Temporal run the lane again after a wait that grows from half a
+// second to ten, and ends when the batch's time does.
+func (a *Activities) later(b *store.Batch, refusal *line.Error) error {
+	wait := min(500*time.Millisecond<<min(b.Attempts-1, 6), 10*time.Second)
+	left := time.UnixMicro(b.Deadline).Sub(a.now())
+	if b.Kind == string(conversation.ViaReply) {
+		left = min(left, replyRetryWindow-a.tokenAge(b))
+	}
+	return temporal.NewApplicationErrorWithOptions("LINE did not take the batch yet", refusal.Code(), temporal.ApplicationErrorOptions{
+		Cause: refusal, NextRetryDelay: max(min(wait, left), 10*time.Millisecond), Category: temporal.ApplicationErrorCategoryBenign,
+	})
 }
 
 func (a *Activities) tokenAge(b *store.Batch) time.Duration {
 	return a.now().Sub(time.UnixMicro(b.TokenReceivedAt))
 }
 
-// retryDelay grows from half a second to ten.
-func retryDelay(attempts int64) time.Duration {
-	return min(500*time.Millisecond<<min(attempts-1, 6), 10*time.Second)
-}
-
-// outOfTime is the end of a batch whose budget is used up.
-func outOfTime(b *store.Batch) *store.BatchEnd {
-	if b.Doubt {
-		return &store.BatchEnd{State: store.BatchUncertain, Failure: "out_of_time", Detail: "LINE did not say whether it took the message."}
+// attempt makes one attempt of a batch. It returns the batch's end, or LINE's
+// refusal after which the batch may be tried again.
+func (a *Activities) attempt(ctx context.Context, b *store.Batch) (*store.BatchEnd, *line.Error, error) {
+	if end := a.lapsed(b); end != nil {
+		return end, nil, nil
 	}
-	return &store.BatchEnd{State: store.BatchFailed, Failure: "out_of_time", Detail: "LINE did not take the message in time."}
-}
-
-// call makes one attempt. It returns the batch's end, or the error after which
-// the batch may be tried again.
-func (a *Activities) call(ctx context.Context, client *line.Client, b *store.Batch) (*store.BatchEnd, error) {
+	plan, err := a.plans.get(ctx, b.ChannelID)
+	if conversation.CodeOf(err) == conversation.CodeNotFound {
+		return unsent(b, store.BatchEnd{Failure: failureChannelGone, Detail: "The channel was deleted."}), nil, nil
+	}
+	if err != nil {
+		return nil, nil, final(err)
+	}
 	var messages []json.RawMessage
 	if err := json.Unmarshal([]byte(b.Body), &messages); err != nil {
-		return nil, fmt.Errorf("body of batch %s: %w", b.ID, err)
+		return nil, nil, fmt.Errorf("body of batch %s: %w", b.ID, err)
 	}
-	fresh := a.tokenAge(b) < tokenLife // judged before the call: the answer may come late
+	client := a.line.As(plan.Channel.Token)
 	var sent line.Sent
-	var err error
 	if b.Kind == string(conversation.ViaReply) {
 		sent, err = client.Reply(ctx, b.ReplyToken, messages)
 	} else {
@@ -164,37 +182,127 @@ func (a *Activities) call(ctx context.Context, client *line.Client, b *store.Bat
 	if err == nil {
 		return &store.BatchEnd{
 			State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID, LINEMessageIDs: sent.MessageIDs,
-		}, nil
+		}, nil, nil
 	}
 	var refusal *line.Error
 	if !errors.As(err, &refusal) {
-		return nil, err
+		return nil, nil, err
 	}
+	end := a.refused(ctx, client, b, refusal, len(messages))
+	return end, refusal, nil
+}
+
+// lapsed is the end of a batch that LINE must not, or need not, be asked for
+// any more; nil while it may.
+func (a *Activities) lapsed(b *store.Batch) *store.BatchEnd {
+	reply := b.Kind == string(conversation.ViaReply)
+	now := a.now()
+	switch {
+	case reply && a.tokenAge(b) >= replyRetryWindow && b.Doubt:
+		return unsent(b, store.BatchEnd{Failure: failureNoAnswer, Detail: b.Detail})
+	case reply && a.tokenAge(b) >= replyRetryWindow:
+		return &store.BatchEnd{State: store.BatchDissolved, Detail: b.Detail}
+	case reply || b.Attempts == 1:
+		return nil
+	case b.Doubt && now.Sub(time.UnixMicro(b.CreatedAt)) >= retryKeyLife:
+		return unsent(b, store.BatchEnd{Failure: failureNoAnswer, Detail: b.Detail})
+	case b.Interrupted:
+		// It was our side that was away. Asking once more sends the message, or
+		// tells that it was sent.
+		return nil
+	case now.UnixMicro() >= b.Deadline:
+		return unsent(b, store.BatchEnd{Failure: failureOutOfTime, Detail: b.Detail})
+	}
+	return nil
+}
+
+// refused is what LINE's refusal of an attempt means for the batch: its end, or
+// nil when it may be tried again.
+func (a *Activities) refused(ctx context.Context, client *line.Client, b *store.Batch, refusal *line.Error, messages int) *store.BatchEnd {
 	class := refusal.Class
-	if class == line.ClassQuota || class == line.ClassRateLimited {
-		if exact, asked := client.Classify429(ctx, err); asked == nil {
+	if class == line.ClassQuota || class == line.ClassRateLimited || class == line.ClassTooManyToUser {
+		ctx, cancel := context.WithTimeout(ctx, quotaTime)
+		defer cancel()
+		if exact, err := client.Classify429(ctx, refusal); err == nil {
 			class = exact
 		}
 	}
-	failed := &store.BatchEnd{State: store.BatchFailed, LINERequestID: refusal.RequestID, Failure: refusal.Code(), Detail: refusal.Message}
+	end := store.BatchEnd{LINERequestID: refusal.RequestID, Failure: "line_" + string(class), Detail: wordsOf(refusal)}
 	switch class {
+	case line.ClassRateLimited, line.ClassTooManyToUser, line.ClassServer, line.ClassNoAnswer:
+		return nil
 	case line.ClassInvalidReplyToken:
 		switch {
 		case !b.Doubt:
-			return &store.BatchEnd{State: store.BatchDissolved, LINERequestID: refusal.RequestID, Detail: refusal.Message}, nil
-		case fresh:
-			// The token was alive, so it was this batch's first attempt that used it.
-			return &store.BatchEnd{State: store.BatchAccepted, LINERequestID: refusal.RequestID}, nil
-		default:
-			return &store.BatchEnd{State: store.BatchUncertain, LINERequestID: refusal.RequestID, Failure: refusal.Code(), Detail: refusal.Message}, nil
+			end.State, end.Failure = store.BatchDissolved, ""
+			return &end
+		case a.tokenAge(b) < tokenLife:
+			// The token is alive, so it was an earlier attempt of this batch that
+			// used it.
+			return &store.BatchEnd{State: store.BatchAccepted, LINERequestID: refusal.RequestID}
 		}
-	case line.ClassRateLimited, line.ClassServer, line.ClassNoAnswer:
-		return nil, err
-	case line.ClassQuota:
-		failed.Failure = "line_quota"
-		return failed, nil
+	case line.ClassRefused:
+		if !b.Doubt {
+			end.Refused = refusedMessages(refusal, messages)
+		}
 	}
-	return failed, nil
+	return unsent(b, end)
+}
+
+// unsent completes the end of a batch that will not be tried again and of which
+// no attempt was accepted, as far as is known. If an earlier one may have been,
+// a refusal of the last one does not make it undone.
+func unsent(b *store.Batch, end store.BatchEnd) *store.BatchEnd {
+	said := "LINE did not take the message in time."
+	end.State = store.BatchFailed
+	if b.Doubt {
+		end.State = store.BatchUncertain
+		said = "LINE did not say whether it took the message."
+	}
+	if end.Detail == "" {
+		end.Detail = said
+	}
+	return &end
+}
+
+var refusedMessage = regexp.MustCompile(`^messages\[(\d+)\]`)
+
+// refusedMessages are the places of the messages LINE complains of, if it names
+// some of the batch and not all.
+func refusedMessages(refusal *line.Error, messages int) []int {
+	var places []int
+	for _, d := range refusal.Details {
+		m := refusedMessage.FindStringSubmatch(d.Property)
+		if m == nil {
+			return nil // it complains of something else, too
+		}
+		place, err := strconv.Atoi(m[1])
+		if err != nil || place >= messages {
+			return nil
+		}
+		if !slices.Contains(places, place) {
+			places = append(places, place)
+		}
+	}
+	if len(places) == messages {
+		return nil
+	}
+	return places
+}
+
+// wordsOf is LINE's reason, for people.
+func wordsOf(refusal *line.Error) string {
+	said := refusal.Message
+	for _, d := range refusal.Details {
+		said += " [" + d.Property + ": " + d.Message + "]"
+	}
+	switch {
+	case said != "":
+		return said
+	case refusal.Status != 0:
+		return fmt.Sprintf("LINE answered with status %d.", refusal.Status)
+	}
+	return "LINE did not answer."
 }
 
 // lineError tells Temporal whether a failed call to LINE may be tried again.

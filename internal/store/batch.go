@@ -27,7 +27,14 @@ const (
 	// webhook, for a batch to be begun with it: a token lives one minute, and
 	// one call and one retry have to fit.
 	ReplyWindow = 25 * time.Second
-	// AutomatedBudget and AgentBudget bound how long sending is tried.
+	// replyLimit is how long after its event a token is taken to work, however
+	// often the event is delivered again. LINE says 20 minutes; a minute of it
+	// is left for the call.
+	//
+	// Source: https://developers.line.biz/en/reference/messaging-api/#send-reply-message
+	replyLimit = 19 * time.Minute
+	// AutomatedBudget and AgentBudget bound how long a LINE that does not take
+	// a batch is asked again.
 	AutomatedBudget = 60 * time.Second
 	AgentBudget     = 5 * time.Minute
 )
@@ -44,14 +51,20 @@ type Batch struct {
 	TokenReceivedAt int64  `db:"token_received_at"`
 	Body            string `db:"body"` // LINE's messages array
 	MessageIDs      string `db:"message_ids"`
-	Attempts        int64  `db:"attempts"`
-	Outcome         string `db:"outcome"`
-	Doubt           bool   `db:"doubt"`
+	Attempts        int64  `db:"attempts"` // the present one included; it tells attempts apart
+	Outcome         string `db:"outcome"`  // of the last attempt that ended; "" while one is under way
+	Doubt           bool   `db:"doubt"`    // LINE may have taken an earlier attempt
+	Detail          string `db:"failure_detail"`
 	Deadline        int64  `db:"deadline"`
+	CreatedAt       int64  `db:"created_at"`
+
+	// Interrupted says that the attempt before this one left no outcome: its
+	// process died, or still hangs.
+	Interrupted bool `db:"-"`
 }
 
 const batchColumns = `b.id, b.conversation_id, c.channel_id, b.kind, b.recipient, b.reply_token, b.token_received_at, b.body,
-	b.message_ids, b.attempts, b.outcome, b.doubt, b.deadline`
+	b.message_ids, b.attempts, b.outcome, b.doubt, b.failure_detail, b.deadline, b.created_at`
 
 // Render turns contents into LINE's message objects. A refusal of one content
 // is reported by its index.
@@ -81,7 +94,7 @@ func (s *Store) NextBatch(ctx context.Context, conversationID string, render Ren
 		}
 		var b Batch
 		found, err := c.get(ctx, &b, `SELECT `+batchColumns+` FROM batches b JOIN conversations c ON c.id = b.conversation_id
-			WHERE b.conversation_id = $1 AND b.state = 'frozen'`, conversationID)
+			WHERE b.conversation_id = $1 AND b.state = 'frozen'`+s.d.forUpdate(), conversationID)
 		if err != nil {
 			return err
 		}
@@ -105,7 +118,8 @@ func (s *Store) NextBatch(ctx context.Context, conversationID string, render Ren
 // countAttempt notes that a batch is tried again. An attempt that left no
 // outcome, or an unclear one, may have been taken by LINE.
 func (c conn) countAttempt(ctx context.Context, b *Batch, out **Batch) error {
-	b.Doubt = b.Doubt || b.Outcome == "" || b.Outcome == OutcomeUnclear
+	b.Interrupted = b.Outcome == ""
+	b.Doubt = b.Doubt || b.Interrupted || b.Outcome == OutcomeUnclear
 	b.Attempts++
 	b.Outcome = ""
 	_, err := c.exec(ctx, `UPDATE batches SET attempts = $1, outcome = '', doubt = $2 WHERE id = $3`, b.Attempts, b.Doubt, b.ID)
@@ -154,16 +168,22 @@ func (c conn) freeze(ctx context.Context, conversationID string, render Render) 
 		ChatKey   string `db:"chat_key"`
 		SourceID  string `db:"source_id"`
 		Ordinal   int64  `db:"ordinal"`
+		Dissolved int64  `db:"dissolved"` // the deadline of the batch before, if it was dissolved
 	}
-	if _, err := c.get(ctx, &to, `SELECT c.channel_id, c.chat_key, t.source_id,
-			(SELECT coalesce(max(ordinal), 0) + 1 FROM batches WHERE conversation_id = c.id) AS ordinal
-		FROM conversations c JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key WHERE c.id = $1`, conversationID); err != nil {
+	if _, err := c.get(ctx, &to, `SELECT c.channel_id, c.chat_key, t.source_id, coalesce(b.ordinal, 0) + 1 AS ordinal,
+			CASE WHEN b.state = 'dissolved' THEN b.deadline ELSE 0 END AS dissolved
+		FROM conversations c JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key
+		LEFT JOIN batches b ON b.conversation_id = c.id AND b.ordinal = (SELECT max(ordinal) FROM batches WHERE conversation_id = c.id)
+		WHERE c.id = $1`, conversationID); err != nil {
 		return nil, err
 	}
 	b := &Batch{
 		ID:             conversation.DerivedID(conversation.PrefixBatch, conversationID, to.Ordinal),
 		ConversationID: conversationID, ChannelID: to.ChannelID, Kind: string(conversation.ViaPush), Recipient: to.SourceID,
-		Attempts: 1, Deadline: micros(now.Add(budget)),
+		Attempts: 1, Deadline: micros(now.Add(budget)), CreatedAt: micros(now),
+	}
+	if to.Dissolved != 0 && budget == AutomatedBudget {
+		b.Deadline = min(b.Deadline, to.Dissolved) // the same messages, another way: no new budget
 	}
 	// The oldest token that still has life enough: younger ones may serve later.
 	var token struct {
@@ -173,7 +193,8 @@ func (c conn) freeze(ctx context.Context, conversationID string, render Render) 
 	}
 	found, err := c.get(ctx, &token, `SELECT id, reply_token, received_at FROM line_events
 		WHERE channel_id = $1 AND chat_key = $2 AND reply_token <> '' AND token_batch = '' AND received_at >= $3
-		ORDER BY received_at LIMIT 1`, to.ChannelID, to.ChatKey, micros(now.Add(-ReplyWindow)))
+		  AND line_time >= $4 AND NOT standby
+		ORDER BY received_at, id LIMIT 1`, to.ChannelID, to.ChatKey, micros(now.Add(-ReplyWindow)), micros(now.Add(-replyLimit)))
 	if err != nil {
 		return nil, err
 	}
@@ -195,7 +216,7 @@ func (c conn) freeze(ctx context.Context, conversationID string, render Render) 
 	if _, err := c.exec(ctx, `
 		INSERT INTO batches (id, conversation_id, ordinal, kind, recipient, reply_token, token_received_at, body, message_ids, state, attempts, deadline, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'frozen', 1, $10, $11)`,
-		b.ID, conversationID, to.Ordinal, b.Kind, b.Recipient, b.ReplyToken, b.TokenReceivedAt, b.Body, b.MessageIDs, b.Deadline, micros(now)); err != nil {
+		b.ID, conversationID, to.Ordinal, b.Kind, b.Recipient, b.ReplyToken, b.TokenReceivedAt, b.Body, b.MessageIDs, b.Deadline, b.CreatedAt); err != nil {
 		return nil, err
 	}
 	_, err = c.exec(ctx, `UPDATE messages SET batch_id = $1 WHERE id IN (`+list1(len(ids), 2)+`)`, append([]any{b.ID}, anys(ids)...)...)
@@ -215,10 +236,16 @@ func renderOne(m pendingMessage, render Render) (json.RawMessage, error) {
 	return out[0], nil
 }
 
-// NoteAttempt records that an attempt ended without finishing the batch.
-func (s *Store) NoteAttempt(ctx context.Context, batchID, outcome, detail string) error {
-	_, err := s.write().exec(ctx, `UPDATE batches SET outcome = $1, failure_detail = $2 WHERE id = $3 AND state = 'frozen'`, outcome, detail, batchID)
-	return err
+// NoteAttempt records that an attempt ended without finishing the batch. It
+// tells whether the attempt was still the present one; one that another has
+// superseded changes nothing, and must not go on.
+func (s *Store) NoteAttempt(ctx context.Context, b *Batch, outcome, detail string) (present bool, err error) {
+	n, err := s.write().exec(ctx, `UPDATE batches SET outcome = $1, failure_detail = $2 WHERE id = $3 AND state = 'frozen' AND attempts = $4`,
+		outcome, detail, b.ID, b.Attempts)
+	if err != nil {
+		return false, fmt.Errorf("note attempt %d of batch %s: %w", b.Attempts, b.ID, err)
+	}
+	return n > 0, nil
 }
 
 // BatchEnd is how a batch ended.
@@ -227,63 +254,93 @@ type BatchEnd struct {
 	LINERequestID     string
 	AcceptedRequestID string   // of the attempt LINE took, if it was an earlier one
 	LINEMessageIDs    []string // in the order of the messages; may be empty
-	Failure, Detail   string   // an enumerated word, and LINE's own words
+	Failure, Detail   string   // an enumerated word, and words for people
+	// Refused are the places of the messages that LINE refused a whole batch
+	// for. Only these fail then; the others are pending again. None: all fail.
+	Refused []int
 }
 
 // FinishBatch writes how a batch ended, with its messages' states, once. The
 // messages of a dissolved batch are pending again.
-func (s *Store) FinishBatch(ctx context.Context, b *Batch, end BatchEnd) error {
+//
+// That LINE took a batch is true whichever attempt learned it. Every other end
+// is a conclusion from what an attempt knew: one that another attempt has
+// superseded meanwhile may be wrong, so it changes nothing. The result tells
+// whether this end was written.
+func (s *Store) FinishBatch(ctx context.Context, b *Batch, end BatchEnd) (written bool, err error) {
 	var ids []string
 	if err := json.Unmarshal([]byte(b.MessageIDs), &ids); err != nil {
-		return fmt.Errorf("batch %s: %w", b.ID, err)
+		return false, fmt.Errorf("batch %s: %w", b.ID, err)
 	}
-	err := s.tx(ctx, func(c conn) error {
-		now := micros(s.now())
+	err = s.tx(ctx, func(c conn) error {
 		n, err := c.exec(ctx, `
 			UPDATE batches SET state = $1, outcome = $2, line_request_id = $3, accepted_request_id = $4, failure_detail = $5, finished_at = $6
-			WHERE id = $7 AND state = 'frozen'`, end.State, end.State, end.LINERequestID, end.AcceptedRequestID, end.Detail, now, b.ID)
-		if err != nil || n == 0 {
-			return err // 0: an attempt that ran beside this one has written its answer
-		}
-		request := end.LINERequestID
-		if end.AcceptedRequestID != "" {
-			request = end.AcceptedRequestID
-		}
-		switch end.State {
-		case BatchDissolved:
-			_, err := c.exec(ctx, `UPDATE messages SET batch_id = '' WHERE batch_id = $1`, b.ID)
-			return err
-		case BatchFailed:
-			return c.failMessages(ctx, ids, b.ConversationID, end.Failure, end.Detail, request)
-		}
-		state := conversation.MessageAccepted
-		if end.State == BatchUncertain {
-			state = conversation.MessageUncertain
-		}
-		// LINE's id of each message, in the order of the batch.
-		args := []any{string(state), b.Kind, request, now, end.Failure, end.Detail}
-		cases := ""
-		for i, id := range ids {
-			lineID := ""
-			if i < len(end.LINEMessageIDs) {
-				lineID = end.LINEMessageIDs[i]
-			}
-			cases += fmt.Sprintf(" WHEN $%d THEN $%d", len(args)+1, len(args)+2)
-			args = append(args, id, lineID)
-		}
-		args = append(args, b.ID)
-		if _, err := c.exec(ctx, `UPDATE messages SET state = $1, via = $2, line_request_id = $3, sent_at = $4, failure = $5, failure_detail = $6,
-				line_message_id = CASE id`+cases+` ELSE '' END
-			WHERE batch_id = $`+fmt.Sprint(len(args))+` AND state = 'pending'`, args...); err != nil {
+			WHERE id = $7 AND state = 'frozen' AND (attempts = $8 OR $9)`,
+			end.State, end.State, end.LINERequestID, end.AcceptedRequestID, end.Detail, micros(s.now()), b.ID, b.Attempts, end.State == BatchAccepted)
+		if written = n > 0; err != nil || !written {
 			return err
 		}
-		return c.recordMessages(ctx, "message."+string(state), b.ConversationID, ids, now)
+		return c.finishMessages(ctx, b, end, ids)
 	})
 	if err != nil {
-		return fmt.Errorf("finish batch %s: %w", b.ID, err)
+		return false, fmt.Errorf("finish batch %s: %w", b.ID, err)
 	}
 	failpoint.Hit("send.after_commit")
-	return nil
+	return written, nil
+}
+
+// finishMessages gives the messages of a batch the state its end means.
+func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []string) error {
+	request := end.LINERequestID
+	if end.AcceptedRequestID != "" {
+		request = end.AcceptedRequestID
+	}
+	switch end.State {
+	case BatchDissolved:
+		_, err := c.exec(ctx, `UPDATE messages SET batch_id = '' WHERE batch_id = $1`, b.ID)
+		return err
+	case BatchFailed:
+		if len(end.Refused) == 0 {
+			return c.failMessages(ctx, ids, b.ConversationID, end.Failure, end.Detail, request)
+		}
+		var refused []string
+		for _, i := range end.Refused {
+			refused = append(refused, ids[i])
+		}
+		if err := c.failMessages(ctx, refused, b.ConversationID, end.Failure, end.Detail, request); err != nil {
+			return err
+		}
+		if _, err := c.exec(ctx, `UPDATE messages SET batch_id = '' WHERE batch_id = $1 AND state = 'pending'`, b.ID); err != nil {
+			return err
+		}
+		// LINE sent nothing, so the token is as good as before.
+		_, err := c.exec(ctx, `UPDATE line_events SET token_batch = '' WHERE channel_id = $1 AND token_batch = $2
+			AND chat_key = (SELECT chat_key FROM conversations WHERE id = $3)`, b.ChannelID, b.ID, b.ConversationID)
+		return err
+	}
+	state := conversation.MessageAccepted
+	if end.State == BatchUncertain {
+		state = conversation.MessageUncertain
+	}
+	now := micros(c.s.now())
+	// LINE's id of each message, in the order of the batch.
+	args := []any{string(state), b.Kind, request, now, end.Failure, end.Detail}
+	cases := ""
+	for i, id := range ids {
+		lineID := ""
+		if i < len(end.LINEMessageIDs) {
+			lineID = end.LINEMessageIDs[i]
+		}
+		cases += fmt.Sprintf(" WHEN $%d THEN $%d", len(args)+1, len(args)+2)
+		args = append(args, id, lineID)
+	}
+	args = append(args, b.ID)
+	if _, err := c.exec(ctx, `UPDATE messages SET state = $1, via = $2, line_request_id = $3, sent_at = $4, failure = $5, failure_detail = $6,
+			line_message_id = CASE id`+cases+` ELSE '' END
+		WHERE batch_id = $`+fmt.Sprint(len(args))+` AND state = 'pending'`, args...); err != nil {
+		return err
+	}
+	return c.recordMessages(ctx, "message."+string(state), b.ConversationID, ids, now)
 }
 
 // failMessages marks messages as failed, with an enumerated word and a detail

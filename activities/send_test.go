@@ -1,0 +1,802 @@
+package activities_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/testsuite"
+	"pgregory.net/rapid"
+
+	"kaiwa/activities"
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
+	"kaiwa/internal/linesim"
+	"kaiwa/internal/store"
+	"kaiwa/internal/store/storetest"
+)
+
+// world is a store and a LINE on one clock, which only tests move.
+type world struct {
+	t       testing.TB
+	store   *store.Store
+	sim     *linesim.Simulator
+	channel store.Channel
+	now     atomic.Int64 // Unix microseconds
+	crashAt atomic.Int64 // the statement the process dies before, counted down; 0 is none
+	line    *wire
+	bare    *line.API // LINE, past the wire
+}
+
+const (
+	lineChannel = "1000000001"
+	lineToken   = "line-token"
+	lineSecret  = "line-secret"
+)
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	ctx := t.Context()
+	w := &world{t: t}
+	w.now.Store(time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC).UnixMicro())
+	w.store, _ = storetest.New(t, "sqlite", func(o *store.Options) {
+		o.Now = w.Now
+		o.Observe = func(string) {
+			if w.crashAt.Load() > 0 && w.crashAt.Add(-1) == 0 {
+				panic("the process dies here")
+			}
+		}
+	})
+	var err error
+	w.sim, err = linesim.New(ctx, linesim.Options{Now: w.Now})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.sim.Close()) })
+	simulator := httptest.NewServer(w.sim.Handler())
+	t.Cleanup(simulator.Close)
+	w.line = &wire{}
+	w.bare = line.New(line.Config{APIURL: simulator.URL, DataAPIURL: simulator.URL, HTTPClient: &http.Client{Transport: w.line, Timeout: 10 * time.Second}})
+
+	workstream, err := w.store.CreateWorkstream(ctx, store.Origin{}, store.Workstream{Name: "Shop", Mode: store.ModePush})
+	require.NoError(t, err)
+	w.channel, err = w.store.CreateChannel(ctx, store.Origin{}, store.Channel{
+		Name: "Shop", LINEChannelID: lineChannel, BotUserID: "U" + strings.Repeat("b", 32), WorkstreamID: workstream.ID, Locale: "en",
+		Status: store.ChannelActive, Secrets: []string{lineSecret}, Token: lineToken,
+	})
+	require.NoError(t, err)
+	webhook := httptest.NewServer(http.HandlerFunc(w.receive))
+	t.Cleanup(webhook.Close)
+	require.NoError(t, w.sim.AddChannel(ctx, linesim.Channel{
+		ID: lineChannel, Secret: lineSecret, AccessToken: lineToken, BotUserID: w.channel.BotUserID, WebhookURL: webhook.URL, WebhookActive: true,
+	}))
+	return w
+}
+
+func (w *world) Now() time.Time { return time.UnixMicro(w.now.Load()).UTC() }
+
+func (w *world) pass(d time.Duration) { w.now.Add(d.Microseconds()) }
+
+// receive stores a webhook's events, as the API does.
+func (w *world) receive(rw http.ResponseWriter, r *http.Request) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		rw.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	split, err := line.SplitWebhook(body)
+	if err != nil {
+		rw.WriteHeader(http.StatusBadRequest)
+		return
+	}
+	var events []store.InboxEvent
+	for _, e := range split.Events {
+		events = append(events, store.InboxEvent{
+			WebhookEventID: e.ID, ChatKey: e.ChatKey, Kind: e.Type, SourceType: e.SourceType, SourceID: e.SourceID,
+			ReplyToken: e.ReplyToken, LineTime: e.Timestamp, Raw: e.Raw,
+		})
+	}
+	if _, err := w.store.AppendLINEEvents(r.Context(), w.channel.ID, w.Now(), events); err != nil {
+		rw.WriteHeader(http.StatusServiceUnavailable)
+	}
+}
+
+func (w *world) faults(faults ...linesim.Fault) {
+	w.t.Helper()
+	_, err := w.sim.Faults(faults...)
+	require.NoError(w.t, err)
+}
+
+// activities are those of one worker process.
+func (w *world) activities() *activities.Activities {
+	return activities.New(activities.Options{
+		Store: w.store, LINE: w.bare, BotHTTP: http.DefaultClient, Logger: slog.New(slog.DiscardHandler), Now: w.Now,
+	})
+}
+
+// wire carries the calls to LINE; a test may stand in between.
+type wire struct {
+	mu      sync.Mutex
+	between func(*http.Request, func() (*http.Response, error)) (*http.Response, error)
+}
+
+func (x *wire) stand(between func(*http.Request, func() (*http.Response, error)) (*http.Response, error)) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.between = between
+}
+
+func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
+	x.mu.Lock()
+	between := x.between
+	x.mu.Unlock()
+	carry := func() (*http.Response, error) { return http.DefaultTransport.RoundTrip(r) }
+	if between == nil {
+		return carry()
+	}
+	return between(r, carry)
+}
+
+// chat is a customer with an open conversation.
+type chat struct {
+	*world
+	acts *activities.Activities
+	user string
+	id   string // of the conversation
+	said int
+}
+
+// newChat opens a conversation by a message of a new customer, now.
+func (w *world) newChat() *chat {
+	w.t.Helper()
+	c := &chat{world: w, acts: w.activities(), user: linesim.NewUserID()}
+	require.NoError(w.t, w.sim.AddUser(w.t.Context(), linesim.User{ID: c.user, DisplayName: "Aoi"}))
+	c.writes()
+	plan, err := w.store.Plan(w.t.Context(), w.channel.ID)
+	require.NoError(w.t, err)
+	res, err := w.store.Ingest(w.t.Context(), store.IngestRequest{ChannelID: w.channel.ID, ChatKey: c.key(), Plan: &plan}, func(store.LINEEvent) store.Item {
+		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "text", Text: "hello"}}
+	})
+	require.NoError(w.t, err)
+	c.id = res.ConversationID
+	return c
+}
+
+func (c *chat) key() string { return conversation.ChatKey("user", c.user) }
+
+// writes has the customer write: a reply token arrives.
+func (c *chat) writes() {
+	c.t.Helper()
+	_, err := c.sim.SendText(c.t.Context(), lineChannel, c.user, "hello")
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.sim.WaitIdle(c.t.Context()))
+}
+
+// says stores n numbered messages for the customer.
+func (c *chat) says(n int) {
+	c.t.Helper()
+	contents := make([]conversation.Content, n)
+	for i := range contents {
+		contents[i] = conversation.TextContent(fmt.Sprintf("m%03d", c.said+i))
+	}
+	c.saysContent(contents...)
+}
+
+func (c *chat) saysContent(contents ...conversation.Content) {
+	c.t.Helper()
+	var drafts []store.Draft
+	for _, content := range contents {
+		drafts = append(drafts, store.Draft{SenderKind: conversation.SenderBot, Content: content})
+	}
+	_, err := c.store.Announce(c.t.Context(), c.id, fmt.Sprint(c.id, c.said), false, drafts)
+	require.NoError(c.t, err)
+	c.said += len(contents)
+}
+
+// send runs the activity once, as a worker does.
+func (c *chat) send() (activities.SendOutput, error) {
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(slog.New(slog.DiscardHandler))
+	env := suite.NewTestActivityEnvironment()
+	env.RegisterActivity(c.acts)
+	var out activities.SendOutput
+	value, err := env.ExecuteActivity(c.acts.Send, activities.SendInput{ConversationID: c.id})
+	if err != nil {
+		return out, err
+	}
+	return out, value.Get(&out)
+}
+
+// empty runs the activity until the lane is empty, as Temporal does: after a
+// failure again, when its wait is over. It returns the failures.
+func (c *chat) empty() []error {
+	c.t.Helper()
+	var failures []error
+	for range 500 {
+		out, err := c.send()
+		if err == nil && !out.More {
+			return failures
+		}
+		if err == nil {
+			continue
+		}
+		failures = append(failures, err)
+		var app *temporal.ApplicationError
+		switch {
+		case errors.As(err, &app) && app.NonRetryable():
+			require.NoError(c.t, err)
+		case errors.As(err, &app) && app.NextRetryDelay() > 0:
+			c.pass(app.NextRetryDelay())
+		default:
+			c.pass(time.Second)
+		}
+	}
+	require.Fail(c.t, "the lane is never empty")
+	return nil
+}
+
+// messages are the transcript's to the customer.
+func (c *chat) messages() (out []store.Message) {
+	c.t.Helper()
+	list, err := c.store.Messages(c.t.Context(), c.id, store.MessagePosition{}, 10_000)
+	require.NoError(c.t, err)
+	for _, m := range list {
+		if m.Direction == conversation.Outbound {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+// states are the messages' states, in order, each said once for a run of them.
+func (c *chat) states() (out []conversation.MessageState) {
+	c.t.Helper()
+	for _, m := range c.messages() {
+		out = append(out, m.State)
+	}
+	return slices.Compact(out)
+}
+
+// phone is what the customer got, in order.
+func (c *chat) phone() (out []linesim.ChatMessage) {
+	c.t.Helper()
+	list, err := c.sim.Chat(c.t.Context(), lineChannel, c.user)
+	require.NoError(c.t, err)
+	for _, m := range list {
+		if m.Direction == "account" {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (c *chat) reads() (out []string) {
+	c.t.Helper()
+	for _, m := range c.phone() {
+		out = append(out, m.Text())
+	}
+	return out
+}
+
+// calls are LINE's records of sends to the customer, whatever came of them.
+func (c *chat) calls(endpoint string) []linesim.Call {
+	return c.sim.Calls(linesim.CallFilter{Endpoint: endpoint})
+}
+
+func numbered(from, to int) (out []string) {
+	for i := from; i < to; i++ {
+		out = append(out, fmt.Sprintf("m%03d", i))
+	}
+	return out
+}
+
+var accepted = []conversation.MessageState{conversation.MessageAccepted}
+
+// acceptedOnce asserts that all n messages were taken by LINE once, in order,
+// and that the transcript says so.
+func (c *chat) acceptedOnce(n int) {
+	c.t.Helper()
+	require.Equal(c.t, numbered(0, n), c.reads())
+	require.Equal(c.t, accepted, c.states())
+}
+
+func TestWhatIsReadyTogetherGoesInCallsOfFive(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t).newChat()
+	c.says(7)
+	out, err := c.send()
+	require.NoError(t, err)
+	require.Equal(t, activities.SendOutput{Accepted: 2}, out)
+	c.acceptedOnce(7)
+
+	reply, push := c.calls("reply"), c.calls("push")
+	require.Len(t, reply, 1)
+	require.Len(t, push, 1, "a token is good for one call")
+	require.Empty(t, reply[0].RetryKey)
+	phone := c.phone()
+	for i, m := range c.messages() {
+		call, via := reply[0], "reply"
+		if i >= 5 {
+			call, via = push[0], "push"
+		}
+		require.Equal(t, via, m.Via)
+		require.Equal(t, call.RequestID, m.LINERequestID)
+		require.Equal(t, phone[i].ID, m.LINEMessageID)
+	}
+	require.Equal(t, conversation.RetryKey(c.messages()[5].BatchID), push[0].RetryKey)
+}
+
+func TestAFreshTokenIsRepliedToAndAnOldOneIsNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for age, via := range map[time.Duration]string{
+		0: "reply", 25 * time.Second: "reply", 25*time.Second + time.Microsecond: "push", time.Hour: "push",
+	} {
+		c := w.newChat()
+		c.pass(age)
+		c.says(1)
+		require.Empty(t, c.empty())
+		require.Equal(t, via, c.messages()[0].Via, "%s after the webhook", age)
+	}
+}
+
+func TestARefusedAccessTokenFailsTheMessageAtOnceWithLINEsReason(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.newChat()
+	require.NoError(t, w.sim.ChangeChannel(t.Context(), lineChannel, func(l *linesim.Channel) { l.AccessToken = "another" }))
+	c.says(1)
+	require.Empty(t, c.empty())
+	m := c.messages()[0]
+	require.Equal(t, conversation.MessageFailed, m.State)
+	require.Equal(t, "line_unauthorized", m.Failure)
+	require.Contains(t, m.FailureDetail, "Authentication failed")
+	require.NotEmpty(t, m.LINERequestID)
+}
+
+func TestARefusedBatchFailsAndTheLaneGoesOn(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t).newChat()
+	c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 1, Status: 400, Body: json.RawMessage(`{"message":"LINE does not like it"}`)})
+	c.says(6)
+	require.Empty(t, c.empty())
+	require.Equal(t, []conversation.MessageState{conversation.MessageFailed, conversation.MessageAccepted}, c.states())
+	require.Equal(t, "line_refused", c.messages()[0].Failure)
+	require.Equal(t, "LINE does not like it", c.messages()[0].FailureDetail)
+	require.Equal(t, numbered(5, 6), c.reads())
+}
+
+func TestAMessageLINERefusesDoesNotTakeOthersWithIt(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t).newChat()
+	// LINE's own validation refuses the third; ours lets it through.
+	c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 1, Status: 400, Body: json.RawMessage(
+		`{"message":"The request body has 1 error(s)","details":[{"message":"Must be a valid URI","property":"messages[2].text"}]}`)})
+	c.says(5)
+	require.Empty(t, c.empty())
+	require.Equal(t, []string{"m000", "m001", "m003", "m004"}, c.reads())
+	messages := c.messages()
+	require.Equal(t, conversation.MessageFailed, messages[2].State)
+	require.Contains(t, messages[2].FailureDetail, "Must be a valid URI")
+	require.Equal(t, "reply", messages[3].Via, "LINE sent nothing, so the token was still good")
+}
+
+func TestARateLimitIsWaitedOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, old := range []bool{false, true} {
+		c := w.newChat()
+		if old {
+			c.pass(time.Minute)
+		}
+		c.faults(linesim.Fault{Kind: linesim.FaultRateLimit, Endpoint: map[bool]string{false: "reply", true: "push"}[old], Times: 3})
+		c.says(2)
+		require.Len(t, c.empty(), 3)
+		c.acceptedOnce(2)
+	}
+}
+
+func TestASpentQuotaFailsTheMessageWithThatReason(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.newChat()
+	require.NoError(t, w.sim.ChangeChannel(t.Context(), lineChannel, func(l *linesim.Channel) { l.Quota = 1 }))
+	c.pass(time.Minute)
+	c.says(6) // two pushes
+	require.Empty(t, c.empty())
+	require.Equal(t, []conversation.MessageState{conversation.MessageAccepted, conversation.MessageFailed}, c.states())
+	require.Equal(t, "line_quota", c.messages()[5].Failure)
+	c.writes()
+	c.says(1)
+	require.Empty(t, c.empty())
+	require.Equal(t, conversation.MessageAccepted, c.messages()[6].State, "replies are free")
+}
+
+func TestServerErrorsAreTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, endpoint := range []string{"reply", "push"} {
+		for _, processed := range []bool{false, true} {
+			c := w.newChat()
+			if endpoint == "push" {
+				c.pass(time.Minute)
+			}
+			c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: endpoint, Times: 2, AfterProcessing: processed})
+			c.says(3)
+			c.empty()
+			c.acceptedOnce(3)
+		}
+	}
+}
+
+func TestAReplyWithoutAnAnswerIsAskedAgainAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, kind := range []linesim.FaultKind{linesim.FaultDropAnswer, linesim.FaultDropRequest} {
+		c := w.newChat()
+		w.sim.ForgetCalls()
+		c.faults(linesim.Fault{Kind: kind, Endpoint: "reply", Times: 1})
+		c.says(2)
+		out, err := c.send()
+		require.NoError(t, err)
+		require.Equal(t, activities.SendOutput{Accepted: 1}, out)
+		c.acceptedOnce(2)
+		require.Len(t, c.calls("reply"), 2)
+		require.Empty(t, c.calls("push"))
+	}
+}
+
+func TestAPushWithoutAnAnswerIsRepeatedWithItsRetryKey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, kind := range []linesim.FaultKind{linesim.FaultDropAnswer, linesim.FaultDropRequest} {
+		c := w.newChat()
+		c.pass(time.Minute)
+		w.sim.ForgetCalls()
+		c.faults(linesim.Fault{Kind: kind, Endpoint: "push", Times: 1})
+		c.says(2)
+		_, err := c.send()
+		require.Error(t, err)
+		c.says(2) // must not join the batch whose key is used
+		c.empty()
+		c.acceptedOnce(4)
+		calls := c.calls("push")
+		require.Len(t, calls, 3)
+		require.Equal(t, calls[0].RetryKey, calls[1].RetryKey)
+		require.Equal(t, string(calls[0].Body), string(calls[1].Body))
+		require.NotEqual(t, calls[0].RetryKey, calls[2].RetryKey)
+		phone := c.phone()
+		for i, m := range c.messages() {
+			require.Equal(t, phone[i].ID, m.LINEMessageID, "a 409 tells the ids as well")
+			require.Equal(t, phone[i].RequestID, m.LINERequestID, "of the call that LINE took")
+		}
+	}
+}
+
+func TestATokenThatIsRefusedAtOnceIsReplacedByAPush(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.newChat()
+	used := c.sim.Deliveries(linesim.DeliveryFilter{Limit: 1})[0]
+	split, err := line.SplitWebhook([]byte(used.Body))
+	require.NoError(t, err)
+	_, err = w.bare.As(lineToken).Reply(t.Context(), split.Events[0].ReplyToken, []json.RawMessage{json.RawMessage(`{"type":"text","text":"somebody else's"}`)})
+	require.NoError(t, err)
+	c.says(2)
+	require.Empty(t, c.empty())
+	require.Equal(t, []string{"somebody else's", "m000", "m001"}, c.reads())
+	for _, m := range c.messages() {
+		require.Equal(t, conversation.MessageAccepted, m.State)
+		require.Equal(t, "push", m.Via)
+	}
+}
+
+func TestAnAmbiguousReplyWhoseTokenDiedIsUncertain(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t).newChat()
+	c.faults(linesim.Fault{Kind: linesim.FaultDropAnswer, Endpoint: "reply"})
+	c.says(1)
+	_, err := c.send()
+	require.Error(t, err)
+	c.pass(45 * time.Second)
+	c.sim.ResetFaults()
+	c.says(1)
+	require.Empty(t, c.empty())
+	require.Equal(t, []conversation.MessageState{conversation.MessageUncertain, conversation.MessageAccepted}, c.states())
+	require.Equal(t, "line_no_answer", c.messages()[0].Failure)
+	require.NotEmpty(t, c.messages()[0].FailureDetail)
+	require.Equal(t, numbered(0, 2), c.reads(), "it is not sent again")
+}
+
+func TestARefusalAfterAnAttemptInDoubtSaysNothingOfThatOne(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, endpoint := range []string{"reply", "push"} {
+		c := w.newChat()
+		if endpoint == "push" {
+			c.pass(time.Minute)
+		}
+		c.faults(linesim.Fault{Kind: linesim.FaultDropAnswer, Endpoint: endpoint, Times: 1},
+			linesim.Fault{Kind: linesim.FaultStatus, Endpoint: endpoint, Skip: 1, Times: 1, Status: 403, Body: json.RawMessage(`{"message":"The plan ended"}`)})
+		c.says(1)
+		c.empty()
+		require.Equal(t, []conversation.MessageState{conversation.MessageUncertain}, c.states())
+		require.Equal(t, numbered(0, 1), c.reads())
+		require.Equal(t, "The plan ended", c.messages()[0].FailureDetail)
+	}
+}
+
+func TestALINEThatStaysAwayEndsWithTheBudget(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct {
+		age   time.Duration // of the token
+		fault func(*http.Request, func() (*http.Response, error)) (*http.Response, error)
+		want  conversation.MessageState
+		why   string
+	}{
+		"a push LINE clearly did not take": {time.Minute, answer(429, `{"message":"The API rate limit has been exceeded. Try again later."}`), conversation.MessageFailed, "out_of_time"},
+		"a push LINE may have taken":       {time.Minute, answer(503, ``), conversation.MessageUncertain, "out_of_time"},
+		"a reply, then a push":             {0, answer(429, `{"message":"The API rate limit has been exceeded. Try again later."}`), conversation.MessageFailed, "out_of_time"},
+		"a reply LINE may have taken":      {0, answer(503, ``), conversation.MessageUncertain, "line_no_answer"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newWorld(t).newChat()
+			c.pass(tc.age)
+			c.says(1)
+			began := c.Now()
+			c.line.stand(func(r *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+				if !strings.Contains(r.URL.Path, "/message/quota") {
+					return tc.fault(r, carry)
+				}
+				return carry()
+			})
+			require.NotEmpty(t, c.empty())
+			took := c.Now().Sub(began)
+			require.Equal(t, []conversation.MessageState{tc.want}, c.states())
+			require.Equal(t, tc.why, c.messages()[0].Failure)
+			require.NotEmpty(t, c.messages()[0].FailureDetail)
+			require.LessOrEqual(t, took, store.AutomatedBudget+time.Second)
+			require.GreaterOrEqual(t, took, 45*time.Second)
+
+			c.line.stand(nil)
+			c.says(1)
+			require.Empty(t, c.empty())
+			require.Equal(t, numbered(1, 2), c.reads(), "the lane has moved on")
+		})
+	}
+}
+
+// answer is a LINE, or something before it, that says always the same.
+func answer(status int, body string) func(*http.Request, func() (*http.Response, error)) (*http.Response, error) {
+	return func(r *http.Request, _ func() (*http.Response, error)) (*http.Response, error) {
+		return &http.Response{
+			StatusCode: status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body)), Request: r,
+		}, nil
+	}
+}
+
+func TestATimeOfOurOwnAbsenceIsNotLINEs(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t).newChat()
+	c.pass(time.Minute)
+	c.says(1)
+	b, err := c.store.NextBatch(t.Context(), c.id, line.Render) // and the process dies before the call
+	require.NoError(t, err)
+	require.Equal(t, "push", b.Kind)
+	c.pass(2 * time.Hour)
+	require.Empty(t, c.empty())
+	c.acceptedOnce(1)
+}
+
+func TestAPushInDoubtIsNotRepeatedAfterLINEForgotItsRetryKey(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t).newChat()
+	c.pass(time.Minute)
+	c.faults(linesim.Fault{Kind: linesim.FaultDropAnswer, Endpoint: "push", Times: 1})
+	c.says(1)
+	_, err := c.send()
+	require.Error(t, err)
+	_, err = c.store.NextBatch(t.Context(), c.id, line.Render) // an attempt that died
+	require.NoError(t, err)
+	c.pass(24 * time.Hour)
+	require.Empty(t, c.empty())
+	require.Equal(t, numbered(0, 1), c.reads())
+	require.Equal(t, []conversation.MessageState{conversation.MessageUncertain}, c.states())
+}
+
+func TestADeathBetweenLINEsAnswerAndOurWriteDoublesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, age := range []time.Duration{0, time.Minute} {
+		c := w.newChat()
+		c.pass(age)
+		c.says(3)
+		// The first statement after LINE's answer is the one that would record it.
+		c.line.stand(func(_ *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+			res, err := carry()
+			c.crashAt.Store(1)
+			c.line.stand(nil)
+			return res, err
+		})
+		failures := c.empty()
+		require.Len(t, failures, 1)
+		require.ErrorContains(t, failures[0], "the process dies here")
+		c.acceptedOnce(3)
+	}
+}
+
+// A first run of the activity hangs in its call until Temporal has given up on
+// it and a second has asked LINE. Then its own call goes out, and it hears and
+// writes LINE's answer before the second one writes its own.
+func TestAnAttemptThatHangsAndIsReplacedDeliversOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, age := range []time.Duration{0, time.Minute} {
+		c := w.newChat()
+		c.pass(age)
+		c.says(2)
+		hanging, replaced, written := make(chan struct{}), make(chan struct{}), make(chan struct{})
+		var calls atomic.Int64
+		c.line.stand(func(_ *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+			switch calls.Add(1) {
+			case 1:
+				close(hanging)
+				<-replaced
+				return carry()
+			case 2:
+				res, err := carry()
+				close(replaced)
+				<-written
+				return res, err
+			}
+			return carry()
+		})
+		go func() {
+			defer close(written)
+			_, _ = c.send() // what it says, nobody hears any more
+		}()
+		<-hanging
+		c.empty()
+		<-written
+		c.acceptedOnce(2)
+		c.line.stand(nil)
+		c.says(1)
+		require.Empty(t, c.empty())
+		c.acceptedOnce(3)
+	}
+}
+
+func TestAMessageThatCannotBeRenderedFailsAlone(t *testing.T) {
+	t.Parallel()
+	c := newWorld(t).newChat()
+	bad := conversation.Content{Type: conversation.ContentImage, URL: "ftp://nowhere"}
+	c.saysContent(conversation.TextContent("one"), bad, conversation.TextContent("two"), bad, bad, bad, bad, bad, bad, conversation.TextContent("three"))
+	require.Empty(t, c.empty())
+	require.Equal(t, []string{"one", "two", "three"}, c.reads())
+	for _, m := range c.messages() {
+		if m.Type == conversation.ContentImage {
+			require.Equal(t, conversation.MessageFailed, m.State)
+			require.Equal(t, "unsendable", m.Failure)
+			require.Contains(t, m.FailureDetail, "url")
+			continue
+		}
+		require.Equal(t, conversation.MessageAccepted, m.State)
+	}
+}
+
+// What may happen to one call.
+var fates = map[string]func(endpoint string) *linesim.Fault{
+	"accepted": func(string) *linesim.Fault { return nil },
+	"refused": func(e string) *linesim.Fault {
+		return &linesim.Fault{Kind: linesim.FaultStatus, Endpoint: e, Times: 1, Status: 400, Body: json.RawMessage(`{"message":"no"}`)}
+	},
+	"first bad": func(e string) *linesim.Fault {
+		return &linesim.Fault{Kind: linesim.FaultStatus, Endpoint: e, Times: 1, Status: 400, Body: json.RawMessage(`{"message":"no","details":[{"message":"bad","property":"messages[0].text"}]}`)}
+	},
+	"forbidden": func(e string) *linesim.Fault {
+		return &linesim.Fault{Kind: linesim.FaultStatus, Endpoint: e, Times: 1, Status: 403}
+	},
+	"limited": func(e string) *linesim.Fault {
+		return &linesim.Fault{Kind: linesim.FaultRateLimit, Endpoint: e, Times: 1}
+	},
+	"failed": func(e string) *linesim.Fault { return &linesim.Fault{Kind: linesim.FaultStatus, Endpoint: e, Times: 1} },
+	"taken, 500": func(e string) *linesim.Fault {
+		return &linesim.Fault{Kind: linesim.FaultStatus, Endpoint: e, Times: 1, AfterProcessing: true}
+	},
+	"no answer": func(e string) *linesim.Fault {
+		return &linesim.Fault{Kind: linesim.FaultDropAnswer, Endpoint: e, Times: 1}
+	},
+	"no request": func(e string) *linesim.Fault {
+		return &linesim.Fault{Kind: linesim.FaultDropRequest, Endpoint: e, Times: 1}
+	},
+}
+
+// Whatever LINE does and whenever the process dies: LINE has every message at
+// most once and in order, and the transcript says the truth of it.
+func TestTheTranscriptSaysWhatLINETook(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	names := make([]string, 0, len(fates))
+	for name := range fates {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	rapid.Check(t, func(r *rapid.T) {
+		c := w.newChat()
+		w.crashAt.Store(0)
+		var queue []string
+		w.line.stand(func(req *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+			endpoint := req.URL.Path[strings.LastIndexByte(req.URL.Path, '/')+1:]
+			if (endpoint == "reply" || endpoint == "push") && len(queue) > 0 {
+				fate := fates[queue[0]](endpoint)
+				queue = queue[1:]
+				if fate != nil {
+					w.faults(*fate)
+				}
+			}
+			return carry()
+		})
+		before := map[string]conversation.MessageState{}
+		r.Repeat(map[string]func(*rapid.T){
+			"says": func(r *rapid.T) {
+				if c.said < 60 {
+					c.says(rapid.IntRange(1, 7).Draw(r, "n"))
+				}
+			},
+			"customer writes": func(*rapid.T) { c.writes() },
+			"time passes": func(r *rapid.T) {
+				c.pass(rapid.SampledFrom([]time.Duration{time.Second, 10 * time.Second, 26 * time.Second, time.Minute, 25 * time.Hour}).Draw(r, "d"))
+			},
+			"LINE will": func(r *rapid.T) {
+				queue = append(queue, rapid.SliceOfN(rapid.SampledFrom(names), 1, 4).Draw(r, "fates")...)
+			},
+			"sends": func(*rapid.T) { _, _ = c.send() }, // an error is LINE's, and tried again
+			"sends and dies": func(r *rapid.T) {
+				w.crashAt.Store(int64(rapid.IntRange(1, 20).Draw(r, "statement")))
+				_, _ = c.send()
+				w.crashAt.Store(0)
+			},
+			"": func(r *rapid.T) {
+				for _, m := range c.messages() {
+					if was, known := before[m.ID]; known && was != conversation.MessagePending && was != m.State {
+						r.Fatalf("message %s went from %s to %s", m.Text, was, m.State)
+					}
+					before[m.ID] = m.State
+				}
+			},
+		})
+		queue = nil
+		c.empty()
+		got := c.reads()
+		if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
+			r.Fatalf("LINE got %v", got)
+		}
+		for _, m := range c.messages() {
+			taken := slices.Contains(got, m.Text)
+			switch m.State {
+			case conversation.MessageAccepted:
+				if !taken {
+					r.Fatalf("%s is recorded accepted, and LINE does not have it", m.Text)
+				}
+			case conversation.MessageFailed:
+				if taken {
+					r.Fatalf("%s is recorded failed, and LINE has it", m.Text)
+				}
+			case conversation.MessageUncertain:
+			default:
+				r.Fatalf("%s is %s in the end", m.Text, m.State)
+			}
+		}
+	})
+}
