@@ -10,7 +10,7 @@ import { Console } from './parts/Console'
 
 const theme = createTheme({
   primaryColor: 'cyan',
-  primaryShade: { light: 9, dark: 4 },
+  primaryShade: 9,
   autoContrast: true,
   fontFamily: 'var(--font)',
   headings: { fontFamily: 'var(--font)' },

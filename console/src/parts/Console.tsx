@@ -32,15 +32,15 @@ function SignedIn() {
       <a className="skip" href="#conversation">
         Skip to the conversation
       </a>
-      <header className="head">
-        <Anchor {...link('/')} fw={700} underline="never">
+      <header className="head top">
+        <Anchor {...link('/')} fw={700} underline="never" flex="none">
           Kaiwa <span lang="ja">会話</span>
         </Anchor>
         <Alive liveness={liveness} />
         <Text className="who" size="sm" truncate>
           {who.data === undefined ? '' : `${who.data.agent.name} · ${who.data.role}`}
         </Text>
-        <Button size="compact-sm" variant="default" onClick={signOut}>
+        <Button size="compact-sm" variant="default" flex="none" onClick={signOut}>
           Sign out
         </Button>
       </header>

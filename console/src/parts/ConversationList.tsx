@@ -51,7 +51,7 @@ function Entry({ conversation: c, selected }: { conversation: Conversation; sele
   const name = customerName(c)
   return (
     <a {...link(`/conversations/${c.id}`)} aria-current={selected ? 'page' : undefined}>
-      <Avatar src={c.contact.picture_url} alt="" imageProps={{ referrerPolicy: 'no-referrer', loading: 'lazy' }} color="gray">
+      <Avatar src={secure(c.contact.picture_url)} alt="" imageProps={{ referrerPolicy: 'no-referrer', loading: 'lazy' }} color="gray">
         {initial(c.contact.name)}
       </Avatar>
       <span className="what">
@@ -72,4 +72,9 @@ function Entry({ conversation: c, selected }: { conversation: Conversation; sele
       </span>
     </a>
   )
+}
+
+/** The address of a picture that browsers may load here: LINE's are all https. */
+function secure(url: string | null): string | null {
+  return url !== null && url.startsWith('https:') ? url : null
 }

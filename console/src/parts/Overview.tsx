@@ -1,4 +1,4 @@
-import { Badge, Card, CopyButton, Button, Group, Loader, Stack, Text, Title } from '@mantine/core'
+import { Badge, Card, CopyButton, Button, Group, Loader, Stack, Text, Title, VisuallyHidden } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useEffect } from 'react'
 import type { Channel } from '../api.gen'
@@ -16,6 +16,7 @@ export function Overview() {
   }, [])
   return (
     <Stack p="md" gap="lg" maw="50rem">
+      <VisuallyHidden component="h1">Overview</VisuallyHidden>
       <section aria-labelledby="you">
         <Title order={2} size="h4" id="you" mb="xs">
           You
@@ -59,7 +60,7 @@ function ChannelCard({ channel: c }: { channel: Channel }) {
         <Title order={3} size="h5">
           {c.name}
         </Title>
-        <Badge color={c.status === 'active' ? 'teal' : 'gray'} variant="light" tt="none">
+        <Badge color={c.status === 'active' ? 'teal' : 'gray'} variant="dot" tt="none">
           {c.status === 'active' ? 'Active' : 'Disabled'}
         </Badge>
       </Group>

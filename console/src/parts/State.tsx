@@ -19,7 +19,7 @@ export const statusWords: Record<ConversationStatus, string> = {
 /** Where a conversation stands. */
 export function Status({ status }: { status: ConversationStatus }) {
   return (
-    <Badge color={colours[status]} variant="light" tt="none">
+    <Badge color={colours[status]} variant="dot" tt="none">
       {statusWords[status]}
     </Badge>
   )
@@ -73,7 +73,7 @@ export function When({ at }: { at: string }) {
 export function Wait({ since: at }: { since: string }) {
   const now = useNow(1_000)
   return (
-    <Text size="sm" c="orange.9" fw={600} component="span" className="wait">
+    <Text size="sm" fw={600} component="span">
       waits for <time dateTime={at} title={exact(at)}>{since(at, now)}</time>
     </Text>
   )

@@ -37,11 +37,13 @@ export function Transcript({ id }: { id: string }) {
       {about.error !== null && <Trouble error={about.error} again={about.refetch} />}
       {list.error !== null && about.error === null && <Trouble error={list.error} again={list.refetch} />}
       {list.isPending && <Loader m="md" size="sm" aria-label="Reading the conversation" />}
-      <ol className="transcript" role="log" aria-label="Messages" aria-live="polite">
-        {messages.map((m) => (
-          <Line key={m.id} message={m} customer={name} language={about.data?.contact.language ?? undefined} />
-        ))}
-      </ol>
+      <div role="log" aria-label="Messages">
+        <ol className="transcript">
+          {messages.map((m) => (
+            <Line key={m.id} message={m} customer={name} language={about.data?.contact.language ?? undefined} />
+          ))}
+        </ol>
+      </div>
       {list.hasNextPage && (
         <Button m="md" variant="default" loading={list.isFetchingNextPage} onClick={() => void list.fetchNextPage()}>
           Later messages
@@ -79,7 +81,7 @@ function Standing({ conversation: c }: { conversation: Conversation }) {
       <Owner conversation={c} />
       {c.waiting_since !== null && <Wait since={c.waiting_since} />}
       {c.contact.friendship === 'blocked' && (
-        <Badge color="red" variant="light" tt="none">
+        <Badge color="red" variant="dot" tt="none">
           Has blocked the account
         </Badge>
       )}
