@@ -27,6 +27,9 @@ type TurnInput struct {
 // TurnOutput is what came of it.
 type TurnOutput struct {
 	store.TurnResult
+	// Again says that an earlier attempt gave this answer: what the customer
+	// wrote after that is not answered by it.
+	Again bool `json:"again,omitempty"`
 }
 
 // maxLoading is the longest LINE shows its loading animation.
@@ -48,11 +51,11 @@ func (a *Activities) turn(ctx context.Context, in TurnInput) (TurnOutput, error)
 	}
 	switch {
 	case asked.Done != nil:
-		return TurnOutput{*asked.Done}, nil
+		return TurnOutput{TurnResult: *asked.Done, Again: true}, nil
 	case asked.Stale:
-		return TurnOutput{store.TurnResult{Outcome: store.TurnDiscarded}}, nil
+		return TurnOutput{TurnResult: store.TurnResult{Outcome: store.TurnDiscarded}}, nil
 	case len(asked.Messages) == 0:
-		return TurnOutput{store.TurnResult{Outcome: store.TurnNothing}}, nil
+		return TurnOutput{TurnResult: store.TurnResult{Outcome: store.TurnNothing}}, nil
 	}
 	plan, err := a.plans.get(ctx, asked.Conversation.ChannelID)
 	if err != nil {
@@ -61,7 +64,7 @@ func (a *Activities) turn(ctx context.Context, in TurnInput) (TurnOutput, error)
 	answer := a.ask(ctx, plan, in, asked)
 	failpoint.Hit("turn.after_answer")
 	res, err := a.store.CommitTurn(ctx, req, answer)
-	return TurnOutput{res}, err
+	return TurnOutput{TurnResult: res}, err
 }
 
 // ask has the bot answer, and makes its answer one that can be stored.

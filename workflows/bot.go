@@ -85,7 +85,9 @@ func (c *talk) heedBot() {
 	case activities.ActionGiveUp:
 		c.handOff(conversation.EventBotEscalated, "", out.Action)
 	case string(bot.ActionEnd):
-		c.mustClose(conversation.EventBotEnded)
+		if c.state.Unanswered == 0 { // otherwise the customer wrote meanwhile: that is answered instead
+			c.mustClose(conversation.EventBotEnded)
+		}
 	case activities.ActionMissed:
 		c.state.Misses++
 	default:

@@ -47,7 +47,7 @@ func (c *talk) close(event conversation.Event, actor conversation.Actor) error {
 		}
 		before := c.state.Unanswered
 		c.ingest()
-		if c.closed() || lapses(event) && c.state.Unanswered > before {
+		if c.closed() || lapses(event) && (c.state.Unanswered > before || c.answered != nil) {
 			return nil // the customer wrote: that is answered instead
 		}
 	}

@@ -51,8 +51,11 @@ func (c *talk) ingest() {
 	}
 	if out.Turn != nil {
 		c.state.Turns++
-		c.state.Unanswered = 0
+		if !out.Turn.Again { // otherwise something may have come since, and the next turn answers it
+			c.state.Unanswered = 0
+		}
 		c.answered = out.Turn
+		c.unsent = c.unsent || out.Turn.Messages > 0 // also when a close that is under way lets nobody heed it
 	}
 }
 

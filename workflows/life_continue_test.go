@@ -1,0 +1,228 @@
+package workflows_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/converter"
+	"go.temporal.io/sdk/testsuite"
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/activities"
+	"kaiwa/internal/bot"
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
+	"kaiwa/internal/store"
+	"kaiwa/worker"
+)
+
+// echo answers each message with one of its own.
+func echo(_ *store.Workstream, b *store.Bot) {
+	b.Script = []byte(`{
+		"version": 1, "default_locale": "en", "start": "first",
+		"nodes": {
+			"first": {"say": ["welcome"], "goto": "wait"},
+			"wait": {"capture": {"into": "heard", "kind": "pattern", "pattern": "m[0-9]+", "goto": "answer"}},
+			"answer": {"say": ["heard {$heard}"], "goto": "wait"},
+			"person": {"handoff": {}}
+		},
+		"handoff": {"node": "person"}
+	}`)
+}
+
+// activities are the life's own, to be run beside the workflow.
+func (l *life) activities() *activities.Activities {
+	l.t.Helper()
+	lineServer := httptest.NewServer(l.sim.Handler())
+	l.t.Cleanup(lineServer.Close)
+	return activities.New(activities.Options{
+		Store: l.store, LINE: line.New(line.Config{APIURL: lineServer.URL, DataAPIURL: lineServer.URL}),
+		BotHTTP: http.DefaultClient, Logger: slog.New(slog.DiscardHandler),
+	})
+}
+
+// nextRun gives the life a fresh environment for the run that follows, and
+// returns what that run begins with.
+func (l *life) nextRun() conversation.WorkflowInput {
+	l.t.Helper()
+	var again *workflow.ContinueAsNewError
+	require.True(l.t, errors.As(l.env.GetWorkflowError(), &again), "%v", l.env.GetWorkflowError())
+	var in conversation.WorkflowInput
+	require.NoError(l.t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+	now := l.env.Now()
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(slog.New(slog.DiscardHandler))
+	l.env = suite.NewTestWorkflowEnvironment()
+	l.env.SetTestTimeout(30 * time.Second)
+	l.env.SetStartTime(now)
+	worker.Register(l.env)
+	l.env.RegisterActivity(l.activities())
+	return in
+}
+
+func TestARunThatIsToldToContinueAsNewFirstDoesWhatItOwes(t *testing.T) {
+	t.Parallel()
+	l := newLife(t, echo)
+	l.env.SetContinueAsNewSuggested(true)
+	l.write("m001")
+	l.run()
+	in := l.nextRun()
+	require.Equal(t, []string{"welcome"}, l.phone(), "the answer is sent")
+	require.NotNil(t, in.State)
+	require.Equal(t, l.conversations()[0].ID, in.State.ConversationID)
+	require.Zero(t, in.State.Unanswered)
+	require.False(t, in.State.Pending)
+
+	l.at(time.Minute, func() { l.write("m002") })
+	l.env.ExecuteWorkflow(conversation.WorkflowConversation, in)
+	require.NoError(t, l.env.GetWorkflowError())
+	require.Equal(t, []string{"welcome", "heard m002"}, l.phone())
+	require.Equal(t, []conversation.ClosureReason{conversation.ReasonBotIdle}, l.reasons(), "one conversation over two runs")
+}
+
+// Every run is told to continue as new while a flood goes on: what arrives
+// before, during and between the runs is answered once, in order.
+func TestAFloodOverManyRunsIsAnsweredOnceInOrder(t *testing.T) {
+	t.Parallel()
+	const runs, perRun = 10, 50
+	l := newLife(t, echo)
+	in := conversation.WorkflowInput{ChannelID: l.channel.ID, ChatKey: l.chat}
+	var said, answers []string
+	say := func() {
+		text := fmt.Sprintf("m%03d", len(said))
+		l.write(text)
+		answer := "heard " + text
+		if len(said) == 0 {
+			answer = "welcome"
+		}
+		said, answers = append(said, text), append(answers, answer)
+	}
+	for run := range runs {
+		for range perRun / 2 {
+			say() // between the runs, without a wake-up
+		}
+		for i := range perRun / 2 {
+			l.at(time.Duration(i)*100*time.Millisecond, say)
+		}
+		if run < runs-1 {
+			l.env.RegisterDelayedCallback(func() { l.env.SetContinueAsNewSuggested(true); l.env.SignalWorkflow(conversation.SignalWake, nil) },
+				time.Duration(perRun/2)*100*time.Millisecond)
+		}
+		l.env.ExecuteWorkflow(conversation.WorkflowConversation, in)
+		if run < runs-1 {
+			in = l.nextRun()
+		}
+	}
+	require.NoError(t, l.env.GetWorkflowError())
+	require.Len(t, said, runs*perRun)
+	require.Equal(t, answers, l.phone())
+	conversations := l.conversations()
+	require.Len(t, conversations, 1)
+	transcript, err := l.store.Messages(t.Context(), conversations[0].ID, store.MessagePosition{}, 2*len(said))
+	require.NoError(t, err)
+	var inbound []string
+	for _, m := range transcript {
+		if m.Direction == conversation.Inbound {
+			inbound = append(inbound, m.Text)
+		}
+	}
+	require.Equal(t, said, inbound)
+}
+
+// lostAttempt ingests as an attempt whose answer never reached the workflow:
+// with a turn of the bot's, or dead before that.
+func (l *life) lostAttempt(turn ...int64) {
+	l.t.Helper()
+	c := l.conversations()[0]
+	in := activities.IngestInput{ChannelID: l.channel.ID, ChatKey: l.chat, ConversationID: c.ID}
+	for _, ordinal := range turn {
+		in.Turn = &activities.TurnInput{
+			ID: conversation.DerivedID(conversation.PrefixTurn, c.ID, c.Epoch, ordinal), ConversationID: c.ID, Epoch: c.Epoch,
+		}
+	}
+	_, err := l.activities().Ingest(l.t.Context(), in)
+	require.NoError(l.t, err)
+}
+
+func TestWhatArrivesBetweenTwoAttemptsOfATurnIsAnswered(t *testing.T) {
+	t.Parallel()
+	l := newLife(t, echo)
+	l.write("m001")
+	l.at(time.Minute, func() {
+		l.write("m002")
+		l.lostAttempt(2) // m001 was answered by the first turn
+		l.write("m003")
+	})
+	l.run()
+	require.Equal(t, []string{"welcome", "heard m002", "heard m003"}, l.phone())
+}
+
+func TestAMessageThatWasTakenInByALostAttemptLiftsTheIdleClose(t *testing.T) {
+	t.Parallel()
+	l := newLife(t, echo)
+	l.write("m001")
+	started := l.env.Now()
+	l.env.RegisterDelayedCallback(func() {
+		l.write("m002")
+		l.lostAttempt()
+	}, 29*time.Minute)
+	l.run()
+	require.Equal(t, []string{"welcome", "heard m002"}, l.phone()[:2])
+	require.InDelta(t, (60 * time.Minute).Seconds(), l.env.Now().Sub(started).Seconds(), 5, "closed half an hour after the workflow learnt of m002")
+	require.Len(t, l.conversations(), 1)
+}
+
+func TestWhatABotAnsweredIsSentThoughTheConversationCloses(t *testing.T) {
+	t.Parallel()
+	l := newLife(t, func(w *store.Workstream, b *store.Bot) {
+		echo(w, b)
+		off := false
+		w.Settings.AutomatedMessages = []store.AutomatedMessage{{Trigger: "closed", Enabled: &off}}
+	})
+	l.write("m001")
+	l.env.RegisterDelayedCallback(func() {
+		l.write("m002")
+		l.lostAttempt(2)
+		l.env.CancelWorkflow()
+	}, time.Minute)
+	l.run()
+	require.Equal(t, []conversation.ClosureReason{conversation.ReasonCancelled}, l.reasons())
+	require.Equal(t, []string{"welcome", "heard m002"}, l.phone())
+}
+
+// A bot says goodbye to what it was asked, not to what the customer wrote
+// while it thought.
+func TestWhatTheCustomerWritesWhileTheBotSaysGoodbyeIsAnswered(t *testing.T) {
+	t.Parallel()
+	var l *life
+	asked := 0
+	l = newLife(t, webhookBot(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		asked++
+		if asked == 1 {
+			// Taken in while the bot is being asked.
+			_, err := l.sim.SendText(t.Context(), lineChannel, l.user, "one more thing")
+			require.NoError(t, err)
+			require.NoError(t, l.sim.WaitIdle(t.Context()))
+			l.env.SignalWorkflow(conversation.SignalWake, nil)
+			require.Eventually(t, func() bool {
+				chats, err := l.store.UnhandledChats(t.Context(), time.Now().Add(time.Hour), 1)
+				return err == nil && len(chats) == 0
+			}, time.Second, time.Millisecond)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"messages":[{"type":"text","text":"goodbye %d"}],"action":"%s"}`, asked, bot.ActionEnd)
+	}))
+	l.write("bye")
+	l.run()
+	require.Equal(t, []string{"goodbye 1", "goodbye 2"}, l.phone()[:2])
+	require.Len(t, l.conversations(), 1)
+	require.Equal(t, []conversation.ClosureReason{conversation.ReasonBotEnded}, l.reasons())
+}
