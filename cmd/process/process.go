@@ -26,7 +26,6 @@ import (
 	"kaiwa/internal/line"
 	"kaiwa/internal/netguard"
 	"kaiwa/internal/reconcile"
-	"kaiwa/internal/searchattr"
 	"kaiwa/internal/sequencer"
 	"kaiwa/internal/settings"
 	"kaiwa/internal/store"
@@ -45,29 +44,9 @@ const drainTime = 10 * time.Second
 func Logger(w io.Writer, level string) (*slog.Logger, error) {
 	var l slog.Level
 	if err := l.UnmarshalText([]byte(level)); err != nil {
-		return nil, fmt.Errorf("KAIWA_LOG_LEVEL is wrong: %w", err)
+		return nil, settings.Wrong("KAIWA_LOG_LEVEL", "it must be debug, info, warn or error")
 	}
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
-}
-
-// OpenStore opens the database that is set.
-func OpenStore(ctx context.Context, s settings.Common, options ...func(*store.Options)) (*store.Store, error) {
-	if err := s.Check(); err != nil {
-		return nil, err
-	}
-	keys, err := s.Keys()
-	if err != nil {
-		return nil, err
-	}
-	o := store.Options{Keys: keys}
-	for _, option := range options {
-		option(&o)
-	}
-	st, err := store.Open(ctx, s.DatabaseURL, o)
-	if err != nil {
-		return nil, fmt.Errorf("KAIWA_DATABASE_URL: %w", err)
-	}
-	return st, nil
 }
 
 // checkBlobs makes sure that the bucket that is set can be reached, so that a
@@ -75,11 +54,14 @@ func OpenStore(ctx context.Context, s settings.Common, options ...func(*store.Op
 func checkBlobs(ctx context.Context, url string) error {
 	b, err := blob.OpenBucket(ctx, url)
 	if err != nil {
-		return fmt.Errorf("KAIWA_BLOB_URL is wrong: %w", err)
+		return settings.Wrong("KAIWA_BLOB_URL", "%s", err)
 	}
 	defer func() { _ = b.Close() }()
-	if ok, err := b.IsAccessible(ctx); err != nil || !ok {
-		return fmt.Errorf("KAIWA_BLOB_URL is wrong: the bucket is not accessible (%w)", err)
+	switch ok, err := b.IsAccessible(ctx); {
+	case err != nil:
+		return settings.Wrong("KAIWA_BLOB_URL", "the bucket is not accessible: %s", err)
+	case !ok:
+		return settings.Wrong("KAIWA_BLOB_URL", "there is no such bucket, or it is not accessible")
 	}
 	return nil
 }
@@ -110,12 +92,17 @@ type APIOptions struct {
 	// DropWakeups, when given, tells which wake-ups are lost (for tests of the
 	// relay).
 	DropWakeups func() bool
+	// Failed, when given, is called when the API can serve no longer.
+	Failed func(error)
 }
 
 // StartAPI serves the API, the webhook and the console, and does what goes with
 // them: waking workflows, relaying lost wake-ups, numbering events.
 func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
-	if err := errors.Join(o.HTTP.Check(), o.Outside.Check()); err != nil {
+	if err := o.HTTP.Check(); err != nil {
+		return nil, err
+	}
+	if err := o.Outside.Check(); err != nil {
 		return nil, err
 	}
 	if err := checkBlobs(ctx, o.Outside.BlobURL); err != nil {
@@ -156,6 +143,9 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	a.wg.Go(func() {
 		if err := a.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			o.Logger.Error("the HTTP server ended", slog.Any("error", err))
+			if o.Failed != nil {
+				o.Failed(fmt.Errorf("the HTTP server ended: %w", err))
+			}
 		}
 	})
 	return a, nil
@@ -230,12 +220,7 @@ func Listen(setting, addr string) (net.Listener, error) {
 		return l, nil
 	}
 	if strings.Contains(err.Error(), "address already in use") {
-		return nil, fmt.Errorf("address %s is in use: set %s to another port, or 0 for any free one", addr, setting)
+		return nil, settings.Wrong(setting, "address %s is in use; take another port, or 0 for any free one", addr)
 	}
-	return nil, fmt.Errorf("%s is wrong: %w", setting, err)
-}
-
-// PrepareTemporal registers what Kaiwa needs in a namespace.
-func PrepareTemporal(ctx context.Context, c client.Client, namespace string) error {
-	return searchattr.Register(ctx, c, namespace)
+	return nil, settings.Wrong(setting, "%s", err)
 }

@@ -56,28 +56,49 @@ func Register(ctx context.Context, c client.Client, namespace string) error {
 	return nil
 }
 
-func addMissing(ctx context.Context, operator operatorservice.OperatorServiceClient, namespace string) error {
+// Missing returns the names of the attributes the namespace lacks, in the order
+// of Keys. Errors are those of Register, but nothing is tried again.
+func Missing(ctx context.Context, c client.Client, namespace string) ([]string, error) {
+	lacks, err := missing(ctx, c.OperatorService(), namespace)
+	if err != nil {
+		return nil, fmt.Errorf("search attributes of namespace %q: %w", namespace, err)
+	}
+	var names []string
+	for _, key := range Keys() {
+		if _, ok := lacks[key.GetName()]; ok {
+			names = append(names, key.GetName())
+		}
+	}
+	return names, nil
+}
+
+func missing(ctx context.Context, operator operatorservice.OperatorServiceClient, namespace string) (map[string]enumspb.IndexedValueType, error) {
 	found, err := operator.ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: namespace})
 	if err != nil {
-		return fmt.Errorf("list: %w", err)
+		return nil, fmt.Errorf("list: %w", err)
 	}
-	missing := map[string]enumspb.IndexedValueType{}
+	lacks := map[string]enumspb.IndexedValueType{}
 	for _, key := range Keys() {
 		have, ok := found.GetCustomAttributes()[key.GetName()]
 		if !ok {
-			missing[key.GetName()] = key.GetValueType()
+			lacks[key.GetName()] = key.GetValueType()
 			continue
 		}
 		if have != key.GetValueType() {
-			return &TypeMismatchError{Namespace: namespace, Name: key.GetName(), Have: have, Want: key.GetValueType()}
+			return nil, &TypeMismatchError{Namespace: namespace, Name: key.GetName(), Have: have, Want: key.GetValueType()}
 		}
 	}
-	if len(missing) == 0 {
-		return nil
+	return lacks, nil
+}
+
+func addMissing(ctx context.Context, operator operatorservice.OperatorServiceClient, namespace string) error {
+	lacks, err := missing(ctx, operator, namespace)
+	if err != nil || len(lacks) == 0 {
+		return err
 	}
 	_, err = operator.AddSearchAttributes(ctx, &operatorservice.AddSearchAttributesRequest{
 		Namespace:        namespace,
-		SearchAttributes: missing,
+		SearchAttributes: lacks,
 	})
 	if err != nil {
 		return fmt.Errorf("add: %w", err)

@@ -72,6 +72,24 @@ func TestRegisterAgainAddsNothing(t *testing.T) {
 	require.Empty(t, server.added)
 }
 
+func TestMissingNamesWhatLacksInOrder(t *testing.T) {
+	t.Parallel()
+	server := &temporalServer{attributes: maps.Clone(want)}
+	c := dial(t, server)
+	names, err := searchattr.Missing(t.Context(), c, "default")
+	require.NoError(t, err)
+	require.Empty(t, names)
+
+	server.mu.Lock()
+	delete(server.attributes, "KaiwaQueue")
+	delete(server.attributes, "KaiwaChannel")
+	server.mu.Unlock()
+	names, err = searchattr.Missing(t.Context(), c, "default")
+	require.NoError(t, err)
+	require.Equal(t, []string{"KaiwaChannel", "KaiwaQueue"}, names)
+	require.Empty(t, server.added)
+}
+
 func TestAnAttributeOfAnotherTypeIsAnErrorThatNamesIt(t *testing.T) {
 	t.Parallel()
 	server := &temporalServer{attributes: map[string]enumspb.IndexedValueType{"KaiwaQueue": enumspb.INDEXED_VALUE_TYPE_INT}}

@@ -4,7 +4,6 @@
 package settings
 
 import (
-	"fmt"
 	"net"
 	"net/url"
 	"strings"
@@ -37,13 +36,15 @@ type HTTP struct {
 // Check reports the first setting that is missing or wrong.
 func (s Common) Check() error {
 	if s.DatabaseURL == "" {
-		return missing("KAIWA_DATABASE_URL", "postgres://… or sqlite:PATH")
+		return Missing("KAIWA_DATABASE_URL", "postgres://… or sqlite:PATH")
 	}
 	if !strings.HasPrefix(s.DatabaseURL, "sqlite:") && !strings.HasPrefix(s.DatabaseURL, "postgres://") && !strings.HasPrefix(s.DatabaseURL, "postgresql://") {
-		return wrong("KAIWA_DATABASE_URL", "it must start with postgres:// or sqlite:")
+		return Wrong("KAIWA_DATABASE_URL", "it must start with postgres:// or sqlite:")
 	}
-	if strings.TrimPrefix(s.DatabaseURL, "sqlite:") == "" {
-		return wrong("KAIWA_DATABASE_URL", "the path after sqlite: is missing")
+	if path, sqlite := strings.CutPrefix(s.DatabaseURL, "sqlite:"); sqlite && path == "" {
+		return Wrong("KAIWA_DATABASE_URL", "the path after sqlite: is missing")
+	} else if _, err := url.Parse(s.DatabaseURL); !sqlite && err != nil {
+		return Wrong("KAIWA_DATABASE_URL", "it is not a URL") // the error of Parse would show the password
 	}
 	if _, err := s.Keys(); err != nil {
 		return err
@@ -52,32 +53,32 @@ func (s Common) Check() error {
 	case "debug", "info", "warn", "error":
 		return nil
 	}
-	return wrong("KAIWA_LOG_LEVEL", "it must be debug, info, warn or error")
+	return Wrong("KAIWA_LOG_LEVEL", "it must be debug, info, warn or error")
 }
 
 // Keys returns the key ring.
 func (s Common) Keys() (*keyring.Ring, error) {
 	if s.SecretKeys == "" {
-		return nil, missing("KAIWA_SECRET_KEYS", "id:base64(32 random bytes), for example k1:$(head -c 32 /dev/urandom | base64)")
+		return nil, Missing("KAIWA_SECRET_KEYS", "id:base64(32 random bytes), for example k1:$(head -c 32 /dev/urandom | base64)")
 	}
 	ring, err := keyring.Parse(s.SecretKeys)
 	if err != nil {
-		return nil, wrong("KAIWA_SECRET_KEYS", err.Error())
+		return nil, Wrong("KAIWA_SECRET_KEYS", "%s", err)
 	}
 	return ring, nil
 }
 
 // Check reports the first setting that is missing or wrong.
 func (s Outside) Check() error {
-	for name, value := range map[string]string{
-		"KAIWA_LINE_API_URL": s.LINEAPIURL, "KAIWA_LINE_DATA_API_URL": s.LINEDataAPIURL, "KAIWA_FILES_URL": s.FilesURL,
+	for _, u := range []struct{ name, value string }{
+		{"KAIWA_LINE_API_URL", s.LINEAPIURL}, {"KAIWA_LINE_DATA_API_URL", s.LINEDataAPIURL}, {"KAIWA_FILES_URL", s.FilesURL},
 	} {
-		if value != "" && !webURL(value) {
-			return wrong(name, "it must be an http or https address such as https://files.example.com")
+		if u.value != "" && !webURL(u.value) {
+			return Wrong(u.name, "it must be an http or https address such as https://files.example.com")
 		}
 	}
 	if s.BlobURL == "" {
-		return missing("KAIWA_BLOB_URL", "a bucket such as file:///var/lib/kaiwa/blobs")
+		return Missing("KAIWA_BLOB_URL", "a bucket such as file:///var/lib/kaiwa/blobs")
 	}
 	return nil
 }
@@ -88,10 +89,10 @@ func (s HTTP) Check() error {
 		return err
 	}
 	if s.PublicURL == "" {
-		return missing("KAIWA_PUBLIC_URL", "the address by which LINE reaches this API, such as https://kaiwa.example.com")
+		return Missing("KAIWA_PUBLIC_URL", "the address by which LINE reaches this API, such as https://kaiwa.example.com")
 	}
 	if !webURL(s.PublicURL) {
-		return wrong("KAIWA_PUBLIC_URL", "it must be an http or https address such as https://kaiwa.example.com")
+		return Wrong("KAIWA_PUBLIC_URL", "it must be an http or https address such as https://kaiwa.example.com")
 	}
 	return nil
 }
@@ -99,7 +100,7 @@ func (s HTTP) Check() error {
 // Addr checks an address to listen on.
 func Addr(name, value string) error {
 	if _, port, err := net.SplitHostPort(value); err != nil || port == "" {
-		return wrong(name, fmt.Sprintf("%q is not host:port, such as 127.0.0.1:8080", value))
+		return Wrong(name, "%q is not host:port, such as 127.0.0.1:8080", value)
 	}
 	return nil
 }
@@ -108,7 +109,3 @@ func webURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == ""
 }
-
-func missing(name, want string) error { return fmt.Errorf("%s is missing: set it to %s", name, want) }
-
-func wrong(name, why string) error { return fmt.Errorf("%s is wrong: %s", name, why) }

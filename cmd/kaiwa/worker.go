@@ -1,0 +1,75 @@
+package main
+
+import (
+	"context"
+	"log/slog"
+
+	"kaiwa/cmd/process"
+	"kaiwa/internal/settings"
+)
+
+// workerCommand runs workflows and activities. At the start it waits for what
+// comes by itself, however long it takes, and says so in its log: for a Temporal
+// that does not answer, and for kaiwa migrate. What does not come by itself, a
+// namespace that does not exist or refused credentials, ends it. A database that
+// is away is waited for within KAIWA_START_TIMEOUT.
+type workerCommand struct {
+	common
+	settings.Outside
+	Temporal settings.Temporal `embed:""`
+	HTTPAddr string            `name:"worker-http-addr" aliases:"kaiwa-worker-http-addr" env:"KAIWA_WORKER_HTTP_ADDR" placeholder:"HOST:PORT" help:"where /healthz, /readyz and /metrics listen; nowhere when not set"`
+}
+
+func (c *workerCommand) check() error {
+	if c.HTTPAddr == "" {
+		return nil
+	}
+	return settings.Addr("KAIWA_WORKER_HTTP_ADDR", c.HTTPAddr)
+}
+
+// Run works until it is told to stop, or Temporal refuses it for good.
+func (c *workerCommand) Run(ctx context.Context, out streams) error {
+	if err := firstWrong(c.common.Check, c.Outside.Check, c.check); err != nil {
+		return err
+	}
+	logger, err := process.Logger(out.Err, c.LogLevel)
+	if err != nil {
+		return err
+	}
+	temporal, err := process.NewTemporal(c.Temporal, logger)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	ready := func(bool) {}
+	if c.HTTPAddr != "" {
+		probe, err := process.StartProbe("KAIWA_WORKER_HTTP_ADDR", c.HTTPAddr, logger)
+		if err != nil {
+			return err
+		}
+		defer probe.Stop()
+		logger.Info("probes", slog.String("address", probe.Addr.String()))
+		ready = probe.SetReady
+	}
+	st, err := c.openStore(ctx, logger)
+	if err != nil {
+		return unlessTold(ctx, err)
+	}
+	defer closeStore(st, logger)
+	if err := temporal.Await(ctx, 0, logger); err != nil {
+		return unlessTold(ctx, err)
+	}
+	if err := process.AwaitMigrated(ctx, st, temporal, logger); err != nil {
+		return unlessTold(ctx, err)
+	}
+	failed, failure := failures()
+	worker, err := process.StartWorker(ctx, process.WorkerOptions{
+		Outside: c.Outside, Store: st, Temporal: temporal, Namespace: temporal.Namespace, Logger: logger, Failed: failure,
+	})
+	if err != nil {
+		return unlessTold(ctx, err)
+	}
+	ready(true)
+	logger.Info("working", slog.String("temporal", temporal.Address), slog.String("namespace", temporal.Namespace), slog.String("version", version()))
+	return serve(ctx, failed, func() { ready(false); worker.Stop() }, logger)
+}

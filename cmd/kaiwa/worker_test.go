@@ -1,0 +1,45 @@
+package main_test
+
+import (
+	"net/http"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/store/storetest"
+)
+
+func TestAWorkerWaitsForTemporalAndSaysSo(t *testing.T) {
+	t.Parallel()
+	_, databaseURL := storetest.New(t, "sqlite")
+	p := start(t, complete(t, databaseURL).with("KAIWA_WORKER_HTTP_ADDR", "127.0.0.1:0"), "worker")
+	url := p.url("msg=probes")
+	p.says(`msg="waiting for Temporal" address=127.0.0.1:1`)
+	require.Equal(t, http.StatusOK, ask(t, url+"/healthz"))
+	require.Equal(t, http.StatusServiceUnavailable, ask(t, url+"/readyz"))
+	require.Equal(t, http.StatusOK, ask(t, url+"/metrics"))
+	require.Equal(t, 0, p.stop(), "told to stop while it waits: no failure")
+}
+
+func TestAWorkerWaitsForMigrate(t *testing.T) {
+	t.Parallel()
+	temporal := startTemporal(t)
+	databaseURL := "sqlite:" + filepath.Join(t.TempDir(), "kaiwa.db")
+	e := complete(t, databaseURL).with("TEMPORAL_ADDRESS", temporal.Addr)
+	p := start(t, e, "worker")
+	p.says(`msg="waiting for kaiwa migrate" missing="the database's schema`)
+	code, _, stderr := run(t, e, "migrate", "--database-only")
+	require.Equal(t, 0, code, stderr)
+	p.says(`msg="waiting for kaiwa migrate" missing="search attributes KaiwaChannel`)
+	require.Equal(t, 0, p.stop())
+}
+
+func TestAWorkerEndsWhenItsNamespaceDoesNotExist(t *testing.T) {
+	t.Parallel()
+	temporal := startTemporal(t)
+	_, databaseURL := storetest.New(t, "sqlite")
+	code, _, stderr := run(t, complete(t, databaseURL).with("TEMPORAL_ADDRESS", temporal.Addr).with("TEMPORAL_NAMESPACE", "elsewhere"), "worker")
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, `kaiwa: TEMPORAL_NAMESPACE is wrong: Temporal at `+temporal.Addr+` has no namespace "elsewhere"`)
+}
