@@ -15,6 +15,7 @@ type IngestInput struct {
 	ChatKey        string `json:"chat_key"`
 	ConversationID string `json:"conversation_id,omitempty"` // "" in a fresh run
 	Seen           int64  `json:"seen,omitempty"`
+	Epoch          int64  `json:"epoch,omitempty"`
 	RunID          string `json:"run_id,omitempty"` // of a fresh run
 
 	// Turn, when set, has a script bot answer in the same activity: it needs
@@ -36,7 +37,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 		return IngestOutput{}, final(err)
 	}
 	res, err := a.store.Ingest(ctx, store.IngestRequest{
-		ChannelID: in.ChannelID, ChatKey: in.ChatKey, ConversationID: in.ConversationID, Seen: in.Seen,
+		ChannelID: in.ChannelID, ChatKey: in.ChatKey, ConversationID: in.ConversationID, Seen: in.Seen, Epoch: in.Epoch,
 		RunID: in.RunID, Deadline: attemptDeadline(ctx), Plan: &plan,
 	}, interpret)
 	if err != nil {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
 
@@ -66,6 +67,7 @@ func Register(r worker.WorkflowRegistry) {
 
 func options(queue string, o Options) worker.Options {
 	opts := worker.Options{
+		Interceptors:                            []interceptor.WorkerInterceptor{&liveness{}},
 		WorkerStopTimeout:                       stopTime,
 		DisableWorkflowWorker:                   queue != conversation.QueueConversations,
 		WorkflowTaskPollerBehavior:              worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),

@@ -21,9 +21,13 @@ func (c *talk) botAnswersAtOnce() bool {
 	return c.phase() == conversation.PhaseBot && c.state.Settings.BotKind == scriptKind && !c.asking && c.answered == nil && c.greeted
 }
 
-func (c *talk) turnInput(ordinal int64) *activities.TurnInput {
+// turnInput names a turn by how far the workflow has seen the chat, and by
+// whether the turn answers that (asked) or what the ingest it is part of takes.
+// Every message moves what is seen on, so no two turns share a name, and a run
+// that takes the conversation over names none anew.
+func (c *talk) turnInput(asked bool) *activities.TurnInput {
 	return &activities.TurnInput{
-		ID:             conversation.DerivedID(conversation.PrefixTurn, c.state.ConversationID, c.state.Epoch, ordinal),
+		ID:             conversation.DerivedID(conversation.PrefixTurn, c.state.ConversationID, c.state.Epoch, asked, c.state.Seen),
 		ConversationID: c.state.ConversationID, Epoch: c.state.Epoch, Misses: c.state.Misses,
 	}
 }
@@ -35,9 +39,8 @@ func (c *talk) answerByBot() {
 	if c.phase() != conversation.PhaseBot || c.state.Unanswered == 0 || c.asking || c.answered != nil {
 		return
 	}
-	c.state.Turns++
 	c.state.Unanswered = 0
-	in := c.turnInput(c.state.Turns)
+	in := c.turnInput(true)
 	if c.state.Settings.BotKind == scriptKind {
 		var out activities.TurnOutput
 		if err := c.do("answer by the script bot", acts.BotTurn, *in, &out); err != nil {

@@ -11,12 +11,12 @@ import (
 func (c *talk) ingest() {
 	c.drain()
 	in := activities.IngestInput{
-		ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, ConversationID: c.state.ConversationID, Seen: c.state.Seen,
+		ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, ConversationID: c.state.ConversationID, Seen: c.state.Seen, Epoch: c.state.Epoch,
 	}
 	if !c.begun() {
 		in.RunID = workflow.GetInfo(c.ctx).WorkflowExecution.RunID
 	} else if c.botAnswersAtOnce() {
-		in.Turn = c.turnInput(c.state.Turns + 1)
+		in.Turn = c.turnInput(false)
 	}
 	var out activities.IngestOutput
 	if err := c.do("take in what arrived", acts.Ingest, in, &out); err != nil {
@@ -33,8 +33,8 @@ func (c *talk) ingest() {
 	if !c.begun() {
 		c.state.ConversationID, c.new = out.ConversationID, true
 		c.profileDue, c.greeted = out.ProfileDue, out.Greeted
-		c.unsent = c.unsent || out.Pending
 	}
+	c.unsent = c.unsent || out.Pending
 	if out.Settings != nil {
 		c.state.Settings = *out.Settings
 	}
@@ -50,7 +50,6 @@ func (c *talk) ingest() {
 		return
 	}
 	if out.Turn != nil {
-		c.state.Turns++
 		if !out.Turn.Again { // otherwise something may have come since, and the next turn answers it
 			c.state.Unanswered = 0
 		}

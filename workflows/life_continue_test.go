@@ -1,6 +1,7 @@
 package workflows_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/testsuite"
@@ -136,31 +138,35 @@ func TestAFloodOverManyRunsIsAnsweredOnceInOrder(t *testing.T) {
 	require.Equal(t, said, inbound)
 }
 
-// lostAttempt ingests as an attempt whose answer never reached the workflow:
-// with a turn of the bot's, or dead before that.
-func (l *life) lostAttempt(turn ...int64) {
+// lostAttempt ingests as an attempt that died before the bot was asked: what
+// it took in is in the conversation, and the workflow does not know.
+func (l *life) lostAttempt() {
 	l.t.Helper()
-	c := l.conversations()[0]
-	in := activities.IngestInput{ChannelID: l.channel.ID, ChatKey: l.chat, ConversationID: c.ID}
-	for _, ordinal := range turn {
-		in.Turn = &activities.TurnInput{
-			ID: conversation.DerivedID(conversation.PrefixTurn, c.ID, c.Epoch, ordinal), ConversationID: c.ID, Epoch: c.Epoch,
-		}
-	}
-	_, err := l.activities().Ingest(l.t.Context(), in)
+	_, err := l.activities().Ingest(l.t.Context(), activities.IngestInput{
+		ChannelID: l.channel.ID, ChatKey: l.chat, ConversationID: l.conversations()[0].ID,
+	})
 	require.NoError(l.t, err)
 }
 
 func TestWhatArrivesBetweenTwoAttemptsOfATurnIsAnswered(t *testing.T) {
 	t.Parallel()
 	l := newLife(t, echo)
-	l.write("m001")
-	l.at(time.Minute, func() {
-		l.write("m002")
-		l.lostAttempt(2) // m001 was answered by the first turn
-		l.write("m003")
+	acts := l.activities()
+	lost := false
+	l.env.OnActivity(acts.Ingest, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.IngestInput) (activities.IngestOutput, error) {
+		if in.Turn != nil && !lost { // the attempt whose answer is lost
+			lost = true
+			if _, err := acts.Ingest(ctx, in); err != nil {
+				return activities.IngestOutput{}, err
+			}
+			l.write("m003")
+		}
+		return acts.Ingest(ctx, in)
 	})
+	l.write("m001")
+	l.at(time.Minute, func() { l.write("m002") })
 	l.run()
+	require.True(t, lost)
 	require.Equal(t, []string{"welcome", "heard m002", "heard m003"}, l.phone())
 }
 
@@ -181,15 +187,11 @@ func TestAMessageThatWasTakenInByALostAttemptLiftsTheIdleClose(t *testing.T) {
 
 func TestWhatABotAnsweredIsSentThoughTheConversationCloses(t *testing.T) {
 	t.Parallel()
-	l := newLife(t, func(w *store.Workstream, b *store.Bot) {
-		echo(w, b)
-		off := false
-		w.Settings.AutomatedMessages = []store.AutomatedMessage{{Trigger: "closed", Enabled: &off}}
-	})
+	l := newLife(t, echo)
 	l.write("m001")
 	l.env.RegisterDelayedCallback(func() {
 		l.write("m002")
-		l.lostAttempt(2)
+		l.lostAttempt()
 		l.env.CancelWorkflow()
 	}, time.Minute)
 	l.run()

@@ -22,6 +22,9 @@ const (
 	// sendAttempt bounds one run of the lane: it works for 15 s, and a call to
 	// LINE may take ten more.
 	sendAttempt = 30 * time.Second
+	// liveness is how soon a worker that died in the middle of an activity is
+	// missed: the worker reports for its activities while they run.
+	liveness = 5 * time.Second
 	// turnSlack is what a bot's turn may take beside the bot's own deadline.
 	turnSlack = 5 * time.Second
 )
@@ -67,6 +70,7 @@ func lane(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           conversation.QueueLINE,
 		StartToCloseTimeout: sendAttempt,
+		HeartbeatTimeout:    liveness,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second},
 		Summary:             "send what waits to LINE",
 	})
@@ -78,6 +82,7 @@ func turn(ctx workflow.Context, deadline time.Duration) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              conversation.QueueBots,
 		StartToCloseTimeout:    deadline + turnSlack,
+		HeartbeatTimeout:       liveness,
 		ScheduleToCloseTimeout: 3 * (deadline + turnSlack),
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 300 * time.Millisecond, MaximumAttempts: 3},
 		Summary:                "ask the bot",

@@ -67,10 +67,9 @@ func (c *talk) phase() conversation.Phase {
 	return conversation.Phase{Status: c.state.Status, Owner: c.state.Owner}
 }
 
-// step names the next step of this conversation. Names are functions of the
-// conversation and of how often it has stepped, so that a step that runs again
-// is recognised, whichever run does it.
+// step names a step of this conversation. Every transition moves the epoch on,
+// so what is done in which epoch names it: whichever run does it again, with
+// whatever it remembers, is recognised.
 func (c *talk) step(what string) string {
-	c.state.Steps++
-	return conversation.DerivedID("tsn_", c.state.ConversationID, what, c.state.Steps)
+	return conversation.DerivedID("tsn_", c.state.ConversationID, what, c.state.Epoch)
 }

@@ -37,8 +37,6 @@ type WorkflowState struct {
 	Epoch          int64    `json:"epoch"`
 	Seen           int64    `json:"seen"`        // the tick of the chat up to which it has seen
 	Unanswered     int      `json:"unanswered"`  // messages of the customer the bot owes an answer
-	Steps          int64    `json:"steps"`       // transitions and announcements so far
-	Turns          int64    `json:"turns"`       // bot turns so far
 	Misses         int      `json:"misses"`      // bot turns in a row without understanding
 	Pending        bool     `json:"pending"`     // messages wait to be sent
 	SinceMS        int64    `json:"since_ms"`    // when it came to its phase, Unix milliseconds

@@ -89,7 +89,9 @@ func (k *talk) request(conversationID string, seen int64) store.IngestRequest {
 
 func (k *talk) ingest(conversationID string, seen int64) store.IngestResult {
 	k.t.Helper()
-	res, err := k.s.Ingest(k.t.Context(), k.request(conversationID, seen), read)
+	req := k.request(conversationID, seen)
+	req.Epoch = 1
+	res, err := k.s.Ingest(k.t.Context(), req, read)
 	require.NoError(k.t, err)
 	return res
 }

@@ -63,6 +63,7 @@ type IngestRequest struct {
 	ChannelID, ChatKey string
 	ConversationID     string    // "" in a fresh run
 	Seen               int64     // the tick up to which the workflow has seen the chat
+	Epoch              int64     // the epoch the workflow knows
 	RunID              string    // Temporal's run id, recorded on the conversation
 	Deadline           time.Time // after it, the attempt changes nothing
 	Plan               *Plan     // a fresh run's: what a new conversation starts with
@@ -82,7 +83,7 @@ type IngestResult struct {
 	More           bool                       `json:"more,omitempty"`     // unhandled events remain
 	Greeted        bool                       `json:"greeted,omitempty"`
 	ProfileDue     bool                       `json:"profile_due,omitempty"` // the profile is missing or stale
-	Pending        bool                       `json:"pending,omitempty"`     // messages wait to be sent
+	Pending        bool                       `json:"pending,omitempty"`     // messages wait to be sent that the workflow may not know of
 	ClosureReason  conversation.ClosureReason `json:"closure_reason,omitempty"`
 }
 
@@ -415,7 +416,15 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 		return fmt.Errorf("conversation %s has no row", g.res.ConversationID)
 	}
 	g.res.Status, g.res.Owner, g.res.Epoch, g.res.Greeted, g.res.ClosureReason = p.Status, p.Owner, p.Epoch, p.Greeted, p.ClosureReason
-	return nil
+	if p.Epoch == g.req.Epoch {
+		return nil
+	}
+	// Ownership moved without the workflow's knowing: a step was committed and
+	// its answer lost. What that step wanted sent must not be forgotten.
+	var waiting int
+	_, err = g.c.get(ctx, &waiting, `SELECT count(*) FROM messages WHERE conversation_id = $1 AND state = 'pending' AND direction = 'outbound'`, g.res.ConversationID)
+	g.res.Pending = waiting > 0
+	return err
 }
 
 // fresh finds out what a run that has no conversation yet is about.
@@ -496,11 +505,6 @@ func (g *ingest) takeOver(ctx context.Context, id string, seen int64) error {
 	if _, err := g.c.exec(ctx, `UPDATE conversations SET run_id = $1 WHERE id = $2`, g.req.RunID, id); err != nil {
 		return err
 	}
-	var waiting int
-	if _, err := g.c.get(ctx, &waiting, `SELECT count(*) FROM messages WHERE conversation_id = $1 AND state = 'pending' AND direction = 'outbound'`, id); err != nil {
-		return err
-	}
-	g.res.Pending = waiting > 0
 	return g.profileDue(ctx)
 }
 
