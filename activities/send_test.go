@@ -422,6 +422,31 @@ func TestASpentQuotaFailsTheMessageWithThatReason(t *testing.T) {
 	require.Equal(t, conversation.MessageAccepted, c.messages()[6].State, "replies are free")
 }
 
+// LINE reserves messages while another delivery runs, and calls the quota spent
+// when it is not; and it may call it a rate when it is the quota.
+func TestTheQuotaItselfTellsWhatA429Means(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for said, fault := range map[string]linesim.Fault{
+		"monthly limit": {Kind: linesim.FaultStatus, Endpoint: "push", Times: 1, Status: 429, Body: json.RawMessage(`{"message":"You have reached your monthly limit."}`)},
+		"same user":     {Kind: linesim.FaultStatus, Endpoint: "push", Times: 1, Status: 429, Body: json.RawMessage(`{"message":"Too many messages to the same user."}`)},
+	} {
+		c := w.newChat()
+		c.pass(time.Minute)
+		c.faults(fault)
+		c.says(1)
+		require.Len(t, c.empty(), 1, said)
+		c.acceptedOnce(1)
+	}
+	c := w.newChat()
+	require.NoError(t, w.sim.ChangeChannel(t.Context(), lineChannel, func(l *linesim.Channel) { l.Quota = 2 }))
+	c.pass(time.Minute)
+	c.faults(linesim.Fault{Kind: linesim.FaultRateLimit, Endpoint: "push"})
+	c.says(1)
+	require.Empty(t, c.empty())
+	require.Equal(t, "line_quota", c.messages()[0].Failure)
+}
+
 func TestServerErrorsAreTriedAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -14,8 +14,9 @@ import (
 // LINE's limits that can be told without knowing its message objects in depth;
 // the rest is checked where messages are sent.
 const (
-	maxText         = 5000 // UTF-16 code units
-	maxAltText      = 1500 // UTF-16 code units
+	maxText         = 5000   // UTF-16 code units: what LINE takes in one message
+	maxAnswerText   = 20_000 // UTF-16 code units; a text longer than maxText is sent in pieces
+	maxAltText      = 1500   // UTF-16 code units
 	maxQuickReplies = 13
 	maxLabel        = 20 // graphemes
 	maxButtonText   = 300
@@ -71,7 +72,7 @@ func readContent(v value) conversation.Content {
 func checkContent(v value, c conversation.Content) {
 	switch c.Type {
 	case conversation.ContentText, conversation.ContentQuickReplies:
-		checkWords(v.field("text"), c.Text, maxText)
+		checkWords(v.field("text"), c.Text, maxAnswerText)
 		if c.Type == conversation.ContentQuickReplies && len(c.QuickReplies) == 0 {
 			v.field("quick_replies").wrong("There must be at least one.")
 		}

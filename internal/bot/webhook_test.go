@@ -166,7 +166,7 @@ func TestAnUnusableAnswerIsATypedFailure(t *testing.T) {
 		{"unknown type", answering(`{"messages": [{"type": "hologram"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/type"}},
 		{"no type", answering(`{"messages": [{"text": "x"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/type"}},
 		{"blank text", answering(`{"messages": [{"type": "text", "text": " "}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/text"}},
-		{"long text", answering(`{"messages": [{"type": "text", "text": "` + strings.Repeat("x", 5001) + `"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/text"}},
+		{"long text", answering(`{"messages": [{"type": "text", "text": "` + strings.Repeat("x", 20_001) + `"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/text"}},
 		{"NUL", answering(`{"messages": [{"type": "text", "text": "a\u0000b"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/text"}},
 		{"NUL in a field it does not know", answering(`{"x": {"a\u0000": 1}}`), Error{Failure: FailureInvalidAnswer, Pointer: "/x/a\uFFFD"}},
 		{"image without address", answering(`{"messages": [{"type": "image"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/url"}},
