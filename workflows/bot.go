@@ -112,5 +112,5 @@ func (c *talk) handOff(event conversation.Event, queueID, note string) {
 	}
 	c.state.Misses, c.state.Unanswered = 0, 0
 	c.unsent = c.unsent || res.Announced > 0
-	c.stands(res.Status, res.Owner, res.Epoch)
+	c.stands(res.Status, res.Owner, res.Epoch, res.QueueID)
 }

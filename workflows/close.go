@@ -42,7 +42,7 @@ func (c *talk) close(event conversation.Event, actor conversation.Actor) error {
 		if !res.Behind {
 			c.reason, c.remains = res.Reason, res.Unhandled
 			c.unsent = c.unsent || res.Announced > 0
-			c.stands(res.Status, res.Owner, res.Epoch)
+			c.stands(res.Status, res.Owner, res.Epoch, res.QueueID)
 			return nil
 		}
 		before := c.state.Unanswered

@@ -18,6 +18,9 @@ func (c *talk) explain() {
 	if c.state.CustomerMS != 0 {
 		text += fmt.Sprintf("- the customer last wrote %s\n", clock(c.state.CustomerMS))
 	}
+	if c.state.QueueID != "" {
+		text += fmt.Sprintf("- queue `%s`\n", c.state.QueueID)
+	}
 	if c.sending || c.unsent {
 		text += "- messages are on their way to LINE\n"
 	}
@@ -64,7 +67,10 @@ func clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02
 // show puts where the conversation stands into the search attributes. That is
 // an event each time, so it happens only when the conversation has moved.
 func (c *talk) show() {
-	waiting := searchattr.KaiwaWaitingSince.ValueUnset()
+	waiting, queue := searchattr.KaiwaWaitingSince.ValueUnset(), searchattr.KaiwaQueue.ValueUnset()
+	if c.state.QueueID != "" {
+		queue = searchattr.KaiwaQueue.ValueSet(c.state.QueueID)
+	}
 	if c.phase() == conversation.PhaseQueued {
 		waiting = searchattr.KaiwaWaitingSince.ValueSet(time.UnixMilli(c.state.SinceMS).UTC())
 	}
@@ -74,7 +80,7 @@ func (c *talk) show() {
 		searchattr.KaiwaWorkstream.ValueSet(c.state.Settings.WorkstreamID),
 		searchattr.KaiwaStatus.ValueSet(string(c.state.Status)),
 		searchattr.KaiwaOwner.ValueSet(string(c.state.Owner)),
-		waiting,
+		queue, waiting,
 	)
 	if err != nil {
 		workflow.GetLogger(c.ctx).Warn("search attributes are not set", "error", err)

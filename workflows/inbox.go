@@ -44,7 +44,7 @@ func (c *talk) ingest() {
 		c.state.CustomerMS = c.now().UnixMilli()
 	}
 	c.blocked = c.blocked || out.Blocked
-	c.stands(out.Status, out.Owner, out.Epoch)
+	c.stands(out.Status, out.Owner, out.Epoch, out.QueueID)
 	if c.closed() {
 		c.reason, c.remains = out.ClosureReason, true // closed elsewhere: whatever waits is for the next conversation
 		return
@@ -59,9 +59,9 @@ func (c *talk) ingest() {
 }
 
 // stands notes where the conversation stands now.
-func (c *talk) stands(status conversation.Status, owner conversation.Owner, epoch int64) {
-	moved := status != c.state.Status || owner != c.state.Owner
-	c.state.Status, c.state.Owner, c.state.Epoch = status, owner, epoch
+func (c *talk) stands(status conversation.Status, owner conversation.Owner, epoch int64, queueID string) {
+	moved := status != c.state.Status || owner != c.state.Owner || queueID != c.state.QueueID
+	c.state.Status, c.state.Owner, c.state.Epoch, c.state.QueueID = status, owner, epoch, queueID
 	if moved {
 		c.state.SinceMS = c.now().UnixMilli()
 		c.show()

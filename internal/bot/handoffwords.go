@@ -57,8 +57,14 @@ func foldAll(lists map[string][]string, fold func(string) string) []string {
 // script declares and, unless it declines them, the ones above.
 func (s *Script) asksForPerson(w wording) bool {
 	said := func(word string) bool { return mentions(w.folded, word) }
-	if slices.ContainsFunc(s.person.words, said) {
-		return true
-	}
-	return s.person.defaults && (slices.ContainsFunc(handoffPhrases, said) || slices.Contains(handoffWords, w.key))
+	return slices.ContainsFunc(s.person.words, said) || s.person.defaults && w.asksForPerson()
+}
+
+// AsksForPerson tells whether a message asks for a person in one of the
+// languages Kaiwa knows the words of: whatever bot there is, the customer gets
+// to people by asking.
+func AsksForPerson(text string) bool { return hear(text).asksForPerson() }
+
+func (w wording) asksForPerson() bool {
+	return slices.ContainsFunc(handoffPhrases, func(word string) bool { return mentions(w.folded, word) }) || slices.Contains(handoffWords, w.key)
 }

@@ -34,6 +34,7 @@ type WorkflowState struct {
 	ConversationID string   `json:"conversation_id"`
 	Status         Status   `json:"status"`
 	Owner          Owner    `json:"owner"`
+	QueueID        string   `json:"queue_id,omitempty"`
 	Epoch          int64    `json:"epoch"`
 	Seen           int64    `json:"seen"`        // the tick of the chat up to which it has seen
 	Unanswered     int      `json:"unanswered"`  // messages of the customer the bot owes an answer

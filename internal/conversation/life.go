@@ -15,7 +15,7 @@ var (
 	PhaseServed  = Phase{StatusActive, OwnerAgent} // an agent answers
 	PhaseWaiting = Phase{StatusWaiting, OwnerNone} // waits for the customer
 	PhaseWrapUp  = Phase{StatusWrapUp, OwnerAgent} // the agent finishes notes
-	PhaseClosed  = Phase{StatusClosed, OwnerNone}  // final
+	PhaseClosed  = Phase{StatusClosed, OwnerNone}  // final, but for a reopen window
 )
 
 // Phases lists every phase in the order of a life.
@@ -51,6 +51,8 @@ type Event string
 const (
 	EventStartedWithBot   Event = "started_with_bot"     // first message; the workstream has a bot
 	EventStartedInQueue   Event = "started_in_queue"     // first message; the workstream has none
+	EventReopenedWithBot  Event = "reopened_with_bot"    // a message within the reopen window; a bot takes it
+	EventReopenedInQueue  Event = "reopened_in_queue"    // a message within the reopen window; no bot takes it
 	EventCustomerWrote    Event = "customer_wrote"       // any further message of the customer
 	EventBotEscalated     Event = "bot_escalated"        // the bot hands off
 	EventBotFailed        Event = "bot_failed"           // no usable answer within the deadline
@@ -163,6 +165,10 @@ var life = []Transition{
 	{PhaseWrapUp, EventCustomerWrote, GuardNone, PhaseServed, []Effect{EffectNewEpoch}, ""},
 	{PhaseWrapUp, EventWrapUpDone, GuardOwnOrSupervisor, PhaseClosed, closeSession, ReasonAgentEnded},
 	{PhaseWrapUp, EventWrapUpExpired, GuardNone, PhaseClosed, closeSession, ReasonAgentEnded},
+
+	// Only where the workstream sets a reopen window, and only within it.
+	{PhaseClosed, EventReopenedWithBot, GuardBotNotBarred, PhaseBot, []Effect{EffectStartSession, EffectNewEpoch}, ""},
+	{PhaseClosed, EventReopenedInQueue, GuardNone, PhaseQueued, []Effect{EffectEnterQueue, EffectNewEpoch}, ""},
 }
 
 var (

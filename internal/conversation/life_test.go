@@ -25,7 +25,8 @@ func TestTheLifePageIsUpToDate(t *testing.T) {
 
 // events are all there are, so that a new one must be thought of here.
 var events = []conversation.Event{
-	conversation.EventStartedWithBot, conversation.EventStartedInQueue, conversation.EventCustomerWrote, conversation.EventBotEscalated,
+	conversation.EventStartedWithBot, conversation.EventStartedInQueue, conversation.EventReopenedWithBot, conversation.EventReopenedInQueue,
+	conversation.EventCustomerWrote, conversation.EventBotEscalated,
 	conversation.EventBotFailed, conversation.EventCustomerAsked, conversation.EventBotEnded, conversation.EventBotIdle, conversation.EventAccepted,
 	conversation.EventPicked, conversation.EventAssigned, conversation.EventReleased, conversation.EventTransferredQueue,
 	conversation.EventTransferredAgent, conversation.EventTransferredBot, conversation.EventAgentLost, conversation.EventParked,
@@ -53,7 +54,7 @@ var expected = map[string]map[conversation.Event]string{
 	},
 	"waiting": {conversation.EventCustomerWrote: "queued", conversation.EventResumed: "served", conversation.EventAssigned: "served"},
 	"wrap_up": {conversation.EventCustomerWrote: "served", conversation.EventWrapUpDone: "closed", conversation.EventWrapUpExpired: "closed"},
-	"closed":  {},
+	"closed":  {conversation.EventReopenedWithBot: "bot", conversation.EventReopenedInQueue: "queued"},
 }
 
 func init() {

@@ -427,3 +427,32 @@ func TestAnInboundMessageCostsSixStatements(t *testing.T) {
 		})
 	}
 }
+
+func TestAReopenWindowBringsTheSameConversationBack(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.plan.Workstream.Settings.ReopenSeconds = 3600
+		k.receive(k.event("e1", "message", "hello"))
+		first := k.ingest("", 0)
+		_, err := k.closeIt(first.ConversationID, first.Seen, "close")
+		require.NoError(t, err)
+
+		k.receive(k.event("e2", "message", "one more"))
+		again := k.ingest("", 0)
+		require.Equal(t, first.ConversationID, again.ConversationID)
+		require.Equal(t, conversation.StatusActive, again.Status)
+		require.Equal(t, 1, again.Messages, "what was said before is not answered again")
+		require.Equal(t, []string{"hello", "one more"}, k.texts(first.ConversationID))
+		conv, err := s.Conversation(t.Context(), first.ConversationID)
+		require.NoError(t, err)
+		require.Zero(t, conv.ClosedAt)
+		require.Empty(t, conv.ClosureReason)
+
+		_, err = k.closeIt(first.ConversationID, again.Seen, "close again")
+		require.NoError(t, err)
+		k.plan.Workstream.Settings.ReopenSeconds = 0
+		k.receive(k.event("e3", "message", "later"))
+		require.NotEqual(t, first.ConversationID, k.ingest("", 0).ConversationID)
+	})
+}

@@ -77,6 +77,7 @@ type IngestResult struct {
 	Status         conversation.Status        `json:"status,omitempty"`
 	Owner          conversation.Owner         `json:"owner,omitempty"`
 	Epoch          int64                      `json:"epoch,omitempty"`
+	QueueID        string                     `json:"queue_id,omitempty"`
 	Seen           int64                      `json:"seen,omitempty"`
 	Messages       int                        `json:"messages,omitempty"` // of the customer, after the position seen
 	Blocked        bool                       `json:"blocked,omitempty"`  // the customer blocked the account
@@ -379,6 +380,7 @@ type phaseRow struct {
 	Status        conversation.Status        `db:"status"`
 	Owner         conversation.Owner         `db:"owner"`
 	Epoch         int64                      `db:"epoch"`
+	QueueID       string                     `db:"queue_id"`
 	Greeted       bool                       `db:"greeted"`
 	ClosureReason conversation.ClosureReason `db:"closure_reason"`
 }
@@ -405,9 +407,9 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 			UPDATE conversations SET updated_at = $1,
 				last_customer_at = CASE WHEN last_customer_at < $2 THEN $2 ELSE last_customer_at END,
 				last_message_at  = CASE WHEN last_message_at  < $2 THEN $2 ELSE last_message_at  END
-			WHERE id = $3 RETURNING status, owner, epoch, greeted, closure_reason`, g.now, last, g.res.ConversationID)
+			WHERE id = $3 RETURNING status, owner, epoch, queue_id, greeted, closure_reason`, g.now, last, g.res.ConversationID)
 	} else {
-		found, err = g.c.get(ctx, &p, `SELECT status, owner, epoch, greeted, closure_reason FROM conversations WHERE id = $1`, g.res.ConversationID)
+		found, err = g.c.get(ctx, &p, `SELECT status, owner, epoch, queue_id, greeted, closure_reason FROM conversations WHERE id = $1`, g.res.ConversationID)
 	}
 	if err != nil {
 		return err
@@ -415,7 +417,8 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 	if !found {
 		return fmt.Errorf("conversation %s has no row", g.res.ConversationID)
 	}
-	g.res.Status, g.res.Owner, g.res.Epoch, g.res.Greeted, g.res.ClosureReason = p.Status, p.Owner, p.Epoch, p.Greeted, p.ClosureReason
+	g.res.Status, g.res.Owner, g.res.Epoch, g.res.QueueID = p.Status, p.Owner, p.Epoch, p.QueueID
+	g.res.Greeted, g.res.ClosureReason = p.Greeted, p.ClosureReason
 	if p.Epoch == g.req.Epoch {
 		return nil
 	}
@@ -461,7 +464,53 @@ func (g *ingest) fresh(ctx context.Context) error {
 	if first < 0 {
 		return g.facts(ctx, events)
 	}
+	if g.req.Plan == nil {
+		return fmt.Errorf("a conversation cannot start without a plan")
+	}
+	if reopened, err := g.reopen(ctx); reopened || err != nil {
+		return err
+	}
 	return g.create(ctx, events[first])
+}
+
+// reopen goes on with the chat's last conversation, if the workstream sets a
+// reopen window and it was closed within it. One whose customer blocked the
+// account, or whose channel was deleted, stays closed.
+func (g *ingest) reopen(ctx context.Context) (bool, error) {
+	window := g.req.Plan.Workstream.Settings.ReopenSeconds
+	if window <= 0 {
+		return false, nil
+	}
+	var last struct {
+		ID string `db:"id"`
+	}
+	found, err := g.c.get(ctx, &last, `SELECT id FROM conversations
+		WHERE channel_id = $1 AND chat_key = $2 AND closed_at >= $3 AND closure_reason NOT IN ($4, $5)
+		ORDER BY created_at DESC LIMIT 1`, g.req.ChannelID, g.req.ChatKey, g.now-window*1_000_000,
+		string(conversation.ReasonCustomerBlocked), string(conversation.ReasonChannelDeleted))
+	if err != nil || !found {
+		return false, err
+	}
+	row, err := g.c.lockConversation(ctx, last.ID)
+	if err != nil {
+		return false, err
+	}
+	event, botID := conversation.EventReopenedInQueue, ""
+	if g.req.Plan.Bot != nil && !row.BotBarred {
+		event, botID = conversation.EventReopenedWithBot, g.req.Plan.Bot.ID
+	}
+	t, err := conversation.Next(row.phase(), event, conversation.Facts{BotBarred: row.BotBarred})
+	if err != nil {
+		return false, err
+	}
+	row.ClosureReason = ""
+	if _, err := g.c.carryOut(ctx, row, t, TransitionRequest{
+		ID: conversation.DerivedID("tsn_", row.ID, "reopen", row.Epoch), Event: event,
+		QueueID: g.req.Plan.Workstream.FallbackQueueID, ParticipantID: botID,
+	}); err != nil {
+		return false, err
+	}
+	return true, g.takeOver(ctx, row.ID, g.chat.Tick-1)
 }
 
 // facts handles events that belong to no conversation, and opens none.
@@ -511,9 +560,6 @@ func (g *ingest) takeOver(ctx context.Context, id string, seen int64) error {
 // create opens a conversation for the event that calls for one, and takes all
 // unhandled events into it.
 func (g *ingest) create(ctx context.Context, first taken) error {
-	if g.req.Plan == nil {
-		return fmt.Errorf("a conversation cannot start without a plan")
-	}
 	plan := g.req.Plan
 	id := conversation.DerivedID(conversation.PrefixConversation, g.req.ChannelID, g.req.ChatKey, first.WebhookEventID)
 	event, botID := conversation.EventStartedInQueue, ""

@@ -33,7 +33,8 @@ type TransitionResult struct {
 	Owner     conversation.Owner         `json:"owner,omitempty"`
 	Epoch     int64                      `json:"epoch,omitempty"`
 	Reason    conversation.ClosureReason `json:"reason,omitempty"`
-	Behind    bool                       `json:"behind,omitempty"`    // not closed: ingest first
+	Behind    bool                       `json:"behind,omitempty"` // not closed: ingest first
+	QueueID   string                     `json:"queue_id,omitempty"`
 	Unhandled bool                       `json:"unhandled,omitempty"` // closed, and events wait for the next conversation
 	Announced int                        `json:"announced,omitempty"` // messages stored for sending
 }
@@ -219,7 +220,7 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	if err != nil {
 		return TransitionResult{}, err
 	}
-	res := TransitionResult{Status: next.Status, Owner: next.Owner, Epoch: next.Epoch, Reason: t.Reason, Announced: announced}
+	res := TransitionResult{Status: next.Status, Owner: next.Owner, Epoch: next.Epoch, QueueID: next.QueueID, Reason: t.Reason, Announced: announced}
 	if t.Has(conversation.EffectClose) {
 		res.Unhandled, err = c.unhandled(ctx, row.ChannelID, row.ChatKey)
 	}
@@ -228,7 +229,7 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 
 // answerAgain is what a step answers when it was done before.
 func (c conn) answerAgain(ctx context.Context, row conversationRow, mine transitionRow) (TransitionResult, error) {
-	res := TransitionResult{Status: mine.To.Status, Owner: mine.To.Owner, Epoch: mine.Epoch, Reason: mine.Reason}
+	res := TransitionResult{Status: mine.To.Status, Owner: mine.To.Owner, Epoch: mine.Epoch, QueueID: row.QueueID, Reason: mine.Reason}
 	if _, err := c.get(ctx, &res.Announced, `SELECT count(*) FROM messages WHERE conversation_id = $1 AND state = 'pending' AND direction = 'outbound'`, row.ID); err != nil {
 		return res, err
 	}
