@@ -27,9 +27,9 @@ type TurnInput struct {
 // TurnOutput is what came of it.
 type TurnOutput struct {
 	store.TurnResult
-	// Again says that an earlier attempt gave this answer: what the customer
-	// wrote after that is not answered by it.
-	Again bool `json:"again,omitempty"`
+	// Unanswered counts what the customer wrote after an earlier attempt gave
+	// this answer.
+	Unanswered int `json:"unanswered,omitempty"`
 }
 
 // maxLoading is the longest LINE shows its loading animation.
@@ -51,7 +51,7 @@ func (a *Activities) turn(ctx context.Context, in TurnInput) (TurnOutput, error)
 	}
 	switch {
 	case asked.Done != nil:
-		return TurnOutput{TurnResult: *asked.Done, Again: true}, nil
+		return TurnOutput{TurnResult: *asked.Done, Unanswered: asked.Unanswered}, nil
 	case asked.Stale:
 		return TurnOutput{TurnResult: store.TurnResult{Outcome: store.TurnDiscarded}}, nil
 	case len(asked.Messages) == 0:

@@ -50,9 +50,7 @@ func (c *talk) ingest() {
 		return
 	}
 	if out.Turn != nil {
-		if !out.Turn.Again { // otherwise something may have come since, and the next turn answers it
-			c.state.Unanswered = 0
-		}
+		c.state.Unanswered = out.Turn.Unanswered
 		c.answered = out.Turn
 		c.unsent = c.unsent || out.Turn.Messages > 0 // also when a close that is under way lets nobody heed it
 	}

@@ -17,6 +17,7 @@ type TurnInput struct {
 	Upto         int64     // the chat's tick these messages reach to
 	First        bool      // the bot has said nothing yet in this conversation
 	Done         *TurnResult
+	Unanswered   int  // with Done: messages that came after it was answered
 	Stale        bool // ownership has moved: there is nothing to ask
 }
 
@@ -56,7 +57,9 @@ func (s *Store) LoadTurn(ctx context.Context, req TurnRequest) (TurnInput, error
 	}
 	if found {
 		in.Done = &done
-		return in, nil
+		_, err := c.get(ctx, &in.Unanswered, `SELECT count(*) FROM messages
+			WHERE conversation_id = $1 AND direction = 'inbound' AND position > (SELECT bot_position FROM conversations WHERE id = $1)`, req.ConversationID)
+		return in, err
 	}
 	conv, err := s.conversation(ctx, c, req.ConversationID)
 	if err != nil {
