@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"time"
 
-	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"kaiwa/internal/conversation"
@@ -78,9 +77,6 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 		if err != nil || b == nil {
 			return out, final(err)
 		}
-		// Told to Temporal before every call, so that a worker's death is noticed
-		// while the reply token is alive.
-		activity.RecordHeartbeat(ctx)
 		end, refusal, err := a.attempt(ctx, b)
 		if err != nil {
 			return out, err
