@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 
-	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
 
@@ -58,12 +57,15 @@ func answer(err error) error {
 		return nil
 	}
 	var app *temporal.ApplicationError
-	if errors.As(err, &app) && app.Type() != "" {
-		return &conversation.Error{Code: conversation.Code(app.Type()), Detail: app.Message(), Err: err}
+	if errors.As(err, &app) {
+		switch code := conversation.Code(app.Type()); code {
+		case conversation.CodeConversationClosed, conversation.CodeNotAllowedNow, conversation.CodeNotAssignedToYou,
+			conversation.CodeForbidden, conversation.CodeConflict, conversation.CodeNotFound:
+			return &conversation.Error{Code: code, Detail: app.Message(), Err: err}
+		}
 	}
-	var notFound *serviceerror.NotFound
-	if errors.As(err, &notFound) {
-		return &conversation.Error{Code: conversation.CodeConversationClosed, Detail: "The conversation ended meanwhile.", Err: err}
-	}
+	// Whatever else it is (Temporal is away; the run was terminated before it
+	// answered, which has a type of Temporal's own), nothing is known of the
+	// conversation: the same request will tell.
 	return &conversation.Error{Code: conversation.CodeUnavailable, Detail: "The workflow engine does not answer. Try again.", Err: err}
 }
