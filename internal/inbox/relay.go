@@ -3,6 +3,7 @@ package inbox
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -17,10 +18,13 @@ const (
 	// relayEvery is how often the relay looks: a lost wake-up costs relayAge,
 	// this, and a moment.
 	relayEvery = 500 * time.Millisecond
-	// relayBatch bounds the chats of one look beside those that are left alone for now, relayRate those of one second:
-	// an outage's backlog must not become a flood.
+	// relayBatch bounds the chats of one look beside those that were asked for
+	// already.
 	relayBatch = 200
+	// relayRate bounds the wake-ups of a second, and relayBurst those of one
+	// look: an outage's backlog must not become a flood.
 	relayRate  = 200
+	relayBurst = 100
 	// relayMaxWait is how long the relay leaves a chat alone at most, after
 	// wake-ups that brought nothing.
 	relayMaxWait = 30 * time.Second
@@ -44,15 +48,8 @@ func (r *Relay) Run(ctx context.Context) {
 	r.store.RunAsLeader(ctx, "relay", r.lead)
 }
 
-// patience is how long a chat is left alone after a wake-up.
-type patience struct {
-	until time.Time
-	wait  time.Duration
-}
-
 func (r *Relay) lead(ctx context.Context) {
-	limiter := rate.NewLimiter(relayRate, relayRate/4)
-	waits := map[store.Chat]patience{}
+	t := newTerm()
 	tick := time.NewTicker(relayEvery)
 	defer tick.Stop()
 	for {
@@ -61,27 +58,56 @@ func (r *Relay) lead(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
-		now := time.Now()
-		chats, err := r.store.UnhandledChats(ctx, now.Add(-relayAge), relayBatch+len(waits))
-		if err != nil {
-			if ctx.Err() == nil {
-				r.logger.Warn("the relay cannot look for unhandled events", slog.Any("error", err))
-			}
-			continue
+		if err := r.look(ctx, time.Now(), t); err != nil && ctx.Err() == nil {
+			r.logger.Warn("the relay cannot look for unhandled events", slog.Any("error", err))
 		}
-		still := make(map[store.Chat]patience, len(chats))
-		for _, c := range chats {
-			p := waits[c]
-			if now.After(p.until) && !r.signaller.UnderWay(c.ChannelID, c.ChatKey) {
-				if limiter.Wait(ctx) != nil {
-					return
-				}
-				r.signaller.Notify(c.ChannelID, c.ChatKey)
-				p.wait = min(max(2*p.wait, relayAge), relayMaxWait)
-				p.until = now.Add(p.wait)
-			}
-			still[c] = p
-		}
-		waits = still
 	}
+}
+
+// term is what a leader remembers from one look to the next.
+type term struct {
+	limiter *rate.Limiter
+	asked   map[store.Chat]patience // chats that were asked for and are unhandled still
+}
+
+func newTerm() *term {
+	return &term{rate.NewLimiter(relayRate, relayBurst), map[store.Chat]patience{}}
+}
+
+// patience is how long a chat is left alone after a wake-up.
+type patience struct {
+	until time.Time
+	wait  time.Duration
+}
+
+// look asks for the chats whose turn it is.
+func (r *Relay) look(ctx context.Context, now time.Time, t *term) error {
+	chats, err := r.store.UnhandledChats(ctx, now.Add(-relayAge), relayBatch+len(t.asked))
+	if err != nil {
+		return err
+	}
+	asked := make(map[store.Chat]patience, len(chats))
+	var due []store.Chat
+	for _, c := range chats {
+		p, again := t.asked[c]
+		if again {
+			asked[c] = p
+		}
+		if !now.Before(p.until) && !r.signaller.UnderWay(c.ChannelID, c.ChatKey) {
+			due = append(due, c)
+		}
+	}
+	t.asked = asked
+	// Who was never asked for comes first, then whose turn came earliest: chats
+	// that cannot be helped take nobody's place, however many they are.
+	slices.SortStableFunc(due, func(a, b store.Chat) int { return asked[a].until.Compare(asked[b].until) })
+	for _, c := range due {
+		if !t.limiter.AllowN(now, 1) {
+			return nil // the others' turn is at the next look
+		}
+		r.signaller.Notify(c.ChannelID, c.ChatKey)
+		wait := min(max(2*asked[c].wait, relayAge), relayMaxWait)
+		asked[c] = patience{now.Add(wait), wait}
+	}
+	return nil
 }
