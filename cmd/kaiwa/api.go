@@ -22,6 +22,12 @@ type apiCommand struct {
 	Temporal settings.Temporal `embed:""`
 }
 
+// Help is what --help adds.
+func (*apiCommand) Help() string {
+	return "Temporal may be away: webhooks are stored and acknowledged all the same, /readyz says 503, and what was stored is taken up later. " +
+		"SIGTERM answers what is under way, within 25 s."
+}
+
 // Run serves until it is told to stop.
 func (c *apiCommand) Run(ctx context.Context, out streams) error {
 	if err := firstWrong(c.common.Check, c.Outside.Check, c.HTTP.Check); err != nil {
@@ -43,7 +49,7 @@ func (c *apiCommand) Run(ctx context.Context, out streams) error {
 	defer closeStore(st, logger)
 	failed, failure := failures()
 	api, err := process.StartAPI(ctx, process.APIOptions{
-		HTTP: c.HTTP, Outside: c.Outside, Store: st, Temporal: temporal, Console: console.Files(), Logger: logger, Failed: failure,
+		HTTP: c.HTTP, Outside: c.Outside, Store: st, Temporal: temporal.Client, Console: console.Files(), Logger: logger, Failed: failure,
 	})
 	if err != nil {
 		return unlessTold(ctx, err)

@@ -152,7 +152,7 @@ func lookAtTemporal(ctx context.Context, d *diagnosis, t *process.Temporal) bool
 	d.add(good("Temporal", "answers at %s, namespace %s", t.Address, t.Namespace))
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	names, err := searchattr.Missing(ctx, t, t.Namespace)
+	names, err := searchattr.Missing(ctx, t.Client, t.Namespace)
 	switch {
 	case err != nil:
 		d.add(bad("search attributes", "", "%s", err))
@@ -232,7 +232,7 @@ func (c *doctorCommand) lookAtChannel(ctx context.Context, api *line.API, ch sto
 func compare(ctx context.Context, d *diagnosis, st *store.Store, t *process.Temporal) {
 	ctx, cancel := context.WithTimeout(ctx, compareTime)
 	defer cancel()
-	r := reconcile.Reconciler{Store: st, Temporal: t, Namespace: t.Namespace}
+	r := reconcile.Reconciler{Store: st, Temporal: t.Client, Namespace: t.Namespace}
 	report, err := r.Reconcile(ctx, false)
 	if err != nil {
 		d.add(bad("conversations", "", "they could not be compared with Temporal's runs: %s", err))

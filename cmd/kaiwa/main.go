@@ -49,7 +49,8 @@ func run(ctx context.Context, args []string, out streams) int {
 		return fail(out.Err, err)
 	}
 	parser, err := kong.New(&commands{},
-		kong.Name("kaiwa"), kong.Description("Customer-service conversations for LINE. Settings are flags, or environment variables of the same name; flags win."),
+		kong.Name("kaiwa"), kong.Description("Customer-service conversations for LINE. Settings are flags, or environment variables of the same name; flags win. "+
+			"It exits 0 when done, 1 when it failed, 2 when a setting or argument is missing or wrong."),
 		kong.Writers(out.Out, out.Err), kong.BindTo(ctx, (*context.Context)(nil)), kong.Bind(out))
 	if err != nil {
 		return fail(out.Err, err)

@@ -53,7 +53,7 @@ func (c *migrateCommand) Run(ctx context.Context, out streams) error {
 	if err := temporal.Await(ctx, c.StartTimeout, logger); err != nil {
 		return err
 	}
-	if err := process.PrepareTemporal(ctx, temporal, temporal.Namespace); err != nil {
+	if err := process.PrepareTemporal(ctx, temporal.Client, temporal.Namespace); err != nil {
 		return notRegistered(temporal, err)
 	}
 	_, err = fmt.Fprintf(out.Out, "Temporal: namespace %q has the search attributes\n", temporal.Namespace)

@@ -27,6 +27,12 @@ func (c *workerCommand) check() error {
 	return settings.Addr("KAIWA_WORKER_HTTP_ADDR", c.HTTPAddr)
 }
 
+// Help is what --help adds.
+func (*workerCommand) Help() string {
+	return "It waits, without end and saying so, for a Temporal that does not answer and for kaiwa migrate. " +
+		"It exits 2 when the namespace does not exist or refuses the credentials, 1 when Temporal ends it later. SIGTERM finishes what is under way, within 25 s."
+}
+
 // Run works until it is told to stop, or Temporal refuses it for good.
 func (c *workerCommand) Run(ctx context.Context, out streams) error {
 	if err := firstWrong(c.common.Check, c.Outside.Check, c.check); err != nil {
@@ -64,7 +70,7 @@ func (c *workerCommand) Run(ctx context.Context, out streams) error {
 	}
 	failed, failure := failures()
 	worker, err := process.StartWorker(ctx, process.WorkerOptions{
-		Outside: c.Outside, Store: st, Temporal: temporal, Namespace: temporal.Namespace, Logger: logger, Failed: failure,
+		Outside: c.Outside, Store: st, Temporal: temporal.Client, Namespace: temporal.Namespace, Logger: logger, Failed: failure,
 	})
 	if err != nil {
 		return unlessTold(ctx, err)

@@ -26,7 +26,8 @@ const slowPause = 15 * time.Second
 // Temporal is the way to a namespace. Nothing is dialled before the first call,
 // so that Temporal may be away.
 type Temporal struct {
-	client.Client
+	// Client is the SDK's own: its workers take no other.
+	Client    client.Client
 	Address   string
 	Namespace string
 }
@@ -46,12 +47,15 @@ func NewTemporal(s settings.Temporal, logger *slog.Logger) (*Temporal, error) {
 	return &Temporal{c, o.HostPort, o.Namespace}, nil
 }
 
+// Close closes the connections.
+func (t *Temporal) Close() { t.Client.Close() }
+
 // Check looks once whether Temporal answers and has the namespace. What no
 // waiting mends is a settings.Error that names the variable.
 func (t *Temporal) Check(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	_, err := t.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: t.Namespace})
+	_, err := t.Client.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: t.Namespace})
 	if err == nil {
 		return nil
 	}
@@ -138,7 +142,7 @@ func unmigrated(ctx context.Context, st *store.Store, t *Temporal) (string, erro
 	if !current {
 		return "the database's schema is older than this version", nil
 	}
-	names, err := searchattr.Missing(ctx, t, t.Namespace)
+	names, err := searchattr.Missing(ctx, t.Client, t.Namespace)
 	switch serviceerror.ToStatus(err).Code() {
 	case codes.OK:
 	case codes.PermissionDenied, codes.Unimplemented:
