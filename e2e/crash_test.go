@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -19,6 +20,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
@@ -76,12 +80,13 @@ type mortal struct {
 	dir     string
 	env     []string
 
-	mu      sync.Mutex
-	process *exec.Cmd
-	deaths  int
-	output  strings.Builder
-	stopped bool
-	done    chan struct{}
+	mu       sync.Mutex
+	process  *exec.Cmd
+	temporal string // its address, of the latest start
+	deaths   int
+	output   strings.Builder
+	stopped  bool
+	done     chan struct{}
 }
 
 const mortalLINE, mortalSecret, mortalToken = "1700000001", "crash-secret", "crash-token"
@@ -159,6 +164,11 @@ func (m *mortal) live(binary string) {
 		for lines.Scan() {
 			if _, url, ok := strings.Cut(lines.Text(), "console and API"); ok {
 				m.reachableAt(strings.TrimSpace(url))
+			}
+			if name, addr, ok := strings.Cut(strings.TrimSpace(lines.Text()), "  "); ok && name == "Temporal" {
+				m.mu.Lock()
+				m.temporal = strings.TrimSpace(addr)
+				m.mu.Unlock()
 			}
 		}
 		err = cmd.Wait()
@@ -255,8 +265,12 @@ func (m *mortal) play(user string) error {
 			return err
 		}
 		wrote, want = append(wrote, step.writes), append(want, step.shows...)
+		began := time.Now()
 		if err := m.until(func() bool { return len(m.shows(user)) >= len(want) }); err != nil {
-			return fmt.Errorf("after %q the phone shows %q, not %q", step.writes, m.shows(user), want)
+			return fmt.Errorf("after %q the phone shows %q, not %q\n%s", step.writes, m.shows(user), want, m.told(user))
+		}
+		if time.Since(began) > 14*time.Second {
+			m.t.Logf("SLOW %q %s\n%s", step.writes, time.Since(began), m.told(user))
 		}
 	}
 	if err := m.until(func() bool { return m.settled(user) == nil }); err != nil {
@@ -280,6 +294,30 @@ func (m *mortal) play(user string) error {
 		return fmt.Errorf("the transcript has the account say %q, not %q", sent, want)
 	}
 	return nil
+}
+
+// told is what Temporal tells of a customer's workflow, for when a test fails.
+func (m *mortal) told(user string) string {
+	m.mu.Lock()
+	address := m.temporal
+	m.mu.Unlock()
+	c, err := client.Dial(client.Options{HostPort: address, Logger: log.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	if err != nil {
+		return err.Error()
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var out strings.Builder
+	events := c.GetWorkflowHistory(ctx, conversation.WorkflowID(m.channel.ID, conversation.ChatKey("user", user)), "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for events.HasNext() {
+		e, err := events.Next()
+		if err != nil {
+			return err.Error()
+		}
+		fmt.Fprintf(&out, "%s %3d %s\n", e.EventTime.AsTime().Format("15:04:05.000"), e.EventId, e.EventType)
+	}
+	return out.String()
 }
 
 // settled tells what is still to be done for a customer, nil when nothing is.
