@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"kaiwa/cmd/kaiwa-dev/dev"
+	"kaiwa/internal/linesim"
+)
+
+// The costs of a message are counted, never timed: in events of the workflow's
+// history and in statements of the database.
+
+func TestAMessageAnsweredByTheScriptBotCostsElevenEvents(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		var sql statements
+		k := start(t, dialect, observing(&sql))
+		k.arrange(withEcho)
+		emma := k.newCustomer("Emma")
+		const n = 100
+		emma.writes("a0")
+		emma.isAnswered(1)
+		emma.isQuiet()
+		before := emma.historyLength()
+		sql.reset()
+		for i := range n {
+			emma.writes(fmt.Sprintf("b%d", i))
+			emma.isAnswered(i + 2)
+			emma.isQuiet()
+		}
+		perMessage := float64(emma.historyLength()-before) / n
+		asked, list := sql.foreground()
+		t.Logf("%s: %.2f history events and %.2f SQL statements a message answered by the script bot\n%s", dialect, perMessage, float64(asked)/n, list)
+		require.LessOrEqual(t, perMessage, 11.5)
+		require.LessOrEqual(t, mostOpenTimers(k.history(emma.workflowID())), 2)
+		require.Len(t, emma.conversations(), 1)
+	})
+}
+
+func TestAMessageThatNobodyAnswersCostsFiveEventsAndSixStatements(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		var sql statements
+		k := start(t, dialect, observing(&sql))
+		k.arrange(withEcho)
+		emma := k.newCustomer("Emma")
+		const n = 100
+		emma.writes("person please")
+		emma.isAnswered(1)
+		emma.isQuiet()
+		said := len(emma.reads())
+		before := emma.historyLength()
+		sql.reset()
+		for i := range n {
+			emma.writes(fmt.Sprintf("b%d", i))
+			emma.isQuiet()
+		}
+		perMessage := float64(emma.historyLength()-before) / n
+		asked, list := sql.foreground()
+		t.Logf("%s: %.2f history events and %.2f SQL statements a message that nobody answers\n%s", dialect, perMessage, float64(asked)/n, list)
+		require.LessOrEqual(t, perMessage, 5.2)
+		require.LessOrEqual(t, float64(asked)/n, 6.0, list)
+		require.Len(t, emma.reads(), said, "nobody answers")
+		require.LessOrEqual(t, mostOpenTimers(k.history(emma.workflowID())), 2)
+	})
+}
+
+func TestAWebhookCostsOneStatement(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		var sql statements
+		k := start(t, dialect, observing(&sql), func(o *dev.Options) {
+			o.DropWakeups = func() bool { return true } // so that what is asked is asked by the webhook
+		})
+		emma := k.newCustomer("Emma")
+		const n = 50
+		sql.reset()
+		for _, text := range numbered(n) {
+			emma.writes(text)
+		}
+		require.NoError(t, k.Sim.WaitIdle(t.Context()))
+		deliveries := k.Sim.Deliveries(linesim.DeliveryFilter{})
+		require.Len(t, deliveries, n)
+		for _, d := range deliveries {
+			require.Equal(t, 200, d.Status)
+		}
+		asked, list := sql.foreground()
+		t.Logf("%s: %.2f SQL statements a webhook", dialect, float64(asked)/n)
+		require.Equal(t, n, asked, list)
+	})
+}
