@@ -77,9 +77,15 @@ func (c *talk) heedBot() {
 	case store.TurnFailed:
 		c.handOff(conversation.EventBotFailed, "", out.Failure)
 		return
-	case store.TurnDiscarded, store.TurnNothing:
+	case store.TurnDiscarded:
+		return
+	case store.TurnNothing:
+		if c.ending {
+			c.mustClose(conversation.EventBotEnded)
+		}
 		return
 	}
+	c.ending = false
 	switch out.Action {
 	case string(bot.ActionHandoff):
 		c.handOff(conversation.EventBotEscalated, out.QueueID, "")
@@ -88,9 +94,11 @@ func (c *talk) heedBot() {
 	case activities.ActionGiveUp:
 		c.handOff(conversation.EventBotEscalated, "", out.Action)
 	case string(bot.ActionEnd):
-		if c.state.Unanswered == 0 { // otherwise the customer wrote meanwhile: that is answered instead
-			c.mustClose(conversation.EventBotEnded)
+		if c.state.Unanswered > 0 {
+			c.ending = true // the customer may have written meanwhile: that is answered instead
+			return
 		}
+		c.mustClose(conversation.EventBotEnded)
 	case activities.ActionMissed:
 		c.state.Misses++
 	default:

@@ -25,7 +25,7 @@ import (
 	"kaiwa/worker"
 )
 
-// echo answers each message with one of its own.
+// echo answers each message with one of its own, and ends on "bye".
 func echo(_ *store.Workstream, b *store.Bot) {
 	b.Script = []byte(`{
 		"version": 1, "default_locale": "en", "start": "first",
@@ -33,8 +33,10 @@ func echo(_ *store.Workstream, b *store.Bot) {
 			"first": {"say": ["welcome"], "goto": "wait"},
 			"wait": {"capture": {"into": "heard", "kind": "pattern", "pattern": "m[0-9]+", "goto": "answer"}},
 			"answer": {"say": ["heard {$heard}"], "goto": "wait"},
+			"bye": {"say": ["goodbye"], "end": true},
 			"person": {"handoff": {}}
 		},
+		"keywords": [{"match": "exact", "words": ["bye"], "goto": "bye"}],
 		"handoff": {"node": "person"}
 	}`)
 }
@@ -148,26 +150,60 @@ func (l *life) lostAttempt() {
 	require.NoError(l.t, err)
 }
 
-func TestWhatArrivesBetweenTwoAttemptsOfATurnIsAnswered(t *testing.T) {
-	t.Parallel()
-	l := newLife(t, echo)
+// losesAnAttempt has the answer of the first attempt be lost that takes in a
+// message and has the bot answer it in one, and something happen before the second.
+func (l *life) losesAnAttempt(meanwhile func()) (lost *bool) {
 	acts := l.activities()
-	lost := false
+	lost = new(bool)
 	l.env.OnActivity(acts.Ingest, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.IngestInput) (activities.IngestOutput, error) {
-		if in.Turn != nil && !lost { // the attempt whose answer is lost
-			lost = true
+		if in.Turn != nil && !*lost {
+			*lost = true
 			if _, err := acts.Ingest(ctx, in); err != nil {
 				return activities.IngestOutput{}, err
 			}
-			l.write("m003")
+			meanwhile()
 		}
 		return acts.Ingest(ctx, in)
 	})
+	return lost
+}
+
+func TestWhatArrivesBetweenTwoAttemptsOfATurnIsAnswered(t *testing.T) {
+	t.Parallel()
+	l := newLife(t, echo)
+	lost := l.losesAnAttempt(func() { l.write("m003") })
 	l.write("m001")
 	l.at(time.Minute, func() { l.write("m002") })
 	l.run()
-	require.True(t, lost)
+	require.True(t, *lost)
 	require.Equal(t, []string{"welcome", "heard m002", "heard m003"}, l.phone())
+}
+
+func TestAGoodbyeWhoseAttemptWasLostStillEndsTheConversation(t *testing.T) {
+	t.Parallel()
+	for name, more := range map[string][]string{"nothing came meanwhile": nil, "something came meanwhile": {"m002", "bye"}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := newLife(t, echo)
+			lost := l.losesAnAttempt(func() {
+				for _, text := range more {
+					l.write(text)
+				}
+			})
+			started := l.env.Now()
+			l.write("m001")
+			l.at(time.Minute, func() { l.write("bye") })
+			l.run()
+			require.True(t, *lost)
+			require.Equal(t, []conversation.ClosureReason{conversation.ReasonBotEnded}, l.reasons())
+			require.InDelta(t, time.Minute.Seconds(), l.env.Now().Sub(started).Seconds(), 5)
+			phone := []string{"welcome", "goodbye"}
+			if more != nil {
+				phone = append(phone, "welcome", "goodbye") // the script begins anew
+			}
+			require.Equal(t, phone, l.phone())
+		})
+	}
 }
 
 func TestAMessageThatWasTakenInByALostAttemptLiftsTheIdleClose(t *testing.T) {

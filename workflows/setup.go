@@ -27,6 +27,7 @@ type talk struct {
 
 	asking   bool                   // a bot is being asked
 	answered *activities.TurnOutput // it has answered, and nobody has heeded it
+	ending   bool                   // it has said goodbye, unless there is more to answer
 	requests []*closeRequest        // updates that wait to be heeded
 	alarm    alarm                  // the one timer
 	unsent   bool                   // the lane has something to do
