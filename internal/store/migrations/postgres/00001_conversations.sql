@@ -26,7 +26,7 @@ CREATE TABLE line_events (
 CREATE UNIQUE INDEX line_events_once ON line_events (channel_id, webhook_event_id);
 CREATE INDEX line_events_chat ON line_events (channel_id, chat_key, position);
 CREATE INDEX line_events_received ON line_events (received_at);
-CREATE INDEX line_events_unhandled ON line_events (received_at) WHERE handled_at IS NULL;
+CREATE INDEX line_events_unhandled ON line_events (channel_id, chat_key, received_at) WHERE handled_at IS NULL;
 CREATE INDEX line_events_tokens ON line_events (channel_id, chat_key, received_at) WHERE reply_token <> '' AND token_batch = '';
 
 -- One row a LINE chat: the lock under which its events are handled.
@@ -88,6 +88,7 @@ CREATE TABLE conversations (
     CHECK (status || '/' || owner IN ('active/bot', 'active/agent', 'open/queue', 'waiting/none', 'wrap_up/agent', 'closed/none'))
 );
 CREATE UNIQUE INDEX conversations_one_open ON conversations (channel_id, chat_key) WHERE status <> 'closed';
+CREATE INDEX conversations_open ON conversations (id) WHERE status <> 'closed';
 CREATE INDEX conversations_by_time ON conversations (created_at, id);
 CREATE INDEX conversations_by_status ON conversations (status, created_at, id);
 CREATE INDEX conversations_by_chat ON conversations (channel_id, chat_key, created_at);
@@ -165,8 +166,9 @@ CREATE TABLE messages (
 CREATE INDEX messages_transcript ON messages (conversation_id, occurred_at, ordinal, id);
 CREATE INDEX messages_inbound ON messages (conversation_id, position) WHERE direction = 'inbound';
 CREATE INDEX messages_unsent ON messages (conversation_id, occurred_at, ordinal) WHERE state = 'pending' AND batch_id = '';
-CREATE INDEX messages_by_batch ON messages (batch_id) WHERE batch_id <> '';
-CREATE UNIQUE INDEX messages_by_line_id ON messages (channel_id, line_message_id) WHERE line_message_id <> '' AND direction = 'inbound';
+CREATE INDEX messages_by_batch ON messages (batch_id);
+-- LINE's id is there once; messages without one are told apart by their own.
+CREATE UNIQUE INDEX messages_by_line_id ON messages (channel_id, line_message_id, (CASE line_message_id WHEN '' THEN id ELSE '' END)) WHERE direction = 'inbound';
 
 -- What goes to LINE in one call, frozen before the first attempt.
 CREATE TABLE batches (

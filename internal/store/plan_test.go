@@ -1,0 +1,351 @@
+package store_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/store"
+	"kaiwa/internal/store/storetest"
+)
+
+// inOrder are the indexes that may be read from their beginning: because they
+// hold nothing but what is not done yet, or because the reading ends with the
+// page.
+var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time"}
+
+// small are the tables that may be read whole.
+var small = []string{"counters"}
+
+// planner captures the statements that the store runs, and has the database
+// explain them.
+type planner struct {
+	*talk
+	db *sql.Conn
+
+	mu         sync.Mutex
+	capturing  bool
+	statements []string
+}
+
+// eachPlanner gives f a conversation that is held on a large database.
+func eachPlanner(t *testing.T, f func(t *testing.T, p *planner)) {
+	t.Helper()
+	for _, dialect := range storetest.Dialects() {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			p := &planner{}
+			s, url := storetest.New(t, dialect, func(o *store.Options) { o.Observe = p.observe })
+			var err error
+			p.db, err = writer(t, url).Conn(t.Context())
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, p.db.Close()) })
+			if dialect == "postgres" {
+				p.fill(t)
+			}
+			p.talk = newTalk(t, s)
+			f(t, p)
+		})
+	}
+}
+
+func (p *planner) observe(q string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.capturing {
+		p.statements = append(p.statements, q)
+	}
+}
+
+// ofStep returns the statements that a step runs.
+func (p *planner) ofStep(step func()) []string {
+	p.mu.Lock()
+	p.capturing, p.statements = true, nil
+	p.mu.Unlock()
+	step()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.capturing = false
+	return p.statements
+}
+
+// known is a value of every text column that the planner is asked about: one
+// chat, one conversation and so on among many, all of one channel.
+const known = "k"
+
+// fill makes tables that are too large to be read whole, which PostgreSQL would
+// otherwise do. (SQLite decides without looking.)
+func (p *planner) fill(t *testing.T) {
+	t.Helper()
+	const numbers = ` WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) `
+	const one = `CASE WHEN i % 1000 = 0 THEN 'k' ELSE 'k' || i % 1000 END`
+	for _, q := range []string{
+		`INSERT INTO line_events (channel_id, webhook_event_id, chat_key, kind, source_type, source_id, line_time, received_at, raw, position, handled_at, handled_by)` + numbers +
+			`SELECT 'k', 'k' || i, ` + one + `, 'message', 'user', 'k', i, i, '', i / 1000, CASE WHEN i < 19900 THEN i END, ` + one + ` FROM n`,
+		`INSERT INTO chats (channel_id, chat_key, tick, created_at)` + numbers + `SELECT 'k', 'k' || i, 1, i FROM n`,
+		`INSERT INTO social_profiles (id, channel_id, chat_key, line_user_id, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 'k' || i, 'k', i, i FROM n`,
+		`INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, created_at, updated_at) VALUES ('k', 'k', 'k', 'k', 'k', 'closed', 'none', 1, 1, 1)`,
+		`INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, created_at, updated_at)` + numbers +
+			`SELECT 'k' || i, 'k', 'k' || i, 'k', 'k' || i, CASE WHEN i % 100 = 0 THEN 'active' ELSE 'closed' END, CASE WHEN i % 100 = 0 THEN 'bot' ELSE 'none' END, 1, i, i FROM n`,
+		`INSERT INTO messages (id, conversation_id, channel_id, occurred_at, direction, sender_kind, type, state, line_message_id, batch_id, created_at)` + numbers +
+			`SELECT 'k' || i, ` + one + `, 'k', i, CASE WHEN i % 2 = 0 THEN 'inbound' ELSE 'outbound' END, 'customer', 'text', 'accepted', 'k' || i, 'k' || i, i FROM n`,
+		`INSERT INTO batches (id, conversation_id, ordinal, kind, recipient, body, message_ids, state, deadline, created_at)` + numbers +
+			`SELECT 'k' || i, ` + one + `, i, 'push', 'k', '', '[]', 'accepted', i, i FROM n`,
+		`INSERT INTO events (type, conversation_id, seq, created_at)` + numbers + `SELECT 'k', ` + one + `, CASE WHEN i < 19990 THEN i END, i FROM n`,
+		`INSERT INTO sessions (id, conversation_id, epoch, kind, participant_id, started_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'bot', 'k', i FROM n`,
+		`INSERT INTO transitions (id, conversation_id, event, from_status, from_owner, to_status, to_owner, epoch, created_at)` + numbers +
+			`SELECT 'k' || i, ` + one + `, 'k', 'k', 'k', 'k', 'k', 1, i FROM n`,
+		`INSERT INTO bot_turns (id, conversation_id, epoch, outcome, created_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'answered', i FROM n`,
+		`UPDATE counters SET value = 19990 WHERE name = 'events'`,
+		`ANALYZE`,
+	} {
+		_, err := p.db.ExecContext(t.Context(), q)
+		require.NoError(t, err, q)
+	}
+}
+
+// readsByIndex asserts that no statement of a step reads a table, or an index,
+// whole, and that the step uses certain indexes, each given as a pattern:
+// PostgreSQL has a choice at times, and weighs it.
+func (p *planner) readsByIndex(t *testing.T, step string, do func(), indexes ...string) {
+	t.Helper()
+	statements := p.ofStep(do)
+	require.NotEmpty(t, statements, step)
+	plans := ""
+	for _, q := range statements {
+		whole, plan := p.whole(t, q)
+		plans += plan
+		if len(whole) > 0 {
+			t.Errorf("%s reads whole: %s\n%s\n%s", step, strings.Join(whole, ", "), strings.Join(strings.Fields(q), " "), plan)
+		}
+	}
+	for _, index := range indexes {
+		if !regexp.MustCompile(index).MatchString(plans) {
+			t.Errorf("%s does not use %s\n%s", step, index, plans)
+		}
+	}
+}
+
+// whole returns what a statement reads whole, and its plan.
+func (p *planner) whole(t *testing.T, q string) (whole []string, plan string) {
+	t.Helper()
+	if p.isSQLite() {
+		return p.wholeSQLite(t, q)
+	}
+	return p.wholePostgres(t, q)
+}
+
+func (p *planner) isSQLite() bool {
+	var version string
+	return p.db.QueryRowContext(context.Background(), `SELECT sqlite_version()`).Scan(&version) == nil
+}
+
+var (
+	parameter = regexp.MustCompile(`\$(\d+)`)
+	sqliteAll = regexp.MustCompile(`^SCAN ([a-z]\w*)(?: USING (?:COVERING )?INDEX (\w+))?`)
+	// derived are not tables: rows that the statement itself has made.
+	derived = []string{"unnumbered", "batch"}
+)
+
+func (p *planner) wholeSQLite(t *testing.T, q string) (whole []string, plan string) {
+	t.Helper()
+	n := 0
+	for _, m := range parameter.FindAllStringSubmatch(q, -1) {
+		i, err := strconv.Atoi(m[1])
+		require.NoError(t, err)
+		n = max(n, i)
+	}
+	args := make([]any, n)
+	for i := range args {
+		args[i] = 10
+	}
+	rows, err := p.db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+q, args...)
+	require.NoError(t, err, q)
+	defer func() { require.NoError(t, rows.Close()) }()
+	for rows.Next() {
+		var id, parent, unused int64
+		var step string
+		require.NoError(t, rows.Scan(&id, &parent, &unused, &step))
+		plan += step + "\n"
+		m := sqliteAll.FindStringSubmatch(step)
+		if m != nil && !slices.Contains(derived, m[1]) && !slices.Contains(small, m[1]) && !slices.Contains(inOrder, m[2]) {
+			whole = append(whole, step)
+		}
+	}
+	require.NoError(t, rows.Err())
+	return whole, plan
+}
+
+// node is a step of PostgreSQL's plan.
+type node struct {
+	Type      string `json:"Node Type"`
+	Relation  string `json:"Relation Name"`
+	Index     string `json:"Index Name"`
+	Condition string `json:"Index Cond"`
+	Plans     []node `json:"Plans"`
+}
+
+func (n node) whole() (out []string) {
+	switch {
+	case n.Type == "Seq Scan" && !slices.Contains(small, n.Relation):
+		out = append(out, "Seq Scan on "+n.Relation)
+	case n.Index != "" && n.Condition == "" && !slices.Contains(inOrder, n.Index):
+		out = append(out, n.Type+" on "+n.Index)
+	}
+	for _, child := range n.Plans {
+		out = append(out, child.whole()...)
+	}
+	return out
+}
+
+func (p *planner) wholePostgres(t *testing.T, q string) (whole []string, plan string) {
+	t.Helper()
+	ctx := t.Context()
+	_, err := p.db.ExecContext(ctx, "PREPARE asked AS "+q)
+	require.NoError(t, err, q)
+	defer func() {
+		_, err := p.db.ExecContext(ctx, "DEALLOCATE asked")
+		require.NoError(t, err)
+	}()
+	var types string
+	require.NoError(t, p.db.QueryRowContext(ctx, `SELECT array_to_string(parameter_types, ',') FROM pg_prepared_statements WHERE name = 'asked'`).Scan(&types))
+	var args []string
+	if types != "" {
+		for _, kind := range strings.Split(types, ",") {
+			switch kind {
+			case "text":
+				args = append(args, "'"+known+"'")
+			case "boolean":
+				args = append(args, "TRUE")
+			default:
+				args = append(args, "'10'")
+			}
+		}
+	}
+	call := "asked"
+	if len(args) > 0 {
+		call += "(" + strings.Join(args, ", ") + ")"
+	}
+	var explained string
+	require.NoError(t, p.db.QueryRowContext(ctx, "EXPLAIN (FORMAT JSON) EXECUTE "+call).Scan(&explained), q)
+	var tree []struct {
+		Plan node `json:"Plan"`
+	}
+	require.NoError(t, json.Unmarshal([]byte(explained), &tree))
+	return tree[0].Plan.whole(), explained
+}
+
+func TestNoHotStatementReadsATableWhole(t *testing.T) {
+	t.Parallel()
+	eachPlanner(t, func(t *testing.T, p *planner) {
+		ctx, s := t.Context(), p.s
+		by := func(step string, do func(), indexes ...string) { t.Helper(); p.readsByIndex(t, step, do, indexes...) }
+		check := func(err error) { t.Helper(); require.NoError(t, err) }
+
+		by("a webhook of two events", func() {
+			p.receive(p.event("e1", "message", "hello"), p.event("e2", "follow", ""))
+		})
+		var res store.IngestResult
+		by("the first ingest", func() { res = p.ingest("", 0) })
+		by("an ingest of nothing", func() { p.ingest(res.ConversationID, res.Seen) })
+		by("a fresh run's ingest", func() { p.ingest("", 0) })
+		p.receive(p.event("e3", "message", "again"), p.event("e4", "message", "oh"))
+		by("an ingest of messages", func() { p.ingest(res.ConversationID, res.Seen) }, "line_events_chat")
+		p.receive(p.event("e5", "unsend", "line-e4"), p.event("e6", "unfollow", ""))
+		by("an ingest of a recall and a block", func() { res = p.ingest(res.ConversationID, res.Seen) }, "messages_by_line_id", "line_events_once")
+		id := res.ConversationID
+
+		by("the relay's look", func() { _, err := s.UnhandledChats(ctx, time.Now(), 200); check(err) }, "line_events_unhandled|line_events_received")
+
+		req := store.TurnRequest{ID: "trn_1", ConversationID: id, Epoch: res.Epoch}
+		var asked store.TurnInput
+		by("a bot's question", func() { var err error; asked, err = s.LoadTurn(ctx, req); check(err) }, "messages_inbound")
+		draft := store.Draft{SenderKind: conversation.SenderBot, Content: conversation.TextContent("hello")}
+		by("a bot's answer", func() {
+			_, err := s.CommitTurn(ctx, req, store.TurnAnswer{Upto: asked.Upto, Drafts: []store.Draft{draft, draft}})
+			check(err)
+		})
+		by("a turn asked again", func() { _, err := s.LoadTurn(ctx, req); check(err) })
+
+		var batch *store.Batch
+		next := func() { var err error; batch, err = s.NextBatch(ctx, id, plain); check(err); require.NotNil(t, batch) }
+		finish := func(end store.BatchEnd) func() {
+			return func() { _, err := s.FinishBatch(ctx, batch, end); check(err) }
+		}
+		by("a batch is frozen", next, "batches_one_frozen", "messages_unsent", "batches_in_order", "line_events_tokens")
+		by("an attempt is noted", func() { _, err := s.NoteAttempt(ctx, batch, store.OutcomeUnclear, ""); check(err) })
+		by("a batch is tried again", next)
+		by("a batch is dissolved", finish(store.BatchEnd{State: store.BatchDissolved}))
+		next()
+		by("a message of a batch is refused", finish(store.BatchEnd{State: store.BatchFailed, Refused: []int{0}}))
+		next()
+		by("a batch is accepted", finish(store.BatchEnd{State: store.BatchAccepted, LINEMessageIDs: []string{"1"}}), "messages_by_batch")
+		by("nothing is to be sent", func() { _, err := s.NextBatch(ctx, id, plain); check(err) })
+		by("an announcement", func() { _, err := s.Announce(ctx, id, "cause", false, []store.Draft{draft}); check(err) })
+
+		by("a transcript's page", func() {
+			_, err := s.Messages(ctx, id, store.MessagePosition{At: 1, ID: "x"}, 50)
+			check(err)
+		}, "messages_transcript")
+		by("a message", func() {
+			_, err := s.Message(ctx, conversation.DerivedID(conversation.PrefixMessage, "cause", 0))
+			check(err)
+		})
+		by("a timeline", func() { _, err := s.Timeline(ctx, id); check(err) })
+		by("a conversation", func() { _, err := s.Conversation(ctx, id); check(err) })
+		for index, f := range map[string]store.ConversationFilter{"conversations_by_time": {}, "conversations_by_status": {Status: conversation.StatusActive}} {
+			by("the newest conversations", func() { _, err := s.Conversations(ctx, f, store.Position{}, 50); check(err) }, index)
+			by("more conversations", func() { _, err := s.Conversations(ctx, f, store.Position{At: 1, ID: "x"}, 50); check(err) }, index)
+		}
+
+		by("events are numbered", func() { _, err := s.SequenceEvents(ctx); check(err) }, "events_unnumbered")
+		by("a page of events", func() { _, err := s.Events(ctx, 10, 50, ""); check(err) }, "events_in_order|events_of_conversation")
+		by("a page of a conversation's events", func() { _, err := s.Events(ctx, 10, 50, id); check(err) })
+
+		step := store.TransitionRequest{ID: "tsn_1", ConversationID: id, ChannelID: p.plan.Channel.ID, ChatKey: p.chat, Event: conversation.EventBotEscalated, Announce: []store.Draft{draft}}
+		by("a handoff", func() { _, err := s.Transition(ctx, step); check(err) })
+		step.ID, step.Event, step.Seen, step.Announce = "tsn_2", conversation.EventCancelled, res.Seen, nil
+		by("a close", func() { r, err := s.Transition(ctx, step); check(err); require.False(t, r.Behind) }, "line_events_chat")
+		by("a close done again", func() { _, err := s.Transition(ctx, step); check(err) })
+		by("an ingest of a closed conversation", func() { p.ingest(id, res.Seen) })
+		by("a fresh run that finds nothing", func() { p.ingest("", 0) })
+
+		by("the reconciler's look", func() {
+			_, err := s.OpenConversations(ctx, "", 1000)
+			check(err)
+			_, err = s.HasOpenConversation(ctx, p.plan.Channel.ID, p.chat)
+			check(err)
+			_, err = s.InboxState(ctx, time.Now())
+			check(err)
+		}, "conversations_open|conversations_by_workstream", "conversations_one_open")
+		by("old events are scrubbed", func() { check(s.ScrubEvents(ctx, time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour))) }, "line_events_received")
+	})
+}
+
+// What the test above relies on: that it would notice.
+func TestAStatementThatReadsATableWholeIsNoticed(t *testing.T) {
+	t.Parallel()
+	eachPlanner(t, func(t *testing.T, p *planner) {
+		for _, q := range []string{
+			`SELECT id FROM messages WHERE text = $1`,
+			`SELECT count(*) FROM line_events WHERE kind = $1`,
+			`SELECT id FROM conversations WHERE agent_id = $1 ORDER BY id`,
+			`UPDATE events SET data = $1 WHERE subject_id = $2`,
+			`DELETE FROM batches WHERE created_at < $1`,
+		} {
+			whole, plan := p.whole(t, q)
+			require.NotEmpty(t, whole, fmt.Sprint(q, "\n", plan))
+		}
+	})
+}
