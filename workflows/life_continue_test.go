@@ -235,32 +235,69 @@ func TestWhatABotAnsweredIsSentThoughTheConversationCloses(t *testing.T) {
 	require.Equal(t, []string{"welcome", "heard m002"}, l.phone())
 }
 
+// arrivesMeanwhile has the customer write while an activity runs, and the
+// workflow take it in.
+func (l *life) arrivesMeanwhile(text string) {
+	_, err := l.sim.SendText(l.t.Context(), lineChannel, l.user, text)
+	require.NoError(l.t, err)
+	require.NoError(l.t, l.sim.WaitIdle(l.t.Context()))
+	l.env.SignalWorkflow(conversation.SignalWake, nil)
+	require.Eventually(l.t, func() bool {
+		chats, err := l.store.UnhandledChats(l.t.Context(), time.Now().Add(time.Hour), 1)
+		return err == nil && len(chats) == 0
+	}, 5*time.Second, time.Millisecond)
+}
+
+// sayingGoodbye is a bot that ends whatever it is asked.
+func sayingGoodbye(t *testing.T, meanwhile func(asked int)) customize {
+	asked := 0
+	server := webhookBot(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		asked++
+		meanwhile(asked)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = fmt.Fprintf(w, `{"messages":[{"type":"text","text":"goodbye %d"}],"action":"%s"}`, asked, bot.ActionEnd)
+	})
+	return func(w *store.Workstream, b *store.Bot) {
+		server(w, b)
+		w.Settings.Bot.DeadlineSeconds = 10 // far longer than it takes
+	}
+}
+
 // A bot says goodbye to what it was asked, not to what the customer wrote
 // while it thought.
 func TestWhatTheCustomerWritesWhileTheBotSaysGoodbyeIsAnswered(t *testing.T) {
 	t.Parallel()
 	var l *life
-	asked := 0
-	l = newLife(t, webhookBot(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.Copy(io.Discard, r.Body)
-		asked++
+	l = newLife(t, sayingGoodbye(t, func(asked int) {
 		if asked == 1 {
-			// Taken in while the bot is being asked.
-			_, err := l.sim.SendText(t.Context(), lineChannel, l.user, "one more thing")
-			require.NoError(t, err)
-			require.NoError(t, l.sim.WaitIdle(t.Context()))
-			l.env.SignalWorkflow(conversation.SignalWake, nil)
-			require.Eventually(t, func() bool {
-				chats, err := l.store.UnhandledChats(t.Context(), time.Now().Add(time.Hour), 1)
-				return err == nil && len(chats) == 0
-			}, time.Second, time.Millisecond)
+			l.arrivesMeanwhile("one more thing")
 		}
-		w.Header().Set("Content-Type", "application/json")
-		_, _ = fmt.Fprintf(w, `{"messages":[{"type":"text","text":"goodbye %d"}],"action":"%s"}`, asked, bot.ActionEnd)
 	}))
 	l.write("bye")
 	l.run()
-	require.Equal(t, []string{"goodbye 1", "goodbye 2"}, l.phone()[:2])
-	require.Len(t, l.conversations(), 1)
+	require.Equal(t, []string{"goodbye 1", "goodbye 2"}, l.phone())
 	require.Equal(t, []conversation.ClosureReason{conversation.ReasonBotEnded}, l.reasons())
+}
+
+// What the customer wrote before the bot was reached is part of what it was
+// asked: its goodbye is to that too.
+func TestAGoodbyeToWhatCameBeforeTheBotWasReachedEndsTheConversation(t *testing.T) {
+	t.Parallel()
+	l := newLife(t, sayingGoodbye(t, func(int) {}))
+	acts := l.activities()
+	late := false
+	l.env.OnActivity(acts.BotTurn, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.TurnInput) (activities.TurnOutput, error) {
+		if !late {
+			late = true
+			l.arrivesMeanwhile("one more thing")
+		}
+		return acts.BotTurn(ctx, in)
+	})
+	started := l.env.Now()
+	l.write("bye")
+	l.run()
+	require.Equal(t, []string{"goodbye 1"}, l.phone())
+	require.Equal(t, []conversation.ClosureReason{conversation.ReasonBotEnded}, l.reasons())
+	require.InDelta(t, 0, l.env.Now().Sub(started).Seconds(), 30)
 }
