@@ -10,8 +10,11 @@ import (
 
 // alarm is the one timer of a conversation. It is set for the nearest deadline
 // and left alone when that moves away: it then rings early and is set again.
+// Only when the conversation waits for something else than before is it set
+// anew, because its summary says what that is.
 type alarm struct {
 	at    time.Time
+	event conversation.Event
 	armed bool
 	rang  bool
 	stop  workflow.CancelFunc
@@ -20,7 +23,7 @@ type alarm struct {
 // setAlarm makes the alarm ring at the nearest deadline, at the latest.
 func (c *talk) setAlarm() {
 	d := c.deadline()
-	if d.at.IsZero() || c.alarm.rang || c.alarm.armed && !d.at.Before(c.alarm.at) {
+	if d.at.IsZero() || c.alarm.rang || c.alarm.armed && d.event == c.alarm.event && !d.at.Before(c.alarm.at) {
 		return
 	}
 	if c.alarm.armed {
@@ -32,7 +35,7 @@ func (c *talk) setAlarm() {
 		return
 	}
 	ctx, stop := workflow.WithCancel(c.ctx)
-	c.alarm = alarm{at: d.at, armed: true, stop: stop}
+	c.alarm = alarm{at: d.at, event: d.event, armed: true, stop: stop}
 	set := c.alarm.at
 	timer := workflow.NewTimerWithOptions(ctx, wait, workflow.TimerOptions{Summary: d.summary})
 	workflow.Go(ctx, func(ctx workflow.Context) {

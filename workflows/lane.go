@@ -8,10 +8,11 @@ import (
 
 // workLane is the one lane by which messages leave: whenever something waits,
 // one activity at a time brings it to LINE, in order. It runs beside the plot,
-// so that a slow LINE delays messages and nothing else.
+// so that a slow LINE delays messages and nothing else; it begins when the plot
+// rests, so that what one happening causes travels in one call.
 func (c *talk) workLane(ctx workflow.Context) {
 	for {
-		if err := workflow.Await(ctx, func() bool { return c.unsent && c.begun() }); err != nil {
+		if err := workflow.Await(ctx, func() bool { return c.unsent && c.resting && c.begun() }); err != nil {
 			return
 		}
 		c.unsent, c.sending = false, true

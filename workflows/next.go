@@ -24,6 +24,8 @@ const (
 // comes before a deadline, so that a message in the last second counts.
 func (c *talk) next() happening {
 	c.setAlarm()
+	c.resting = true
+	defer func() { c.resting = false }()
 	if err := workflow.Await(c.ctx, func() bool { return c.happened() != happenedNothing }); err != nil {
 		return happenedCancel // the context is never cancelled; this ends the run rather than spin
 	}
@@ -77,6 +79,7 @@ func (c *talk) continueAsNew() error {
 // as that.
 func (c *talk) finish() error {
 	c.explain()
+	c.resting = true
 	if err := workflow.Await(c.ctx, func() bool { return !c.sending && !c.unsent }); err != nil {
 		return err
 	}

@@ -30,6 +30,7 @@ type talk struct {
 	ending   bool                   // it has said goodbye, unless there is more to answer
 	requests []*closeRequest        // updates that wait to be heeded
 	alarm    alarm                  // the one timer
+	resting  bool                   // the plot waits: what it has said is ready to be sent together
 	unsent   bool                   // the lane has something to do
 	sending  bool                   // the lane works
 
