@@ -163,7 +163,7 @@ func (c customer) inbound() (out []string) {
 
 func (k *kaiwa) eventually(ok func() bool, format string, args ...any) {
 	k.t.Helper()
-	require.Eventually(k.t, ok, patience, 20*time.Millisecond, format, args)
+	require.Eventuallyf(k.t, ok, patience, 20*time.Millisecond, format, args...)
 }
 
 // history is a workflow's history, of its latest run.

@@ -53,6 +53,9 @@ func (s *Script) resume(t Turn) *run {
 
 func (r *run) done() bool { return r.out.Action != ActionContinue }
 
+// begin puts the customer back to the start.
+func (r *run) begin() { r.out.Action, r.node, r.misses = ActionContinue, nil, 0 }
+
 // answer answers one message of the customer.
 func (r *run) answer(m Message) {
 	r.heard++

@@ -299,9 +299,10 @@ func (s *Script) checkVolume(v value) {
 	}
 }
 
-// Answer answers every message of the turn, one after the other; what comes
-// after a handoff or an end is left to people. Its only failures are
-// FailureTimeout and FailureCancelled.
+// Answer answers every message of the turn, one after the other. What comes
+// after a handoff is left to people; what comes after an end begins anew, for
+// there is nobody else to answer it. Its only failures are FailureTimeout and
+// FailureCancelled.
 func (s *Script) Answer(ctx context.Context, t Turn) (Reply, error) {
 	r := s.resume(t)
 	if t.First {
@@ -312,10 +313,14 @@ func (s *Script) Answer(ctx context.Context, t Turn) (Reply, error) {
 		if err := ctx.Err(); err != nil {
 			return Reply{}, interrupted(ctx, err)
 		}
-		if m.Direction == conversation.Inbound && !r.done() {
-			heard = true
-			r.answer(m)
+		if m.Direction != conversation.Inbound || r.out.Action == ActionHandoff {
+			continue
 		}
+		heard = true
+		if r.out.Action == ActionEnd {
+			r.begin()
+		}
+		r.answer(m)
 	}
 	if !heard && r.node == nil { // the bot is to open the conversation
 		r.understand(s.start)

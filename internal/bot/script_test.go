@@ -508,3 +508,29 @@ func TestAnyValueInAnyPlaceOfAScriptIsRefusedOrUsed(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatFollowsAnEndInTheSameTurnBeginsAnew(t *testing.T) {
+	t.Parallel()
+	script, err := ParseScript([]byte(`{
+		"version": 1, "default_locale": "en", "start": "menu",
+		"nodes": {
+			"menu":   {"menu": {"text": "Welcome", "options": [{"label": "Bye", "goto": "bye"}]}},
+			"bye":    {"say": ["Goodbye"], "end": true},
+			"person": {"handoff": {}}
+		},
+		"handoff": {"node": "person"}
+	}`))
+	require.NoError(t, err)
+	turn := Turn{Locale: "en", Context: map[string]string{variableNode: "menu"}}
+	for _, text := range []string{"Bye", "wait, one more thing"} {
+		turn.Messages = append(turn.Messages, Message{Direction: conversation.Inbound, Type: "text", Text: text})
+	}
+	reply, err := script.Answer(t.Context(), turn)
+	require.NoError(t, err)
+	require.Equal(t, ActionContinue, reply.Action)
+	var said []string
+	for _, m := range reply.Messages {
+		said = append(said, m.Text)
+	}
+	require.Equal(t, []string{"Goodbye", "Welcome"}, said)
+}

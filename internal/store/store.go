@@ -71,7 +71,7 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 		s.d = dialectPostgres
 		err = s.openPostgres(databaseURL, o.MaxOpenConns)
 	default:
-		return nil, errors.New("the database URL must start with postgres:// or sqlite:")
+		return nil, errors.New("the database URL must start with postgres:// or with sqlite: and a path")
 	}
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 
 func (s *Store) openSQLite(path string) error {
 	if path == "" {
-		return errors.New("the database URL sqlite: lacks a path")
+		return errors.New("the database URL has no path after sqlite:")
 	}
 	// synchronous=FULL: a commit is on disk before a webhook is answered 200.
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
