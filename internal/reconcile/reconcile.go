@@ -5,10 +5,13 @@
 package reconcile
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
@@ -22,9 +25,8 @@ import (
 const (
 	// every is how often the reconciler looks.
 	every = time.Minute
-	// settled is how long something must have been so to count as a finding:
-	// Temporal's visibility follows its truth at some distance.
-	settled = 30 * time.Second
+	// settledTime is Reconciler.Settled where that is not set.
+	settledTime = 30 * time.Second
 	// page is how much is read at once.
 	page = 1000
 	// named bounds the ids a report names of each kind.
@@ -44,6 +46,9 @@ type Reconciler struct {
 	Namespace string
 	Wake      Waker
 	Logger    *slog.Logger
+	// Settled is how long something must have been so to count as a finding:
+	// Temporal's visibility follows its truth at some distance. 0 means 30 s.
+	Settled time.Duration
 }
 
 // Finding is one kind of difference: how often, and some ids.
@@ -135,6 +140,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 func (r *Reconciler) Reconcile(ctx context.Context, mend bool) (Report, error) {
 	var report Report
 	now := time.Now()
+	settled := cmp.Or(r.Settled, settledTime)
 	runs, err := r.runs(ctx, now)
 	if err != nil {
 		return report, fmt.Errorf("list running workflows: %w", err)
@@ -155,9 +161,10 @@ func (r *Reconciler) Reconcile(ctx context.Context, mend bool) (Report, error) {
 			if running || now.Sub(time.UnixMicro(c.UpdatedAt)) < settled {
 				continue
 			}
-			if alive, err := r.alive(ctx, id); err != nil {
+			switch life, err := r.look(ctx, id); {
+			case err != nil:
 				return report, err
-			} else if alive {
+			case life != gone:
 				continue // visibility had not caught up
 			}
 			report.WithoutRun.add(c.ID)
@@ -172,7 +179,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, mend bool) (Report, error) {
 			break
 		}
 	}
-	if err := r.strays(ctx, now, runs, mend, &report); err != nil {
+	if err := r.strays(ctx, now.Add(-settled), runs, mend, &report); err != nil {
 		return report, err
 	}
 	inbox, err := r.Store.InboxState(ctx, now.Add(-settled))
@@ -186,11 +193,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, mend bool) (Report, error) {
 	return report, nil
 }
 
-// strays looks at the runs that no open conversation has claimed.
-func (r *Reconciler) strays(ctx context.Context, now time.Time, runs map[string]time.Time, mend bool, report *Report) error {
-	for id, started := range runs {
+// strays looks at the runs begun before a time that no open conversation has
+// claimed. A run that has something under way is not one: it says goodbye.
+func (r *Reconciler) strays(ctx context.Context, before time.Time, runs map[string]time.Time, mend bool, report *Report) error {
+	for _, id := range slices.Sorted(maps.Keys(runs)) {
 		channelID, chatKey, ok := conversation.ParseWorkflowID(id)
-		if !ok || now.Sub(started) < settled {
+		if !ok || runs[id].After(before) {
 			continue
 		}
 		open, err := r.Store.HasOpenConversation(ctx, channelID, chatKey)
@@ -200,9 +208,10 @@ func (r *Reconciler) strays(ctx context.Context, now time.Time, runs map[string]
 		if open {
 			continue
 		}
-		if alive, err := r.alive(ctx, id); err != nil {
+		switch life, err := r.look(ctx, id); {
+		case err != nil:
 			return err
-		} else if !alive {
+		case life != waits:
 			continue
 		}
 		report.WithoutRow.add(id)
@@ -241,14 +250,27 @@ func (r *Reconciler) runs(ctx context.Context, now time.Time) (map[string]time.T
 	}
 }
 
-// alive asks Temporal's truth, not its visibility, whether a workflow runs.
-func (r *Reconciler) alive(ctx context.Context, workflowID string) (bool, error) {
+// life is how a workflow does.
+type life int
+
+const (
+	gone  life = iota // it does not run
+	waits             // it runs, and waits for something to happen
+	works             // it runs, and has an activity under way
+)
+
+// look asks Temporal's truth, not its visibility, how a workflow does.
+func (r *Reconciler) look(ctx context.Context, workflowID string) (life, error) {
 	d, err := r.Temporal.DescribeWorkflowExecution(ctx, workflowID, "")
-	if err != nil {
-		if notFound(err) {
-			return false, nil
-		}
-		return false, err
+	switch {
+	case notFound(err):
+		return gone, nil
+	case err != nil:
+		return gone, err
+	case d.WorkflowExecutionInfo.Status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return gone, nil
+	case len(d.PendingActivities) > 0:
+		return works, nil
 	}
-	return d.WorkflowExecutionInfo.Status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, nil
+	return waits, nil
 }
