@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/internal/conversation"
@@ -455,4 +456,65 @@ func TestAReopenWindowBringsTheSameConversationBack(t *testing.T) {
 		k.receive(k.event("e3", "message", "later"))
 		require.NotEqual(t, first.ConversationID, k.ingest("", 0).ConversationID)
 	})
+}
+
+// An ingest stops in its middle, having taken a message and not committed. A
+// close that comes then has to wait for it, and finds that it is behind; were
+// the chat not locked, it would close over a message nobody will answer.
+func TestACloseWaitsForAnIngestUnderWay(t *testing.T) {
+	t.Parallel()
+	s, url := storetest.New(t, "postgres") // SQLite's one writer is lock enough
+	k := newTalk(t, s)
+	k.receive(k.event("e1", "message", "hello"))
+	first := k.ingest("", 0)
+	k.receive(k.event("e2", "message", "wait"))
+
+	reached, goOn := make(chan struct{}), make(chan struct{})
+	slow := storetest.Open(t, url, func(o *store.Options) {
+		o.Observe = func(q string) {
+			if strings.Contains(q, "INSERT INTO messages") {
+				close(reached)
+				<-goOn
+			}
+		}
+	})
+	ingested := make(chan error, 1)
+	go func() {
+		req := k.request(first.ConversationID, first.Seen)
+		req.Deadline = time.Now().Add(time.Minute)
+		_, err := slow.Ingest(t.Context(), req, read)
+		ingested <- err
+	}()
+	<-reached
+	closed := make(chan store.TransitionResult, 1)
+	var refused error
+	go func() {
+		res, err := s.Transition(t.Context(), store.TransitionRequest{
+			ID: "close", ConversationID: first.ConversationID, ChannelID: k.plan.Channel.ID, ChatKey: k.chat,
+			Event: conversation.EventBotIdle, Seen: first.Seen, Deadline: time.Now().Add(time.Minute),
+		})
+		refused = err
+		closed <- res
+	}()
+	watch, err := sqlx.Open("postgres", url)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, watch.Close()) }()
+	var early *store.TransitionResult
+	require.Eventually(t, func() bool {
+		select {
+		case res := <-closed:
+			early = &res
+			return true
+		default:
+		}
+		var waiting int
+		err := watch.Get(&waiting, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
+		return err == nil && waiting == 1
+	}, time.Minute, time.Millisecond)
+	require.Nil(t, early, "the close did not wait")
+	close(goOn)
+	require.NoError(t, <-ingested)
+	res := <-closed
+	require.NoError(t, refused)
+	require.True(t, res.Behind)
 }
