@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -138,6 +139,48 @@ func TestAnEventThatIsCommittedLateComesAfterWhatWasSeen(t *testing.T) {
 	require.Equal(t, 1, sequence(t, s))
 	require.Equal(t, []string{"slow"}, kinds(page(t, s, seen[0].Seq)), "who pages on misses nothing")
 	require.Equal(t, []string{"quick", "slow"}, kinds(page(t, s, 0)), "and everybody reads the same")
+}
+
+// Two processes number at once, for a moment: leadership has just changed. The
+// second waits for the first, and goes on where that came to.
+func TestASecondSequencerWaitsForTheFirst(t *testing.T) {
+	t.Parallel()
+	_, url := storetest.New(t, "postgres")
+	s, db := storetest.Open(t, url), writer(t, url)
+	exec := func(tx *sql.Tx, q string) {
+		t.Helper()
+		_, err := tx.ExecContext(t.Context(), q)
+		require.NoError(t, err)
+	}
+	tx, err := db.BeginTx(t.Context(), nil)
+	require.NoError(t, err)
+	require.NoError(t, record(t.Context(), tx, "a"))
+	require.NoError(t, record(t.Context(), tx, "b"))
+	require.NoError(t, tx.Commit())
+	first, err := db.BeginTx(t.Context(), nil) // has numbered one, and has not committed
+	require.NoError(t, err)
+	exec(first, `SELECT value FROM counters WHERE name = 'events' FOR UPDATE`)
+	exec(first, `UPDATE events SET seq = 1 WHERE type = 'a'`)
+	exec(first, `UPDATE counters SET value = 1 WHERE name = 'events'`)
+	type answer struct {
+		n   int
+		err error
+	}
+	second := make(chan answer, 1)
+	go func() {
+		n, err := s.SequenceEvents(t.Context())
+		second <- answer{n, err}
+	}()
+	require.Eventually(t, func() bool {
+		var waiting bool
+		err := db.QueryRowContext(t.Context(), `SELECT EXISTS (SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')`).Scan(&waiting)
+		return err == nil && waiting
+	}, time.Minute, time.Millisecond)
+	require.NoError(t, first.Commit())
+	require.Equal(t, answer{n: 1}, <-second)
+	events := page(t, s, 0)
+	require.Equal(t, []string{"a", "b"}, kinds(events))
+	require.Equal(t, int64(2), events[1].Seq)
 }
 
 // Eight writers write, two sequencers number, and two readers page by number
