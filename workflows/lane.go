@@ -23,5 +23,6 @@ func (c *talk) workLane(ctx workflow.Context) {
 		}
 		c.sending = false
 		c.unsent = c.unsent || out.More
+		c.explain()
 	}
 }
