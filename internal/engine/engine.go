@@ -29,8 +29,9 @@ func (e *Engine) Ready(ctx context.Context) error {
 // CloseConversation asks a chat's workflow to close a conversation, and waits
 // until it has. The workflow is started if none runs, so that a conversation
 // whose run was terminated can be closed too. The same update id gets the same
-// answer. It returns the life table's refusals, and CodeUnavailable when
-// Temporal does not answer in time.
+// answer, also when the run is over; once the chat's next conversation has
+// begun, that is CodeConversationClosed. It returns the life table's refusals,
+// and CodeUnavailable when Temporal does not answer before ctx is done.
 func (e *Engine) CloseConversation(ctx context.Context, workflowID, updateID string, req conversation.CloseRequest) (conversation.CloseAnswer, error) {
 	channelID, chatKey, ok := conversation.ParseWorkflowID(workflowID)
 	if !ok {

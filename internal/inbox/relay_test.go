@@ -208,7 +208,7 @@ func TestChatsThatNeverComeTakeNobodysPlace(t *testing.T) {
 		p.receive(p.now, poison...)
 		p.looks(relayAge)
 		asked := map[string]bool{}
-		for range 100 {
+		for range 20 {
 			for _, chat := range p.looks(relayEvery) {
 				asked[chat] = true
 			}
@@ -226,7 +226,7 @@ func TestChatsThatNeverComeTakeNobodysPlace(t *testing.T) {
 func TestABacklogIsWokenAtABoundedRateAndCompletely(t *testing.T) {
 	t.Parallel()
 	eachPost(t, func(t *testing.T, p *post) {
-		const backlog = 1000
+		const backlog = 500
 		p.receive(p.now, chats("c", backlog)...)
 		p.now = p.now.Add(relayAge)
 		asked := map[string]bool{}
