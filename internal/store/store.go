@@ -85,7 +85,7 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 
 func (s *Store) openSQLite(path string) error {
 	if path == "" {
-		return errors.New("the database URL has no path after sqlite:")
+		return errors.New("after sqlite: the database URL has no path")
 	}
 	// synchronous=FULL: a commit is on disk before a webhook is answered 200.
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
