@@ -97,7 +97,3 @@ func (r *Ring) Open(sealed, context string) (string, error) {
 	}
 	return string(plain), nil
 }
-
-// Current tells whether a value is sealed with the current key; one that is
-// not should be sealed again when it is next written.
-func (r *Ring) Current(sealed string) bool { return strings.HasPrefix(sealed, r.current+"$") }
