@@ -74,8 +74,14 @@ func (s *Store) SequenceEvents(ctx context.Context) (int, error) {
 // conversation id, if given, narrows them.
 func (s *Store) Events(ctx context.Context, after int64, limit int, conversationID string) ([]Event, error) {
 	var events []Event
+	if conversationID == "" {
+		err := s.read().list(ctx, &events, `
+			SELECT seq, type, conversation_id, subject_id, data, created_at FROM events
+			WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
+		return events, err
+	}
 	err := s.read().list(ctx, &events, `
 		SELECT seq, type, conversation_id, subject_id, data, created_at FROM events
-		WHERE seq > $1 AND ($2 = '' OR conversation_id = $2) ORDER BY seq LIMIT $3`, after, conversationID, limit)
+		WHERE conversation_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, conversationID, after, limit)
 	return events, err
 }

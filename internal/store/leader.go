@@ -12,6 +12,10 @@ import (
 // asks again, and how often a leader makes sure that it still is.
 const leaderRetry = time.Second
 
+// leaderPing is how long a leader's connection may take to answer before
+// leadership counts as lost.
+const leaderPing = 5 * time.Second
+
 // localLeaders are the locks of SQLite databases, whose processes are one.
 var localLeaders sync.Map // url+name → *sync.Mutex
 
@@ -46,16 +50,18 @@ func (s *Store) leadOnce(ctx context.Context, name string, f func(context.Contex
 	if err != nil {
 		return // the database is away; asked again soon
 	}
-	// A connection that held the lock is thrown away, never reused: whatever
-	// happens to it, the lock ends with it.
-	defer func() {
-		_ = c.Raw(func(any) error { return driver.ErrBadConn })
-		_ = c.Close()
-	}()
+	defer func() { _ = c.Close() }()
 	h := fnv.New64a()
 	_, _ = h.Write([]byte("kaiwa/" + name)) // a hash never fails
 	var got bool
-	if err := c.GetContext(ctx, &got, `SELECT pg_try_advisory_lock($1)`, int64(h.Sum64())); err != nil || !got {
+	err = c.GetContext(ctx, &got, `SELECT pg_try_advisory_lock($1)`, int64(h.Sum64()))
+	if err == nil && !got {
+		return
+	}
+	// A connection that holds the lock, or may, is thrown away and never
+	// reused: whatever happens to it, the lock ends with it.
+	defer func() { _ = c.Raw(func(any) error { return driver.ErrBadConn }) }()
+	if err != nil {
 		return
 	}
 	term, cancel := context.WithCancel(ctx)
@@ -70,7 +76,10 @@ func (s *Store) leadOnce(ctx context.Context, name string, f func(context.Contex
 			case <-term.Done():
 				return
 			case <-tick.C:
-				if c.PingContext(term) != nil {
+				ping, done := context.WithTimeout(term, leaderPing)
+				err := c.PingContext(ping)
+				done()
+				if err != nil {
 					return
 				}
 			}

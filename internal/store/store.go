@@ -36,7 +36,8 @@ type Options struct {
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// MaxOpenConns bounds PostgreSQL connections; 0 means 20. SQLite has one
-	// writer and a handful of readers whatever this says.
+	// writer and a handful of readers whatever this says. Each role a process
+	// leads (see RunAsLeader) holds one for good, so fewer than 5 are not taken.
 	MaxOpenConns int
 }
 
@@ -117,6 +118,7 @@ func (s *Store) openPostgres(databaseURL string, conns int) error {
 	if conns == 0 {
 		conns = 20
 	}
+	conns = max(conns, 5)
 	s.w.SetMaxOpenConns(conns)
 	s.w.SetMaxIdleConns(conns)
 	s.w.SetConnMaxIdleTime(5 * time.Minute)

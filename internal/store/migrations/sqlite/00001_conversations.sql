@@ -208,7 +208,7 @@ CREATE TABLE events (
 );
 CREATE UNIQUE INDEX events_in_order ON events (seq) WHERE seq IS NOT NULL;
 CREATE INDEX events_unnumbered ON events (id) WHERE seq IS NULL;
-CREATE INDEX events_of_conversation ON events (conversation_id, id);
+CREATE INDEX events_of_conversation ON events (conversation_id, seq);
 
 CREATE TABLE counters (
     name  TEXT   PRIMARY KEY,
