@@ -53,7 +53,7 @@ type Dev struct {
 
 // Start starts everything and returns once it can serve. When a part fails to
 // start, what has been started is stopped.
-func Start(ctx context.Context, o Options) (d *Dev, err error) {
+func Start(ctx context.Context, o Options) (_ *Dev, err error) {
 	if err := o.Settings.complete(); err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func Start(ctx context.Context, o Options) (d *Dev, err error) {
 			return nil, err
 		}
 	}
-	d = &Dev{Settings: o.Settings, failed: make(chan error, 8)}
+	d := &Dev{Settings: o.Settings, failed: make(chan error, 8)}
 	defer func() {
 		if err != nil {
 			d.Stop()
@@ -73,7 +73,10 @@ func Start(ctx context.Context, o Options) (d *Dev, err error) {
 			return nil, err
 		}
 	}
-	return d, d.waitReady(ctx)
+	if err := d.waitReady(ctx); err != nil {
+		return nil, err
+	}
+	return d, nil
 }
 
 // Failed receives what made a part end by itself.

@@ -65,7 +65,21 @@ func (s *Settings) complete() error {
 	if (s.LINEAPIURL == "") != (s.LINEDataAPIURL == "") {
 		return errors.New("KAIWA_LINE_API_URL and KAIWA_LINE_DATA_API_URL belong together: set both, or neither for the simulator")
 	}
-	return nil
+	return s.check()
+}
+
+// check finds what is wrong before anything is started.
+func (s *Settings) check() error {
+	if err := s.Common.Check(); err != nil {
+		return err
+	}
+	if err := s.Outside.Check(); err != nil {
+		return err
+	}
+	if s.PublicURL == "" {
+		return nil // it will be where the API listens
+	}
+	return s.HTTP.Check()
 }
 
 // generatedKeys reads the key ring made at the first start, or makes it. The
