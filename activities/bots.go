@@ -9,12 +9,6 @@ import (
 	"kaiwa/internal/store"
 )
 
-// The kinds of bot.
-const (
-	botScript  = "script"
-	botWebhook = "webhook"
-)
-
 // bots builds bots from their rows, and keeps those it has built: a script is
 // parsed once a version, not once a turn.
 type bots struct {
@@ -39,9 +33,9 @@ func (b *bots) get(row store.Bot) (bot.Bot, error) {
 	var made bot.Bot
 	var err error
 	switch row.Kind {
-	case botScript:
+	case store.BotScript:
 		made, err = bot.ParseScript(row.Script)
-	case botWebhook:
+	case store.BotWebhook:
 		made, err = bot.NewWebhook(bot.WebhookConfig{URL: row.URL, Secret: row.Secret, HTTPClient: b.http})
 	default:
 		err = fmt.Errorf("bot %s has the unknown kind %q", row.ID, row.Kind)

@@ -86,7 +86,7 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 		return failed("unusable", err)
 	}
 	deadline := time.Duration(plan.Workstream.Settings.Bot.DeadlineSeconds) * time.Second
-	if plan.Bot.Kind != botScript { // a script decides for itself which words lead to people
+	if plan.Bot.Kind != store.BotScript { // a script decides for itself which words lead to people
 		for _, m := range asked.Messages {
 			if m.Type == conversation.ContentText && bot.AsksForPerson(m.Text) {
 				return store.TurnAnswer{Upto: asked.Upto, Action: ActionAsked}

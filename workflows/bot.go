@@ -12,13 +12,10 @@ import (
 	"kaiwa/internal/store"
 )
 
-// scriptKind is the bot that needs nothing but the database: it answers within
-// a local activity. Every other kind is a service that may be slow.
-const scriptKind = "script"
-
-// botAnswersAtOnce tells whether a script bot may answer in the ingest itself.
+// botAnswersAtOnce tells whether a script bot may answer in the ingest itself: it
+// needs nothing but the database. Every other kind is a service that may be slow.
 func (c *talk) botAnswersAtOnce() bool {
-	return c.phase() == conversation.PhaseBot && c.state.Settings.BotKind == scriptKind && !c.asking && c.answered == nil && c.greeted
+	return c.phase() == conversation.PhaseBot && c.state.Settings.BotKind == store.BotScript && !c.asking && c.answered == nil && c.greeted
 }
 
 // turnInput names a turn by how far the workflow has seen the chat, and by
@@ -41,7 +38,7 @@ func (c *talk) answerByBot() {
 	}
 	c.state.Unanswered = 0
 	in := c.turnInput(true)
-	if c.state.Settings.BotKind == scriptKind {
+	if c.state.Settings.BotKind == store.BotScript {
 		var out activities.TurnOutput
 		if err := c.do("answer by the script bot", acts.BotTurn, *in, &out); err != nil {
 			out = turnFailed(refused(err))
