@@ -187,8 +187,8 @@ func (s *Server) closeOrphans(ctx context.Context) error {
 	for _, id := range ids {
 		c, err := s.store.Conversation(ctx, id)
 		if err == nil {
-			_, err = s.engine.CloseConversation(ctx, c.WorkflowID(), conversation.DerivedID("upd_", "channel_deleted", id),
-				conversation.CloseRequest{ConversationID: id, Event: conversation.EventChannelDeleted})
+			_, err = s.engine.Act(ctx, c.WorkflowID(), conversation.DerivedID("upd_", "channel_deleted", id),
+				conversation.ActionRequest{ConversationID: id, Event: conversation.EventChannelDeleted})
 		}
 		if err != nil && conversation.CodeOf(err) != conversation.CodeConversationClosed {
 			last = err

@@ -108,12 +108,12 @@ func TestAChannelWithLiveConversationsGoesWithThemOrNotAtAll(t *testing.T) {
 		}
 		requireProblem(t, b.as(store.RoleAdmin, "DELETE", path+"?live=maybe", nil, header{"If-Match", `"1"`}), 400, conversation.CodeInvalid, "/live")
 		// The engine is away: the channel goes all the same, its conversations later.
-		b.engine.onClose(func(conversation.CloseRequest) error {
+		b.engine.onClose(func(conversation.ActionRequest) error {
 			return conversation.Errorf(conversation.CodeUnavailable, "away")
 		})
 		require.Equal(t, 204, b.as(store.RoleAdmin, "DELETE", path+"?live=close", nil, header{"If-Match", `"1"`}).Status)
 		requests, updates := b.engine.requests()
-		require.Equal(t, []conversation.CloseRequest{{ConversationID: live, Event: conversation.EventChannelDeleted}}, requests)
+		require.Equal(t, []conversation.ActionRequest{{ConversationID: live, Event: conversation.EventChannelDeleted}}, requests)
 		requireProblem(t, b.deliver(id, lineSecret, message("e", someUser, "a")), 404, conversation.CodeNotFound)
 		requireProblem(t, b.as(store.RoleAdmin, "GET", path, nil), 404, conversation.CodeNotFound)
 		requireProblem(t, b.as(store.RoleAdmin, "POST", path+"/check", nil), 404, conversation.CodeNotFound)

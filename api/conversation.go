@@ -52,9 +52,9 @@ func (s *Server) GetConversation(ctx context.Context, r GetConversationRequestOb
 	return GetConversation200JSONResponse(showConversation(c)), err
 }
 
-// CloseConversation closes a conversation at once. Whether the caller may is
+// Act closes a conversation at once. Whether the caller may is
 // decided by the life table, in the workflow.
-func (s *Server) CloseConversation(ctx context.Context, r CloseConversationRequestObject) (CloseConversationResponseObject, error) {
+func (s *Server) Act(ctx context.Context, r CloseConversationRequestObject) (CloseConversationResponseObject, error) {
 	c, err := s.store.Conversation(ctx, r.ID)
 	if err != nil {
 		return nil, err
@@ -65,8 +65,8 @@ func (s *Server) CloseConversation(ctx context.Context, r CloseConversationReque
 		_, err := conversation.Next(conversation.PhaseClosed, conversation.EventForceClosed, conversation.Facts{Actor: actor})
 		return nil, err
 	}
-	if _, err := s.engine.CloseConversation(ctx, c.WorkflowID(), updateID(ctx),
-		conversation.CloseRequest{ConversationID: c.ID, Event: conversation.EventForceClosed, Actor: actor}); err != nil {
+	if _, err := s.engine.Act(ctx, c.WorkflowID(), updateID(ctx),
+		conversation.ActionRequest{ConversationID: c.ID, Event: conversation.EventForceClosed, Actor: actor}); err != nil {
 		return nil, err
 	}
 	c, err = s.store.Conversation(ctx, r.ID)

@@ -108,7 +108,7 @@ func TestClosingIsAskedOfTheEngineInTheCallersName(t *testing.T) {
 		channel := b.channel()
 		id := b.conversation(channel, "open", "queue")
 		path := "/api/v1/conversations/" + id + "/close"
-		b.engine.onClose(func(r conversation.CloseRequest) error {
+		b.engine.onClose(func(r conversation.ActionRequest) error {
 			if !r.Actor.Supervisor {
 				return conversation.Errorf(conversation.CodeForbidden, "Only a supervisor may do this.")
 			}
@@ -122,7 +122,7 @@ func TestClosingIsAskedOfTheEngineInTheCallersName(t *testing.T) {
 		require.Equal(t, "closed", r.text(t, "status"))
 		require.Equal(t, "force_closed", r.text(t, "closure_reason"))
 		requests, updates := b.engine.requests()
-		require.Equal(t, conversation.CloseRequest{ConversationID: id, Event: conversation.EventForceClosed,
+		require.Equal(t, conversation.ActionRequest{ConversationID: id, Event: conversation.EventForceClosed,
 			Actor: conversation.Actor{AgentID: b.agents[store.RoleSupervisor].ID, Supervisor: true}}, requests[1])
 		require.NotEqual(t, updates[0], updates[1])
 		requireProblem(t, b.as(store.RoleSupervisor, "POST", path, nil), 409, conversation.CodeConversationClosed)

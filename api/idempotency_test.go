@@ -97,7 +97,7 @@ func TestWhileTheFirstRequestIsWorkedOnTheSecondIsToldSo(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		id := b.conversation(b.channel(), "open", "queue")
 		begun, finish := make(chan struct{}), make(chan struct{})
-		b.engine.onClose(func(conversation.CloseRequest) error {
+		b.engine.onClose(func(conversation.ActionRequest) error {
 			close(begun)
 			<-finish
 			return nil

@@ -30,11 +30,11 @@ type Notifier interface {
 
 // Engine is what the API needs of the workflow engine.
 type Engine interface {
-	// CloseConversation asks the workflow to close a conversation and waits
+	// Act asks the workflow to close a conversation and waits
 	// for its answer. The same update id gets the same answer. Its errors are
 	// Errors with the life table's codes, CodeUnavailable when the engine does
 	// not answer.
-	CloseConversation(ctx context.Context, workflowID, updateID string, req conversation.CloseRequest) (conversation.CloseAnswer, error)
+	Act(ctx context.Context, workflowID, updateID string, req conversation.ActionRequest) (conversation.ActionAnswer, error)
 	// Ready tells whether the engine answers; the error is for the log.
 	Ready(ctx context.Context) error
 }

@@ -399,27 +399,27 @@ func (i *inbox) woken() []string {
 // engine stands for the workflow engine: what it is asked, and what it answers.
 type engine struct {
 	mu       sync.Mutex
-	closed   []conversation.CloseRequest
+	closed   []conversation.ActionRequest
 	updates  []string
-	close    func(conversation.CloseRequest) error
+	close    func(conversation.ActionRequest) error
 	notReady error
 }
 
-func (e *engine) onClose(f func(conversation.CloseRequest) error) {
+func (e *engine) onClose(f func(conversation.ActionRequest) error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.close = f
 }
 
-func (e *engine) CloseConversation(_ context.Context, _, updateID string, req conversation.CloseRequest) (conversation.CloseAnswer, error) {
+func (e *engine) Act(_ context.Context, _, updateID string, req conversation.ActionRequest) (conversation.ActionAnswer, error) {
 	e.mu.Lock()
 	e.closed, e.updates = append(e.closed, req), append(e.updates, updateID)
 	f := e.close
 	e.mu.Unlock()
 	if f != nil {
-		return conversation.CloseAnswer{}, f(req)
+		return conversation.ActionAnswer{}, f(req)
 	}
-	return conversation.CloseAnswer{Status: conversation.StatusClosed}, nil
+	return conversation.ActionAnswer{Status: conversation.StatusClosed}, nil
 }
 
 func (e *engine) setNotReady(err error) {
@@ -434,10 +434,10 @@ func (e *engine) Ready(context.Context) error {
 	return e.notReady
 }
 
-func (e *engine) requests() ([]conversation.CloseRequest, []string) {
+func (e *engine) requests() ([]conversation.ActionRequest, []string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return append([]conversation.CloseRequest{}, e.closed...), append([]string{}, e.updates...)
+	return append([]conversation.ActionRequest{}, e.closed...), append([]string{}, e.updates...)
 }
 
 // buffer is a log to look at.

@@ -269,10 +269,10 @@ func TestClosingAnswersTheSameToTheSameRequestAndRefusesOthers(t *testing.T) {
 		require.NoError(t, e.Ready(ctx))
 		emma := k.newCustomer("Emma")
 		emma.isHeard("m000")
-		closing := conversation.CloseRequest{ConversationID: emma.conversations()[0].ID, Event: conversation.EventForceClosed}
-		code := func(workflowID, update string, req conversation.CloseRequest) conversation.Code {
+		closing := conversation.ActionRequest{ConversationID: emma.conversations()[0].ID, Event: conversation.EventForceClosed}
+		code := func(workflowID, update string, req conversation.ActionRequest) conversation.Code {
 			t.Helper()
-			_, err := e.CloseConversation(ctx, workflowID, update, req)
+			_, err := e.Act(ctx, workflowID, update, req)
 			require.Error(t, err)
 			return conversation.CodeOf(err)
 		}
@@ -288,21 +288,21 @@ func TestClosingAnswersTheSameToTheSameRequestAndRefusesOthers(t *testing.T) {
 		require.Equal(t, conversation.CodeNotAllowedNow, code(emma.workflowID(), "impossible", impossible))
 		require.Equal(t, conversation.StatusActive, emma.conversations()[0].Status)
 
-		want := conversation.CloseAnswer{Status: conversation.StatusClosed, Reason: conversation.ReasonForceClosed}
-		answers := make([]conversation.CloseAnswer, 4)
+		want := conversation.ActionAnswer{Status: conversation.StatusClosed, Reason: conversation.ReasonForceClosed}
+		answers := make([]conversation.ActionAnswer, 4)
 		var asking sync.WaitGroup
 		for i := range answers {
 			asking.Go(func() {
 				var err error
-				if answers[i], err = e.CloseConversation(ctx, emma.workflowID(), "close", closing); err != nil {
+				if answers[i], err = e.Act(ctx, emma.workflowID(), "close", closing); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		asking.Wait()
-		require.Equal(t, []conversation.CloseAnswer{want, want, want, want}, answers)
+		require.Equal(t, []conversation.ActionAnswer{want, want, want, want}, answers)
 		emma.ends()
-		again, err := e.CloseConversation(ctx, emma.workflowID(), "close", closing)
+		again, err := e.Act(ctx, emma.workflowID(), "close", closing)
 		require.NoError(t, err, "the run is over, and what it answered stands")
 		require.Equal(t, want, again)
 		require.Equal(t, conversation.CodeConversationClosed, code(emma.workflowID(), "later", closing))
@@ -314,7 +314,7 @@ func TestClosingAnswersTheSameToTheSameRequestAndRefusesOthers(t *testing.T) {
 		// Whose run was terminated can be closed as well.
 		require.NoError(t, k.Temporal.TerminateWorkflow(ctx, emma.workflowID(), "", ""))
 		closing.ConversationID = emma.conversations()[1].ID
-		again, err = e.CloseConversation(ctx, emma.workflowID(), "second", closing)
+		again, err = e.Act(ctx, emma.workflowID(), "second", closing)
 		require.NoError(t, err)
 		require.Equal(t, want, again)
 		require.Equal(t, conversation.StatusClosed, emma.conversations()[1].Status)

@@ -68,7 +68,7 @@ func lapses(event conversation.Event) bool {
 
 // closeRequest is an update that waits for the plot to heed it.
 type closeRequest struct {
-	conversation.CloseRequest
+	conversation.ActionRequest
 	done bool
 	err  error
 }
@@ -77,23 +77,23 @@ type closeRequest struct {
 // request into the state; the plot heeds it and answers.
 func (c *talk) handleUpdates(ctx workflow.Context) error {
 	return workflow.SetUpdateHandlerWithOptions(ctx, conversation.UpdateClose,
-		func(ctx workflow.Context, req conversation.CloseRequest) (conversation.CloseAnswer, error) {
-			r := &closeRequest{CloseRequest: req}
+		func(ctx workflow.Context, req conversation.ActionRequest) (conversation.ActionAnswer, error) {
+			r := &closeRequest{ActionRequest: req}
 			c.requests = append(c.requests, r)
 			if err := workflow.Await(ctx, func() bool { return r.done }); err != nil {
-				return conversation.CloseAnswer{}, err
+				return conversation.ActionAnswer{}, err
 			}
-			return conversation.CloseAnswer{Status: c.state.Status, Reason: c.reason}, r.err
+			return conversation.ActionAnswer{Status: c.state.Status, Reason: c.reason}, r.err
 		},
 		workflow.UpdateHandlerOptions{
 			Description: "Closes the conversation at once.",
-			Validator:   func(req conversation.CloseRequest) error { return c.mayClose(req) },
+			Validator:   func(req conversation.ActionRequest) error { return c.mayClose(req) },
 		})
 }
 
 // mayClose refuses what the life table refuses, before it costs history. Guards
 // that need to know the agent are left to the database, which does.
-func (c *talk) mayClose(req conversation.CloseRequest) error {
+func (c *talk) mayClose(req conversation.ActionRequest) error {
 	if !c.begun() {
 		return nil // the run has not looked yet; the plot decides
 	}
@@ -110,7 +110,7 @@ func (c *talk) mayClose(req conversation.CloseRequest) error {
 func (c *talk) heedRequest() {
 	r := c.requests[0]
 	c.requests = c.requests[1:]
-	r.err = c.mayClose(r.CloseRequest)
+	r.err = c.mayClose(r.ActionRequest)
 	if r.err == nil {
 		r.err = c.close(r.Event, r.Actor)
 	}

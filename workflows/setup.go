@@ -73,5 +73,5 @@ func (c *talk) phase() conversation.Phase {
 // so what is done in which epoch names it: whichever run does it again, with
 // whatever it remembers, is recognised.
 func (c *talk) step(what string) string {
-	return conversation.DerivedID("tsn_", c.state.ConversationID, what, c.state.Epoch)
+	return conversation.DerivedID(conversation.PrefixStep, c.state.ConversationID, what, c.state.Epoch)
 }

@@ -1,23 +1,75 @@
 package conversation
 
-// The names by which the parts of Kaiwa talk to a conversation's workflow. They
-// are in histories, so they are never renamed.
+import "slices"
+
+// The names by which the parts of Kaiwa talk to its workflows. They are in
+// histories, so they are never renamed.
 const (
 	// WorkflowConversation is the workflow type behind WorkflowID.
 	WorkflowConversation = "Conversation"
-	// SignalWake says "there is something in the inbox for you". It has no
-	// payload and may be coalesced, repeated or lost without harm.
+	// WorkflowDispatcher is the workflow type behind WorkflowDispatcherID.
+	WorkflowDispatcher = "Dispatcher"
+	// WorkflowSurvey is the workflow type behind SurveyWorkflowID.
+	WorkflowSurvey = "Survey"
+	// SignalWake says "there is something in the database for you" to a
+	// conversation or a survey. It has no payload and may be coalesced,
+	// repeated or lost without harm.
 	SignalWake = "wake"
-	// UpdateClose closes a conversation; its payload is a CloseRequest.
-	UpdateClose = "close"
+	// SignalKick says the same to the dispatcher.
+	SignalKick = "kick"
 )
+
+// The updates of a Conversation: what people ask of it. Their payload is an
+// ActionRequest, their answer an ActionAnswer.
+const (
+	UpdateAccept   = "accept"   // EventAccepted
+	UpdatePick     = "pick"     // EventPicked
+	UpdateAssign   = "assign"   // EventAssigned
+	UpdateTransfer = "transfer" // EventTransferredQueue, EventTransferredAgent, EventTransferredBot
+	UpdateRelease  = "release"  // EventReleased
+	UpdatePark     = "park"     // EventParked
+	UpdateResume   = "resume"   // EventResumed
+	UpdateEnd      = "end"      // EventEnded
+	UpdateWrapUp   = "wrap_up"  // EventWrapUpDone
+	UpdateHandOff  = "hand_off" // EventHandedOff
+	UpdateClose    = "close"    // EventForceClosed, EventChannelDeleted
+)
+
+// Updates lists the updates of a Conversation with the events each may ask for.
+func Updates() map[string][]Event {
+	return map[string][]Event{
+		UpdateAccept:   {EventAccepted},
+		UpdatePick:     {EventPicked},
+		UpdateAssign:   {EventAssigned},
+		UpdateTransfer: {EventTransferredQueue, EventTransferredAgent, EventTransferredBot},
+		UpdateRelease:  {EventReleased},
+		UpdatePark:     {EventParked},
+		UpdateResume:   {EventResumed},
+		UpdateEnd:      {EventEnded},
+		UpdateWrapUp:   {EventWrapUpDone},
+		UpdateHandOff:  {EventHandedOff},
+		UpdateClose:    {EventForceClosed, EventChannelDeleted},
+	}
+}
+
+// UpdateOf returns the update that asks for event, "" when people cannot.
+func UpdateOf(event Event) string {
+	for name, events := range Updates() {
+		if slices.Contains(events, event) {
+			return name
+		}
+	}
+	return ""
+}
 
 // The task queues. They are separate so that one slow dependency delays only
 // itself.
 const (
 	QueueConversations = "kaiwa"
-	QueueLINE          = "kaiwa-line" // calls to LINE
-	QueueBots          = "kaiwa-bots" // calls to bots
+	QueueLINE          = "kaiwa-line"    // calls to LINE
+	QueueBots          = "kaiwa-bots"    // calls to bots
+	QueueMedia         = "kaiwa-media"   // files
+	QueueRouting       = "kaiwa-routing" // matching
 )
 
 // WorkflowInput starts a Conversation workflow. State is set by a run that
@@ -61,15 +113,24 @@ type Settings struct {
 	FallbackQueueID string `json:"fallback_queue_id,omitempty"`
 }
 
-// CloseRequest asks a conversation's workflow to close it.
-type CloseRequest struct {
+// ActionRequest asks a conversation's workflow for a step of the life table.
+// It holds ids only; what people write for it is stored before.
+type ActionRequest struct {
 	ConversationID string `json:"conversation_id"`
-	Event          Event  `json:"event"` // EventForceClosed or EventChannelDeleted
+	Event          Event  `json:"event"`
 	Actor          Actor  `json:"actor"`
+	OfferID        string `json:"offer_id,omitempty"`       // EventAccepted
+	AgentID        string `json:"agent_id,omitempty"`       // EventAssigned, EventTransferredAgent: to whom
+	QueueID        string `json:"queue_id,omitempty"`       // EventTransferredQueue: where to
+	BotID          string `json:"bot_id,omitempty"`         // EventTransferredBot: to which; "" is the workstream's
+	DispositionID  string `json:"disposition_id,omitempty"` // EventWrapUpDone
 }
 
-// CloseAnswer is what the update answers.
-type CloseAnswer struct {
-	Status Status        `json:"status"`
-	Reason ClosureReason `json:"reason"`
+// ActionAnswer is what the updates answer: where the conversation then stands.
+type ActionAnswer struct {
+	Status  Status        `json:"status"`
+	Owner   Owner         `json:"owner"`
+	QueueID string        `json:"queue_id,omitempty"`
+	AgentID string        `json:"agent_id,omitempty"`
+	Reason  ClosureReason `json:"reason,omitempty"`
 }

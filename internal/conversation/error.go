@@ -29,6 +29,11 @@ const (
 	CodeOtherConversation   Code = "other_conversation"   // the action was meant for an earlier conversation
 	CodeNotAssignedToYou    Code = "not_assigned_to_you"  // only the agent who holds it may do this
 	CodeNotAllowedNow       Code = "not_allowed_now"      // the life table has no such step from here
+	CodeOfferExpired        Code = "offer_expired"        // the agent did not answer in time
+	CodeOfferDeclined       Code = "offer_declined"       // the agent declined it before
+	CodeOfferRescinded      Code = "offer_rescinded"      // somebody else took the conversation, or it ended
+	CodeOfferAccepted       Code = "offer_accepted"       // the agent accepted it before
+	CodeConsentPending      Code = "consent_pending"      // the customer has not agreed to the privacy notice
 	CodeLiveConversations   Code = "live_conversations"   // refused while conversations are open
 	CodeLINERefused         Code = "line_refused"         // LINE answered no; the detail has its words
 	CodeLINEUnreachable     Code = "line_unreachable"     // LINE did not answer

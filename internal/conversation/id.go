@@ -31,6 +31,16 @@ const (
 	PrefixBatch        Prefix = "bat_"
 	PrefixTurn         Prefix = "trn_"
 	PrefixToken        Prefix = "tok_"
+	PrefixStep         Prefix = "tsn_"
+	PrefixSkill        Prefix = "skl_"
+	PrefixRuleset      Prefix = "rul_"
+	PrefixCalendar     Prefix = "cal_"
+	PrefixDisposition  Prefix = "dsp_"
+	PrefixSurvey       Prefix = "svy_"
+	PrefixInvitation   Prefix = "inv_"
+	PrefixAttachment   Prefix = "att_"
+	PrefixConsent      Prefix = "cst_"
+	PrefixRoutingEntry Prefix = "rtl_"
 )
 
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)
@@ -87,6 +97,14 @@ var retryKeySpace = uuid.MustParse("5f0c9a52-3f0e-5c39-9d0f-3b1f3a1f5a10")
 // WorkflowID is the id of the workflow that runs the conversations of one LINE
 // chat, one after the other. Temporal keeps at most one run of it alive.
 func WorkflowID(channelID, chatKey string) string { return "line/" + channelID + "/" + chatKey }
+
+// WorkflowDispatcherID is the id of the workflow that matches waiting
+// conversations with agents.
+const WorkflowDispatcherID = "dispatcher"
+
+// SurveyWorkflowID is the id of the workflow that runs the survey after a
+// conversation. Temporal never starts it twice.
+func SurveyWorkflowID(conversationID string) string { return "survey/" + conversationID }
 
 // ParseWorkflowID is the inverse of WorkflowID; ok is false for other ids.
 func ParseWorkflowID(id string) (channelID, chatKey string, ok bool) {

@@ -10,6 +10,7 @@ type Phase struct {
 // The phases.
 var (
 	PhaseNone    = Phase{}                         // before the first message
+	PhaseConsent = Phase{StatusOpen, OwnerNone}    // waits for the customer's yes to the privacy notice
 	PhaseBot     = Phase{StatusActive, OwnerBot}   // a bot answers
 	PhaseQueued  = Phase{StatusOpen, OwnerQueue}   // waits for an agent
 	PhaseServed  = Phase{StatusActive, OwnerAgent} // an agent answers
@@ -20,7 +21,7 @@ var (
 
 // Phases lists every phase in the order of a life.
 func Phases() []Phase {
-	return []Phase{PhaseNone, PhaseBot, PhaseQueued, PhaseServed, PhaseWaiting, PhaseWrapUp, PhaseClosed}
+	return []Phase{PhaseNone, PhaseConsent, PhaseBot, PhaseQueued, PhaseServed, PhaseWaiting, PhaseWrapUp, PhaseClosed}
 }
 
 // Name is the phase's word in diagrams and in the Temporal UI.
@@ -28,6 +29,8 @@ func (p Phase) Name() string {
 	switch p {
 	case PhaseNone:
 		return "none"
+	case PhaseConsent:
+		return "consent"
 	case PhaseBot:
 		return "bot"
 	case PhaseQueued:
@@ -51,6 +54,10 @@ type Event string
 const (
 	EventStartedWithBot   Event = "started_with_bot"     // first message; the workstream has a bot
 	EventStartedInQueue   Event = "started_in_queue"     // first message; the workstream has none
+	EventStartedAsking    Event = "started_asking"       // first message; the workstream requires consent
+	EventConsentedBot     Event = "consented_bot"        // the customer says yes; a bot takes it
+	EventConsentedQueue   Event = "consented_queue"      // the customer says yes; no bot takes it
+	EventConsentRefused   Event = "consent_refused"      // the customer says no
 	EventReopenedWithBot  Event = "reopened_with_bot"    // a message within the reopen window; a bot takes it
 	EventReopenedInQueue  Event = "reopened_in_queue"    // a message within the reopen window; no bot takes it
 	EventCustomerWrote    Event = "customer_wrote"       // any further message of the customer
@@ -58,7 +65,9 @@ const (
 	EventBotFailed        Event = "bot_failed"           // no usable answer within the deadline
 	EventCustomerAsked    Event = "customer_asked"       // the customer asks for a person
 	EventBotEnded         Event = "bot_ended"            // the bot finishes the conversation
+	EventHandedOff        Event = "handed_off"           // a supervisor takes it from the bot
 	EventBotIdle          Event = "bot_idle"             // the customer stayed silent before the bot
+	EventRouted           Event = "routed"               // classified, and its queue decided
 	EventAccepted         Event = "accepted"             // an agent accepts an offer
 	EventPicked           Event = "picked"               // an agent takes it out of the queue
 	EventAssigned         Event = "assigned"             // a supervisor gives it to an agent
@@ -91,8 +100,10 @@ const (
 	EffectEndSession   Effect = "end_session"   // the current engagement ends, with the transition's reason
 	EffectEnterQueue   Effect = "enter_queue"   // the clock of waiting starts, unless it runs since an earlier wait
 	EffectLeaveQueue   Effect = "leave_queue"   // the clock of waiting stops
+	EffectChangeQueue  Effect = "change_queue"  // it waits in another queue; the clock goes on
 	EffectNewEpoch     Effect = "new_epoch"     // ownership moved: whatever the former owner still says is discarded
 	EffectBarBot       Effect = "bar_bot"       // the bot does not take this conversation again by itself
+	EffectReadmitBot   Effect = "readmit_bot"   // an agent sends it back to a bot, which may take it again
 	EffectClose        Effect = "close"         // closed_at and closure_reason are set; nothing changes any more
 )
 
@@ -134,18 +145,27 @@ var life = []Transition{
 	{PhaseNone, EventStartedWithBot, GuardBotNotBarred, PhaseBot, []Effect{EffectStartSession, EffectNewEpoch}, ""},
 	{PhaseNone, EventStartedInQueue, GuardNone, PhaseQueued, []Effect{EffectEnterQueue, EffectNewEpoch}, ""},
 
+	{PhaseNone, EventStartedAsking, GuardNone, PhaseConsent, []Effect{EffectNewEpoch}, ""},
+
+	{PhaseConsent, EventCustomerWrote, GuardNone, PhaseConsent, nil, ""},
+	{PhaseConsent, EventConsentedBot, GuardBotNotBarred, PhaseBot, []Effect{EffectStartSession, EffectNewEpoch}, ""},
+	{PhaseConsent, EventConsentedQueue, GuardNone, PhaseQueued, []Effect{EffectEnterQueue, EffectNewEpoch}, ""},
+	{PhaseConsent, EventConsentRefused, GuardNone, PhaseClosed, []Effect{EffectNewEpoch, EffectClose}, ReasonConsentRefused},
+
 	{PhaseBot, EventCustomerWrote, GuardNone, PhaseBot, nil, ""},
 	{PhaseBot, EventBotEscalated, GuardNone, PhaseQueued, botToQueue, ReasonBotEscalated},
 	{PhaseBot, EventBotFailed, GuardNone, PhaseQueued, botToQueue, ReasonBotFailed},
 	{PhaseBot, EventCustomerAsked, GuardNone, PhaseQueued, botToQueue, ReasonCustomerAsked},
+	{PhaseBot, EventHandedOff, GuardSupervisor, PhaseQueued, botToQueue, ReasonBotEscalated},
 	{PhaseBot, EventBotEnded, GuardNone, PhaseClosed, closeSession, ReasonBotEnded},
 	{PhaseBot, EventBotIdle, GuardNone, PhaseClosed, closeSession, ReasonBotIdle},
 
 	{PhaseQueued, EventCustomerWrote, GuardNone, PhaseQueued, nil, ""},
+	{PhaseQueued, EventRouted, GuardNone, PhaseQueued, []Effect{EffectChangeQueue}, ""},
 	{PhaseQueued, EventAccepted, GuardNone, PhaseServed, queueToAgent, ""},
 	{PhaseQueued, EventPicked, GuardNone, PhaseServed, queueToAgent, ""},
 	{PhaseQueued, EventAssigned, GuardSupervisor, PhaseServed, queueToAgent, ""},
-	{PhaseQueued, EventTransferredQueue, GuardSupervisor, PhaseQueued, nil, ""},
+	{PhaseQueued, EventTransferredQueue, GuardSupervisor, PhaseQueued, []Effect{EffectChangeQueue}, ""},
 	{PhaseQueued, EventOverflow, GuardNone, PhaseClosed, closeQueued, ReasonOverflow},
 
 	{PhaseServed, EventCustomerWrote, GuardNone, PhaseServed, nil, ""},
@@ -153,7 +173,7 @@ var life = []Transition{
 	{PhaseServed, EventReleased, GuardOwnAgent, PhaseQueued, agentToQueue, ReasonAgentReleased},
 	{PhaseServed, EventTransferredQueue, GuardOwnOrSupervisor, PhaseQueued, agentToQueue, ReasonAgentTransferred},
 	{PhaseServed, EventTransferredAgent, GuardOwnOrSupervisor, PhaseServed, agentToAgent, ReasonAgentTransferred},
-	{PhaseServed, EventTransferredBot, GuardOwnOrSupervisor, PhaseBot, agentToAgent, ReasonAgentTransferred},
+	{PhaseServed, EventTransferredBot, GuardOwnOrSupervisor, PhaseBot, agentToBot, ReasonAgentTransferred},
 	{PhaseServed, EventAgentLost, GuardNone, PhaseQueued, agentToQueue, ReasonAgentLost},
 	{PhaseServed, EventParked, GuardOwnOrSupervisor, PhaseWaiting, []Effect{EffectEndSession, EffectNewEpoch}, ReasonAgentParked},
 	{PhaseServed, EventEnded, GuardOwnOrSupervisor, PhaseWrapUp, []Effect{EffectNewEpoch}, ""},
@@ -176,6 +196,7 @@ var (
 	queueToAgent = []Effect{EffectLeaveQueue, EffectStartSession, EffectNewEpoch}
 	agentToQueue = []Effect{EffectEndSession, EffectEnterQueue, EffectNewEpoch}
 	agentToAgent = []Effect{EffectEndSession, EffectStartSession, EffectNewEpoch}
+	agentToBot   = []Effect{EffectEndSession, EffectStartSession, EffectNewEpoch, EffectReadmitBot}
 	closeSession = []Effect{EffectEndSession, EffectNewEpoch, EffectClose}
 	closeQueued  = []Effect{EffectLeaveQueue, EffectNewEpoch, EffectClose}
 	closeAny     = []Effect{EffectEndSession, EffectLeaveQueue, EffectNewEpoch, EffectClose}
@@ -183,7 +204,7 @@ var (
 
 // Whatever phase a live conversation is in, these end it at once.
 func init() {
-	for _, from := range []Phase{PhaseBot, PhaseQueued, PhaseServed, PhaseWaiting, PhaseWrapUp} {
+	for _, from := range []Phase{PhaseConsent, PhaseBot, PhaseQueued, PhaseServed, PhaseWaiting, PhaseWrapUp} {
 		guard := GuardSupervisor
 		switch from {
 		case PhaseServed, PhaseWrapUp:

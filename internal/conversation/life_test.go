@@ -33,19 +33,27 @@ var events = []conversation.Event{
 	conversation.EventResumed, conversation.EventEnded, conversation.EventWrapUpDone, conversation.EventWrapUpExpired,
 	conversation.EventForceClosed, conversation.EventAutoClosed, conversation.EventTimeoutRule, conversation.EventOverflow,
 	conversation.EventChannelDeleted, conversation.EventCustomerBlocked, conversation.EventCancelled,
+	conversation.EventStartedAsking, conversation.EventConsentedBot, conversation.EventConsentedQueue, conversation.EventConsentRefused,
+	conversation.EventHandedOff, conversation.EventRouted,
 }
 
 // expected is what the product says, written down a second time on purpose:
 // phase → event → next phase.
 var expected = map[string]map[conversation.Event]string{
-	"none": {conversation.EventStartedWithBot: "bot", conversation.EventStartedInQueue: "queued"},
+	"none": {conversation.EventStartedWithBot: "bot", conversation.EventStartedInQueue: "queued", conversation.EventStartedAsking: "consent"},
+	"consent": {
+		conversation.EventCustomerWrote: "consent", conversation.EventConsentedBot: "bot", conversation.EventConsentedQueue: "queued",
+		conversation.EventConsentRefused: "closed",
+	},
 	"bot": {
 		conversation.EventCustomerWrote: "bot", conversation.EventBotEscalated: "queued", conversation.EventBotFailed: "queued",
 		conversation.EventCustomerAsked: "queued", conversation.EventBotEnded: "closed", conversation.EventBotIdle: "closed",
+		conversation.EventHandedOff: "queued",
 	},
 	"queued": {
 		conversation.EventCustomerWrote: "queued", conversation.EventAccepted: "served", conversation.EventPicked: "served",
 		conversation.EventAssigned: "served", conversation.EventTransferredQueue: "queued", conversation.EventOverflow: "closed",
+		conversation.EventRouted: "queued",
 	},
 	"served": {
 		conversation.EventCustomerWrote: "served", conversation.EventAssigned: "served", conversation.EventReleased: "queued",
@@ -126,6 +134,8 @@ func TestEveryTransitionKeepsTheBooks(t *testing.T) {
 		}
 		queued := tr.To == conversation.PhaseQueued && tr.From != conversation.PhaseQueued
 		require.Equal(t, queued, tr.Has(conversation.EffectEnterQueue), name)
+		require.Equal(t, tr.From == conversation.PhaseQueued && tr.To == conversation.PhaseQueued && tr.Event != conversation.EventCustomerWrote,
+			tr.Has(conversation.EffectChangeQueue), name)
 		if tr.From == conversation.PhaseQueued && tr.To != conversation.PhaseQueued {
 			require.True(t, tr.Has(conversation.EffectLeaveQueue), name)
 		}

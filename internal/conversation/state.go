@@ -1,11 +1,13 @@
 package conversation
 
+import "time"
+
 // Status is where a conversation is in its life.
 type Status string
 
 // The five statuses. Closed is final.
 const (
-	StatusOpen    Status = "open"    // waits in a queue for an agent
+	StatusOpen    Status = "open"    // waits in a queue for an agent, or for the customer's consent
 	StatusActive  Status = "active"  // a bot or an agent has it
 	StatusWaiting Status = "waiting" // parked: waits for the customer
 	StatusWrapUp  Status = "wrap_up" // ended for the customer, the agent finishes notes
@@ -24,6 +26,55 @@ const (
 	OwnerAgent Owner = "agent"
 )
 
+// Presence says whether an agent takes work. Custom texts are mapped on these.
+type Presence string
+
+// The presences.
+const (
+	PresenceAvailable    Presence = "available"
+	PresenceBusy         Presence = "busy"
+	PresenceDoNotDisturb Presence = "do_not_disturb"
+	PresenceAway         Presence = "away"
+	PresenceOffline      Presence = "offline" // set, or no sign of life for PresenceGrace
+)
+
+// Presences lists every presence.
+func Presences() []Presence {
+	return []Presence{PresenceAvailable, PresenceBusy, PresenceDoNotDisturb, PresenceAway, PresenceOffline}
+}
+
+// PresenceGrace is how long an agent counts as present without a sign of life:
+// an authenticated call or an open event stream.
+const PresenceGrace = 150 * time.Second
+
+// OfferState is how an offer stands. Every state but live is final.
+type OfferState string
+
+// The states of an offer.
+const (
+	OfferLive      OfferState = "live"
+	OfferAccepted  OfferState = "accepted"
+	OfferDeclined  OfferState = "declined"
+	OfferTimedOut  OfferState = "timed_out"
+	OfferRescinded OfferState = "rescinded" // the customer left, or somebody else took it
+)
+
+// Matching says how an agent's skills are held against those required.
+type Matching string
+
+// The ways of matching.
+const (
+	MatchingExact   Matching = "exact"   // every skill, at or above its level
+	MatchingClosest Matching = "closest" // the best fit there is
+	MatchingNone    Matching = "none"    // skills do not count
+)
+
+// SkillNeed is a skill a conversation requires, at a level from 1 to 10.
+type SkillNeed struct {
+	SkillID string `json:"skill_id"`
+	Level   int    `json:"level"`
+}
+
 // ClosureReason says why a session or a conversation ended. It is enumerated,
 // never free text, so that reports can count it.
 type ClosureReason string
@@ -40,6 +91,7 @@ const (
 	ReasonAgentLost        ClosureReason = "agent_disconnected" // session: the agent was gone beyond the grace time
 	ReasonAgentParked      ClosureReason = "agent_parked"       // session: the agent set it aside
 	ReasonAgentEnded       ClosureReason = "agent_ended"        // the agent ended it
+	ReasonConsentRefused   ClosureReason = "consent_refused"    // the customer said no to the privacy notice
 	ReasonForceClosed      ClosureReason = "force_closed"       // an agent or supervisor closed it at once
 	ReasonAutoClosed       ClosureReason = "auto_closed"        // nothing happened for the time the workstream sets
 	ReasonTimeoutRule      ClosureReason = "timeout_rule"       // a time-out rule closed it

@@ -26,29 +26,29 @@ func (e *Engine) Ready(ctx context.Context) error {
 	return err
 }
 
-// CloseConversation asks a chat's workflow to close a conversation, and waits
-// until it has. The workflow is started if none runs, so that a conversation
-// whose run was terminated can be closed too. The same update id gets the same
-// answer, also when the run is over; once the chat's next conversation has
-// begun, that is CodeConversationClosed. It returns the life table's refusals,
+// Act asks a chat's workflow for a step of a conversation's life, and waits
+// until it is done. The workflow is started if none runs, so that a
+// conversation whose run was terminated obeys too. The same update id gets the
+// same answer, also when the run is over; once the chat's next conversation
+// has begun, that is CodeConversationClosed. It returns the life table's refusals,
 // and CodeUnavailable when Temporal does not answer before ctx is done.
-func (e *Engine) CloseConversation(ctx context.Context, workflowID, updateID string, req conversation.CloseRequest) (conversation.CloseAnswer, error) {
+func (e *Engine) Act(ctx context.Context, workflowID, updateID string, req conversation.ActionRequest) (conversation.ActionAnswer, error) {
 	channelID, chatKey, ok := conversation.ParseWorkflowID(workflowID)
 	if !ok {
-		return conversation.CloseAnswer{}, conversation.Errorf(conversation.CodeNotFound, "There is no such workflow.")
+		return conversation.ActionAnswer{}, conversation.Errorf(conversation.CodeNotFound, "There is no such workflow.")
 	}
 	handle, err := e.temporal.UpdateWithStartWorkflow(ctx, client.UpdateWithStartWorkflowOptions{
 		StartWorkflowOperation: e.temporal.NewWithStartWorkflowOperation(inbox.StartOptions(channelID, chatKey),
 			conversation.WorkflowConversation, conversation.WorkflowInput{ChannelID: channelID, ChatKey: chatKey}),
 		UpdateOptions: client.UpdateWorkflowOptions{
-			UpdateID: updateID, WorkflowID: workflowID, UpdateName: conversation.UpdateClose, Args: []any{req},
+			UpdateID: updateID, WorkflowID: workflowID, UpdateName: conversation.UpdateOf(req.Event), Args: []any{req},
 			WaitForStage: client.WorkflowUpdateStageCompleted,
 		},
 	})
 	if err != nil {
-		return conversation.CloseAnswer{}, answer(err)
+		return conversation.ActionAnswer{}, answer(err)
 	}
-	var out conversation.CloseAnswer
+	var out conversation.ActionAnswer
 	return out, answer(handle.Get(ctx, &out))
 }
 
@@ -61,7 +61,8 @@ func answer(err error) error {
 	if errors.As(err, &app) {
 		switch code := conversation.Code(app.Type()); code {
 		case conversation.CodeConversationClosed, conversation.CodeNotAllowedNow, conversation.CodeNotAssignedToYou,
-			conversation.CodeForbidden, conversation.CodeConflict, conversation.CodeNotFound:
+			conversation.CodeForbidden, conversation.CodeConflict, conversation.CodeNotFound, conversation.CodeInvalid,
+			conversation.CodeOfferExpired, conversation.CodeOfferDeclined, conversation.CodeOfferRescinded, conversation.CodeOfferAccepted:
 			return &conversation.Error{Code: code, Detail: app.Message(), Err: err}
 		}
 	}

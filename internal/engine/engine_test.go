@@ -50,16 +50,16 @@ type handle struct {
 
 func (h handle) Get(_ context.Context, out any) error {
 	if h.fails == nil {
-		*out.(*conversation.CloseAnswer) = conversation.CloseAnswer{Status: conversation.StatusClosed, Reason: conversation.ReasonForceClosed}
+		*out.(*conversation.ActionAnswer) = conversation.ActionAnswer{Status: conversation.StatusClosed, Reason: conversation.ReasonForceClosed}
 	}
 	return h.fails
 }
 
 var workflowID = conversation.WorkflowID("chn_shop", "chat")
 
-func closing(t *testing.T, s *stub) (conversation.CloseAnswer, error) {
+func closing(t *testing.T, s *stub) (conversation.ActionAnswer, error) {
 	t.Helper()
-	return engine.New(s).CloseConversation(t.Context(), workflowID, "update", conversation.CloseRequest{ConversationID: "cnv_1", Event: conversation.EventForceClosed})
+	return engine.New(s).Act(t.Context(), workflowID, "update", conversation.ActionRequest{ConversationID: "cnv_1", Event: conversation.EventForceClosed})
 }
 
 func TestACloseIsAnUpdateWhoseIDIsTheCallers(t *testing.T) {
@@ -67,7 +67,7 @@ func TestACloseIsAnUpdateWhoseIDIsTheCallers(t *testing.T) {
 	s := &stub{}
 	got, err := closing(t, s)
 	require.NoError(t, err)
-	require.Equal(t, conversation.CloseAnswer{Status: conversation.StatusClosed, Reason: conversation.ReasonForceClosed}, got)
+	require.Equal(t, conversation.ActionAnswer{Status: conversation.StatusClosed, Reason: conversation.ReasonForceClosed}, got)
 	require.Equal(t, workflowID, s.started.ID)
 	u := s.options.UpdateOptions
 	require.Equal(t, "update", u.UpdateID)
@@ -126,7 +126,7 @@ func TestWhatTemporalAnswersIsAnErrorOfTheDomain(t *testing.T) {
 func TestAWorkflowThatCannotBeIsNotFound(t *testing.T) {
 	t.Parallel()
 	s := &stub{}
-	_, err := engine.New(s).CloseConversation(t.Context(), "dispatcher", "update", conversation.CloseRequest{})
+	_, err := engine.New(s).Act(t.Context(), "dispatcher", "update", conversation.ActionRequest{})
 	require.Equal(t, conversation.CodeNotFound, conversation.CodeOf(err))
 	require.Empty(t, s.options.UpdateOptions.UpdateID, "Temporal is not asked")
 }
@@ -148,7 +148,7 @@ func TestATemporalThatIsAwayIsUnavailable(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()
 	e := engine.New(c)
-	_, err = e.CloseConversation(ctx, workflowID, "update", conversation.CloseRequest{})
+	_, err = e.Act(ctx, workflowID, "update", conversation.ActionRequest{})
 	require.Equal(t, conversation.CodeUnavailable, conversation.CodeOf(err))
 	require.Error(t, e.Ready(ctx))
 }

@@ -505,7 +505,7 @@ func (g *ingest) reopen(ctx context.Context) (bool, error) {
 	}
 	row.ClosureReason = ""
 	if _, err := g.c.carryOut(ctx, row, t, TransitionRequest{
-		ID: conversation.DerivedID("tsn_", row.ID, "reopen", row.Epoch), Event: event,
+		ID: conversation.DerivedID(conversation.PrefixStep, row.ID, "reopen", row.Epoch), Event: event,
 		QueueID: g.req.Plan.Workstream.FallbackQueueID, ParticipantID: botID,
 	}); err != nil {
 		return false, err
@@ -595,7 +595,7 @@ func (g *ingest) create(ctx context.Context, first taken) error {
 		}
 	}
 	if err := g.c.recordTransition(ctx, transitionRow{
-		ID: conversation.DerivedID("tsn_", id, "start"), ConversationID: id, Event: event, From: t.From, To: t.To, Epoch: 1, At: g.now,
+		ID: conversation.DerivedID(conversation.PrefixStep, id, "start"), ConversationID: id, Event: event, From: t.From, To: t.To, Epoch: 1, At: g.now,
 	}); err != nil {
 		return err
 	}

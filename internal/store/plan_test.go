@@ -340,7 +340,7 @@ func TestAStatementThatReadsATableWholeIsNoticed(t *testing.T) {
 		for _, q := range []string{
 			`SELECT id FROM messages WHERE text = $1`,
 			`SELECT count(*) FROM line_events WHERE kind = $1`,
-			`SELECT id FROM conversations WHERE agent_id = $1 ORDER BY id`,
+			`SELECT id FROM conversations WHERE bot_id = $1 ORDER BY id`,
 			`UPDATE events SET data = $1 WHERE subject_id = $2`,
 			`DELETE FROM batches WHERE created_at < $1`,
 		} {

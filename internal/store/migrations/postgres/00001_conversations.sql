@@ -85,7 +85,7 @@ CREATE TABLE conversations (
     updated_at       BIGINT  NOT NULL,
     closed_at        BIGINT  NOT NULL DEFAULT 0,
     closure_reason   TEXT    NOT NULL DEFAULT '',
-    CHECK (status || '/' || owner IN ('active/bot', 'active/agent', 'open/queue', 'waiting/none', 'wrap_up/agent', 'closed/none'))
+    CHECK (status || '/' || owner IN ('open/none', 'active/bot', 'active/agent', 'open/queue', 'waiting/none', 'wrap_up/agent', 'closed/none'))
 );
 CREATE UNIQUE INDEX conversations_one_open ON conversations (channel_id, chat_key) WHERE status <> 'closed';
 CREATE INDEX conversations_open ON conversations (id) WHERE status <> 'closed';
