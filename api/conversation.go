@@ -52,9 +52,9 @@ func (s *Server) GetConversation(ctx context.Context, r GetConversationRequestOb
 	return GetConversation200JSONResponse(showConversation(c)), err
 }
 
-// Act closes a conversation at once. Whether the caller may is
+// CloseConversation closes a conversation at once. Whether the caller may is
 // decided by the life table, in the workflow.
-func (s *Server) Act(ctx context.Context, r CloseConversationRequestObject) (CloseConversationResponseObject, error) {
+func (s *Server) CloseConversation(ctx context.Context, r CloseConversationRequestObject) (CloseConversationResponseObject, error) {
 	c, err := s.store.Conversation(ctx, r.ID)
 	if err != nil {
 		return nil, err

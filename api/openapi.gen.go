@@ -1141,7 +1141,7 @@ type ListConversationsParams struct {
 	Q string `form:"q,omitempty" json:"q,omitempty"`
 }
 
-// CloseConversationParams defines parameters for Act.
+// CloseConversationParams defines parameters for CloseConversation.
 type CloseConversationParams struct {
 	// IdempotencyKey At most 255 printable ASCII characters.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
@@ -1263,7 +1263,7 @@ type CheckChannelJSONRequestBody = Nothing
 // ConnectChannelJSONRequestBody defines body for ConnectChannel for application/json ContentType.
 type ConnectChannelJSONRequestBody = Nothing
 
-// CloseConversationJSONRequestBody defines body for Act for application/json ContentType.
+// CloseConversationJSONRequestBody defines body for CloseConversation for application/json ContentType.
 type CloseConversationJSONRequestBody = Nothing
 
 // CreateQueueJSONRequestBody defines body for CreateQueue for application/json ContentType.
@@ -1349,9 +1349,9 @@ type ServerInterface interface {
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx echo.Context, id ID) error
-	// Act Closes a conversation at once.
+	// CloseConversation Closes a conversation at once.
 	// (POST /api/v1/conversations/{id}/close)
-	Act(ctx echo.Context, id ID, params CloseConversationParams) error
+	CloseConversation(ctx echo.Context, id ID, params CloseConversationParams) error
 	// ListMessages Lists the messages of a conversation, oldest first.
 	// (GET /api/v1/conversations/{id}/messages)
 	ListMessages(ctx echo.Context, id ID, params ListMessagesParams) error
@@ -2081,8 +2081,8 @@ func (w *ServerInterfaceWrapper) GetConversation(ctx echo.Context) error {
 	return err
 }
 
-// Act converts echo context to params.
-func (w *ServerInterfaceWrapper) Act(ctx echo.Context) error {
+// CloseConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) CloseConversation(ctx echo.Context) error {
 	var err error
 	// ------------- Path parameter "id" -------------
 	var id ID
@@ -2113,7 +2113,7 @@ func (w *ServerInterfaceWrapper) Act(ctx echo.Context) error {
 	}
 
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.Act(ctx, id, params)
+	err = w.Handler.CloseConversation(ctx, id, params)
 	return err
 }
 
@@ -2657,7 +2657,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/conversations/:id", wrapper.GetConversation, options.OperationMiddlewares["GetConversation"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["ListMessages"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/timeline", wrapper.GetTimeline, options.OperationMiddlewares["GetTimeline"]...)
-	router.POST(options.BaseURL+"/api/v1/conversations/:id/close", wrapper.Act, options.OperationMiddlewares["Act"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/close", wrapper.CloseConversation, options.OperationMiddlewares["CloseConversation"]...)
 	router.GET(options.BaseURL+"/api/v1/events", wrapper.ListEvents, options.OperationMiddlewares["ListEvents"]...)
 	router.GET(options.BaseURL+"/api/v1/automated-messages/defaults", wrapper.ListAutomatedMessageDefaults, options.OperationMiddlewares["ListAutomatedMessageDefaults"]...)
 	router.GET(options.BaseURL+"/api/v1/audit-log", wrapper.ListAuditLog, options.OperationMiddlewares["ListAuditLog"]...)
@@ -4348,9 +4348,9 @@ type StrictServerInterface interface {
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx context.Context, request GetConversationRequestObject) (GetConversationResponseObject, error)
-	// Act Closes a conversation at once.
+	// CloseConversation Closes a conversation at once.
 	// (POST /api/v1/conversations/{id}/close)
-	Act(ctx context.Context, request CloseConversationRequestObject) (CloseConversationResponseObject, error)
+	CloseConversation(ctx context.Context, request CloseConversationRequestObject) (CloseConversationResponseObject, error)
 	// ListMessages Lists the messages of a conversation, oldest first.
 	// (GET /api/v1/conversations/{id}/messages)
 	ListMessages(ctx context.Context, request ListMessagesRequestObject) (ListMessagesResponseObject, error)
@@ -5186,8 +5186,8 @@ func (sh *strictHandler) GetConversation(ctx echo.Context, id ID) error {
 	return nil
 }
 
-// Act operation middleware
-func (sh *strictHandler) Act(ctx echo.Context, id ID, params CloseConversationParams) error {
+// CloseConversation operation middleware
+func (sh *strictHandler) CloseConversation(ctx echo.Context, id ID, params CloseConversationParams) error {
 	var request CloseConversationRequestObject
 
 	request.ID = id
@@ -5220,10 +5220,10 @@ func (sh *strictHandler) Act(ctx echo.Context, id ID, params CloseConversationPa
 	}
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.Act(ctx.Request().Context(), request.(CloseConversationRequestObject))
+		return sh.ssi.CloseConversation(ctx.Request().Context(), request.(CloseConversationRequestObject))
 	}
 	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "Act")
+		handler = middleware(handler, "CloseConversation")
 	}
 
 	response, err := handler(ctx, request)

@@ -357,11 +357,17 @@ func (m *mortal) transcript(user string) (out []store.Message) {
 	return out
 }
 
+// until waits until ok. Its patience begins anew whenever the process dies:
+// what is asked is that a product which lives comes through, not how soon one
+// does that is killed every second.
 func (m *mortal) until(ok func() bool) error {
-	deadline := time.Now().Add(patience)
+	deaths, deadline := m.died(), time.Now().Add(patience)
 	tick := time.NewTicker(30 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
+		if n := m.died(); n != deaths {
+			deaths, deadline = n, time.Now().Add(patience)
+		}
 		if time.Now().After(deadline) {
 			return context.DeadlineExceeded
 		}
