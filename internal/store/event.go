@@ -14,8 +14,8 @@ func (c conn) record(ctx context.Context, kind, conversationID, subjectID, data 
 	return err
 }
 
-// jsonOf encodes a map of plain values, which cannot fail.
-func jsonOf(v map[string]any) string {
+// jsonOf encodes plain values: maps, lists and structs of texts and numbers, which cannot fail.
+func jsonOf(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
 		panic(fmt.Sprintf("encode %v: %v", v, err))
