@@ -85,6 +85,9 @@ var agents = &family[Agent, agentRow]{
 		if err := c.anotherAdmin(ctx, a.ID); err != nil {
 			return err
 		}
+		if err := c.lockAgents(ctx, a.ID); err != nil { // nobody gives them one meanwhile
+			return err
+		}
 		return c.inUse(ctx, "The agent has the live conversation %q. Assign or close it first.",
 			"SELECT id FROM conversations WHERE agent_id = $1 AND status IN ('active', 'wrap_up')", a.ID)
 	},

@@ -17,6 +17,14 @@ func (d dialect) forUpdate() string {
 	return ""
 }
 
+// forKeyShare keeps the rows a SELECT reads from being deleted.
+func (d dialect) forKeyShare() string {
+	if d == dialectPostgres {
+		return " FOR KEY SHARE"
+	}
+	return ""
+}
+
 // name is the dialect's word in migrations and logs.
 func (d dialect) name() string {
 	if d == dialectPostgres {
