@@ -1,0 +1,88 @@
+package routing
+
+import "kaiwa/internal/conversation"
+
+// RuleVerdict says what came of a rule.
+type RuleVerdict string
+
+// The verdicts on a rule.
+const (
+	RuleMatched    RuleVerdict = "matched"
+	RuleNotMatched RuleVerdict = "not_matched"
+	RuleError      RuleVerdict = "error"   // it could not be evaluated, and so does not match
+	RuleSkipped    RuleVerdict = "skipped" // it matched, and its queue could not be used
+)
+
+// RuleLog is the line a rule leaves in the routing log.
+type RuleLog struct {
+	RulesetID string      `json:"ruleset_id,omitempty"`
+	RuleID    string      `json:"rule_id"`
+	Verdict   RuleVerdict `json:"verdict"`
+	Failure   Failure     `json:"failure,omitempty"` // of an error
+	Line      int         `json:"line,omitempty"`    // of the failure, from 1
+	Column    int         `json:"column,omitempty"`  // of the failure, from 1, in characters
+	Queues    []QueueSkip `json:"queues,omitempty"`  // which a matching rule names and could not use
+}
+
+// Outcome is what classification found. Priority, Language, Attributes, Skills
+// and Units begin as they were in the facts.
+type Outcome struct {
+	Attributes map[string]string
+	Priority   int64
+	Skills     []conversation.SkillNeed // in order of their ids
+	Units      int64
+	Language   string
+	Log        []RuleLog
+}
+
+// Classify asks the rulesets in their order. Of each, the first rule that
+// matches sets its outputs, and the rulesets after it see them. A rule that
+// cannot be evaluated does not match.
+func Classify(rulesets []Ruleset, facts Facts) Outcome {
+	facts = facts.own()
+	c := &facts.Conversation
+	var log []RuleLog
+	for _, set := range rulesets {
+		variables := facts.variables()
+		for _, rule := range set.Rules {
+			line := judge(rule.ID, rule.Condition, variables)
+			line.RulesetID = set.ID
+			log = append(log, line)
+			if line.Verdict == RuleMatched {
+				c.apply(rule.Outputs)
+				break
+			}
+		}
+	}
+	return Outcome{c.Attributes, c.Priority, skillList(c.Skills), c.Units, c.Language, log}
+}
+
+func judge(id, condition string, variables map[string]any) RuleLog {
+	e := evaluate(condition, variables)
+	switch {
+	case e.failure != "":
+		return RuleLog{RuleID: id, Verdict: RuleError, Failure: e.failure, Line: e.line, Column: e.column}
+	case e.matched:
+		return RuleLog{RuleID: id, Verdict: RuleMatched}
+	}
+	return RuleLog{RuleID: id, Verdict: RuleNotMatched}
+}
+
+// apply sets a rule's outputs. A skill already required gets the new level.
+func (c *ConversationFacts) apply(o Outputs) {
+	for name, value := range o.Attributes {
+		c.Attributes[name] = value
+	}
+	if o.Priority != nil {
+		c.Priority = *o.Priority
+	}
+	for _, s := range o.Skills {
+		c.Skills[s.SkillID] = s.Level
+	}
+	if o.Units > 0 {
+		c.Units = o.Units
+	}
+	if o.Language != "" {
+		c.Language = o.Language
+	}
+}

@@ -1,0 +1,258 @@
+package routing
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/google/cel-go/cel"
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/overloads"
+	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/ext"
+
+	_ "time/tzdata" // conditions name time zones, wherever this runs
+)
+
+const (
+	// MaxCondition is the longest condition, in characters.
+	MaxCondition = 4000
+	// maxCost bounds one evaluation. One unit is about ten characters read, or
+	// one operation.
+	maxCost = 250_000
+	// maxPattern bounds a regular expression, in instructions of its program.
+	maxPattern = 5_000
+)
+
+// ConditionError says why a condition is refused.
+type ConditionError struct {
+	Line   int    // from 1
+	Column int    // from 1, in characters
+	Detail string // what is wrong
+	Hint   string // what to do about it; may be ""
+}
+
+func (e *ConditionError) Error() string {
+	s := fmt.Sprintf("Line %d, column %d: %s.", e.Line, e.Column, e.Detail)
+	if e.Hint != "" {
+		s += " " + e.Hint
+	}
+	return s
+}
+
+// Compile tells whether expr is a condition: an expression in CEL over the
+// names of Facts that gives true or false. The error is a *ConditionError.
+func Compile(expr string) error {
+	if _, err := compile(expr); err != nil {
+		return err
+	}
+	return nil
+}
+
+// condition is an expression ready to be evaluated.
+type condition struct {
+	program cel.Program
+	source  *ast.SourceInfo
+}
+
+var environment = sync.OnceValue(func() *cel.Env {
+	env, err := cel.NewEnv(
+		ext.NativeTypes(ext.ParseStructTag("json"),
+			reflect.TypeFor[MessageFacts](), reflect.TypeFor[ConversationFacts](), reflect.TypeFor[CustomerFacts](),
+			reflect.TypeFor[ChannelFacts](), reflect.TypeFor[BotFacts]()),
+		cel.Variable("message", cel.ObjectType("routing.MessageFacts")),
+		cel.Variable("conversation", cel.ObjectType("routing.ConversationFacts")),
+		cel.Variable("customer", cel.ObjectType("routing.CustomerFacts")),
+		cel.Variable("channel", cel.ObjectType("routing.ChannelFacts")),
+		cel.Variable("bot", cel.ObjectType("routing.BotFacts")),
+		cel.Variable("context", cel.MapType(cel.StringType, cel.StringType)),
+		cel.Variable("now", cel.TimestampType),
+		cel.OptionalTypes(),
+		cel.DefaultUTCTimeZone(true),
+		cel.CrossTypeNumericComparisons(true),
+		cel.ParserExpressionSizeLimit(MaxCondition),
+		cel.RegexProgramSizeLimit(maxPattern),
+		cel.ExtendedValidations(),
+		ext.Strings(),
+		cel.ASTValidators(noGrowth{}),
+	)
+	if err != nil {
+		panic(fmt.Sprintf("the environment of conditions: %v", err)) // a mistake in this file
+	}
+	return env
+})
+
+// noGrowth refuses what makes texts or lists longer than those in the facts. A
+// cost is charged after the operation, so one that multiplies lengths could
+// take all memory before the limit is noticed.
+type noGrowth struct{}
+
+const growth = "conditions compare texts and do not build them"
+
+func (noGrowth) Name() string { return "kaiwa.no_growth" }
+
+func (noGrowth) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issues *cel.Issues) {
+	for _, call := range ast.MatchDescendants(ast.NavigateAST(a), ast.KindMatcher(ast.CallKind)) {
+		switch name := call.AsCall().FunctionName(); name {
+		case "replace", "join", "format", "strings.quote":
+			issues.ReportErrorAtID(call.ID(), "%s is not available: %s", name, growth)
+		case operators.Add:
+			if slices.ContainsFunc(a.GetOverloadIDs(call.ID()), func(id string) bool {
+				return id == overloads.AddString || id == overloads.AddBytes || id == overloads.AddList
+			}) {
+				issues.ReportErrorAtID(call.ID(), "+ is not available for texts and lists: %s", growth)
+			}
+		}
+	}
+}
+
+func compile(expr string) (*condition, *ConditionError) {
+	if strings.TrimSpace(expr) == "" {
+		return nil, &ConditionError{Line: 1, Column: 1, Detail: "there is no condition", Hint: "Write true for a rule that always matches."}
+	}
+	checked, issues := environment().Compile(expr)
+	if found := issues.Errors(); len(found) > 0 {
+		first := found[0]
+		return nil, &ConditionError{
+			Line: max(1, first.Location.Line()), Column: max(0, first.Location.Column()) + 1,
+			Detail: plain(first.Message), Hint: hint(plain(first.Message)),
+		}
+	}
+	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) {
+		return nil, &ConditionError{Line: 1, Column: 1, Detail: "this gives a " + cel.FormatCELType(t) + ", not true or false", Hint: "Compare it with something: ==, !=, <, >, in."}
+	}
+	program, err := environment().Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
+	if err != nil {
+		return nil, &ConditionError{Line: 1, Column: 1, Detail: plain(err.Error()), Hint: hint(plain(err.Error()))}
+	}
+	return &condition{program, checked.NativeRep().SourceInfo()}, nil
+}
+
+// plain is the first sentence of what the compiler says, without its marks.
+func plain(message string) string {
+	message, _, _ = strings.Cut(message, "\n")
+	message = strings.TrimPrefix(message, "Syntax error: ")
+	message, _, _ = strings.Cut(message, " (in container")
+	message = strings.ReplaceAll(message, "'<EOF>'", "the end")
+	for class, name := range map[string]string{
+		"routing.MessageFacts": "message", "routing.ConversationFacts": "conversation", "routing.CustomerFacts": "customer",
+		"routing.ChannelFacts": "channel", "routing.BotFacts": "bot",
+	} {
+		message = strings.ReplaceAll(message, class, name)
+	}
+	message = strings.TrimSuffix(message, ".")
+	if runes := []rune(message); len(runes) > 200 {
+		return string(runes[:199]) + "…"
+	}
+	return message
+}
+
+// hints are looked for in order.
+var hints = []struct{ sign, hint string }{
+	{growth, "Ask each text for what it contains, as in message.texts.exists(t, t.contains(\"…\"))."},
+	{"undeclared reference to '_=_'", "Compare with ==."},
+	{"undeclared reference", "The names are message, conversation, customer, channel, bot, context and now; a text stands in quotation marks."},
+	{"undefined field", "The fields of each name are in docs/routing.md; a context variable is asked for as context.name."},
+	{"found no matching overload", "The two sides are of different kinds: a text stands in quotation marks, a number does not."},
+	{"token recognition error", "Use == to compare, && and || to combine, and plain quotation marks: \" or '."},
+	{"invalid matches argument", "The pattern is not a regular expression (RE2 syntax)."},
+	{"program size", "The pattern is too large."},
+	{"invalid timestamp argument", "Write it as in timestamp(\"2026-01-31T09:00:00+09:00\")."},
+	{"invalid duration argument", "Write it as in duration(\"90s\") or duration(\"1h30m\")."},
+	{"expression code point size exceeds limit", "Split it into several rules."},
+	{"missing ')'", "A parenthesis is not closed."},
+	{"expecting ')'", "A parenthesis is not closed."},
+	{"the end", "It ends too early."},
+	{"extraneous input", "Use == to compare, && and || to combine."},
+	{"mismatched input", "Use == to compare, && and || to combine."},
+}
+
+func hint(message string) string {
+	for _, h := range hints {
+		if strings.Contains(message, h.sign) {
+			return h.hint
+		}
+	}
+	return ""
+}
+
+// Failure says in one word why a condition could not be evaluated.
+type Failure string
+
+// The failures of a condition.
+const (
+	FailureCondition Failure = "bad_condition" // it does not compile
+	FailureKey       Failure = "no_such_key"   // an attribute or context variable that is not there
+	FailureIndex     Failure = "out_of_range"  // a place in a text or list that is not there
+	FailureZero      Failure = "divided_by_zero"
+	FailureOverflow  Failure = "overflow"    // a number or time beyond its limits
+	FailureValue     Failure = "bad_value"   // a text that is no number, time or zone
+	FailurePattern   Failure = "bad_pattern" // no regular expression, or too large
+	FailureCost      Failure = "cost_limit"  // it took too long
+	FailureOther     Failure = "failed"
+)
+
+// failures tells what the evaluator's words mean. Its own text never leaves
+// this file: it may quote what the customer wrote.
+var failures = []struct {
+	sign    string
+	failure Failure
+}{
+	{"cost limit exceeded", FailureCost},
+	{"no such key", FailureKey},
+	{"optional.none() dereference", FailureKey},
+	{"out of bounds", FailureIndex},
+	{"index", FailureIndex},
+	{"invalid substring range", FailureIndex},
+	{"by zero", FailureZero},
+	{"overflow", FailureOverflow},
+	{"error parsing regexp", FailurePattern},
+	{"regex program size", FailurePattern},
+	{"type conversion error", FailureValue},
+	{"invalid RFC 3339", FailureValue},
+	{"time: ", FailureValue},
+	{"unknown time zone", FailureValue},
+	{"timezone offset", FailureValue},
+	{"strconv", FailureValue},
+}
+
+// evaluation is what came of a condition.
+type evaluation struct {
+	matched      bool
+	failure      Failure // "" when it could be evaluated
+	line, column int     // of the failure, from 1; 0 when not known
+}
+
+// evaluate asks the condition expr about the facts behind variables.
+func evaluate(expr string, variables map[string]any) evaluation {
+	c, err := compiled.get(expr)
+	if err != nil {
+		return evaluation{failure: FailureCondition, line: err.Line, column: err.Column}
+	}
+	value, _, evalErr := c.program.Eval(variables)
+	if evalErr == nil {
+		return evaluation{matched: value == types.True}
+	}
+	e := evaluation{failure: FailureOther}
+	// The evaluator's sentence begins with what went wrong; what it quotes follows.
+	for _, f := range failures {
+		if begins(evalErr.Error(), f.sign) {
+			e.failure = f.failure
+			break
+		}
+	}
+	if at, ok := evalErr.(interface{ NodeID() int64 }); ok {
+		if where := c.source.GetStartLocation(at.NodeID()); where.Line() > 0 {
+			e.line, e.column = where.Line(), where.Column()+1
+		}
+	}
+	return e
+}
+
+func begins(message, sign string) bool {
+	i := strings.Index(message, sign)
+	return i >= 0 && i < 32
+}

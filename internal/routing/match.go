@@ -1,0 +1,336 @@
+package routing
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"kaiwa/internal/conversation"
+)
+
+// Match offers waiting items to agents.
+//
+// Items are taken by their queue's priority, then their own, then the oldest
+// first, and each gets the best agent there is for it at that point; whatever
+// an offer takes of an agent's capacity is gone for the items after it. An item
+// nobody can have is passed over and blocks nothing. Except for an item's
+// preferred agent, nobody is offered more than they have capacity for.
+//
+// The result does not depend on the order of the snapshot's slices. Ids are
+// unique in each of them.
+func Match(s Snapshot) Result {
+	m := newMatching(s)
+	for _, item := range m.items {
+		m.place(item)
+	}
+	return m.result
+}
+
+// matching is a run of Match.
+type matching struct {
+	now     time.Time
+	queues  map[string]Queue
+	agents  []*contender // by id
+	byID    map[string]*contender
+	members map[string][]*contender // of a queue, by agent id
+	buckets map[bucketKey]*bucket
+	items   []*Item
+	offered int // so far
+	result  Result
+}
+
+// contender is an agent during a run.
+type contender struct {
+	*Agent
+	free int64 // units; below zero when they have more than they should
+	turn int   // when in this run they were offered something last, from 1; 0 is not yet
+}
+
+// bucketKey tells which items ask the same of the same people.
+type bucketKey struct{ queueID, signature string }
+
+// bucket is what items that ask the same have in common.
+type bucket struct {
+	requirement Requirement // in its normal form
+	method      Method
+	candidates  []candidate // the queue's members, by agent id
+	notMembers  int
+	// blocked is the verdict on an item nobody has let pass yet, once nobody has
+	// capacity for it: in a run capacity only shrinks, so it holds for the rest.
+	blocked *Verdict
+}
+
+// candidate is a member of a queue, seen with a requirement.
+type candidate struct {
+	*contender
+	miss      Reason // what keeps them from it whatever their load; "" is nothing
+	shortfall int    // levels missing
+}
+
+func newMatching(s Snapshot) *matching {
+	m := &matching{
+		now: s.Now, queues: map[string]Queue{}, byID: map[string]*contender{},
+		members: map[string][]*contender{}, buckets: map[bucketKey]*bucket{},
+	}
+	for _, q := range s.Queues {
+		m.queues[q.ID] = q
+	}
+	for i := range s.Agents {
+		a := &s.Agents[i]
+		c := &contender{Agent: a, free: a.Capacity - a.Load}
+		m.agents = append(m.agents, c)
+		m.byID[a.ID] = c
+	}
+	slices.SortFunc(m.agents, func(a, b *contender) int { return cmp.Compare(a.ID, b.ID) })
+	for _, c := range m.agents {
+		queueIDs := slices.Clone(c.QueueIDs)
+		slices.Sort(queueIDs)
+		for _, id := range slices.Compact(queueIDs) {
+			m.members[id] = append(m.members[id], c)
+		}
+	}
+	for i := range s.Items {
+		m.items = append(m.items, &s.Items[i])
+	}
+	slices.SortFunc(m.items, m.order)
+	return m
+}
+
+// order is who is served first.
+func (m *matching) order(a, b *Item) int {
+	return cmp.Or(
+		cmp.Compare(m.queues[a.QueueID].Priority, m.queues[b.QueueID].Priority),
+		cmp.Compare(b.Priority, a.Priority),
+		a.WaitingSince.Compare(b.WaitingSince),
+		cmp.Compare(a.ConversationID, b.ConversationID),
+	)
+}
+
+// place decides one item.
+func (m *matching) place(item *Item) {
+	if _, ok := m.queues[item.QueueID]; !ok {
+		m.say(Verdict{Placement: UnknownQueue, Counts: map[Reason]int{}, Agents: []AgentVerdict{}}, item)
+		return
+	}
+	b := m.bucket(item)
+	if agent := m.preferred(item); agent != nil {
+		m.placeWithPreferred(item, b, agent)
+		return
+	}
+	if b.blocked != nil && len(item.Refusals) == 0 {
+		m.say(*b.blocked, item)
+		return
+	}
+	best, why, t := b.choose(item)
+	if best != nil {
+		m.offer(item, b, best, why)
+		t.add(best.ID, ReasonChosen)
+		m.say(Verdict{Placement: Offered, AgentID: best.ID, Why: why, Counts: t.counts, Agents: t.agents()}, item)
+		return
+	}
+	v := Verdict{Placement: NoAgent, Counts: t.counts, Agents: t.agents()}
+	if len(item.Refusals) == 0 {
+		b.blocked = &v
+	}
+	m.say(v, item)
+}
+
+// preferred is the agent item goes to first, or nil when its affinity is over.
+func (m *matching) preferred(item *Item) *contender {
+	a := item.Affinity
+	agent := m.byID[a.AgentID]
+	if agent == nil {
+		return nil
+	}
+	refused := item.refusals(a.AgentID)
+	switch a.Mode {
+	case AffinityPrefer:
+		if refused > 0 || !a.Until.IsZero() && !m.now.Before(a.Until) {
+			return nil
+		}
+	case AffinityRequire:
+		if refused >= item.maxOffers() {
+			return nil
+		}
+	default:
+		return nil
+	}
+	return agent
+}
+
+func (m *matching) placeWithPreferred(item *Item, b *bucket, agent *contender) {
+	if slices.Contains(b.requirement.Presences, agent.Presence) {
+		m.offer(item, b, agent, WhyPreferred)
+		m.say(Verdict{
+			Placement: Offered, AgentID: agent.ID, Why: WhyPreferred,
+			Counts: map[Reason]int{ReasonChosen: 1}, Agents: []AgentVerdict{{agent.ID, ReasonChosen}},
+		}, item)
+		return
+	}
+	v := Verdict{
+		Placement: WaitsForOne, AgentID: agent.ID,
+		Counts: map[Reason]int{ReasonPresence: 1}, Agents: []AgentVerdict{{agent.ID, ReasonPresence}},
+	}
+	if until := item.Affinity.Until; item.Affinity.Mode == AffinityPrefer && !until.IsZero() {
+		v.Until = &until
+		if m.result.NextAt.IsZero() || until.Before(m.result.NextAt) {
+			m.result.NextAt = until
+		}
+	}
+	m.say(v, item)
+}
+
+func (m *matching) offer(item *Item, b *bucket, to *contender, why Why) {
+	m.offered++
+	to.free -= b.requirement.Units
+	to.turn = m.offered
+	m.result.Offers = append(m.result.Offers, Offer{item.ConversationID, item.QueueID, to.ID, b.requirement.Units, why})
+}
+
+func (m *matching) say(v Verdict, item *Item) {
+	v.ConversationID, v.QueueID = item.ConversationID, item.QueueID
+	m.result.Verdicts = append(m.result.Verdicts, v)
+}
+
+// bucket finds or makes the bucket of item.
+func (m *matching) bucket(item *Item) *bucket {
+	key := bucketKey{item.QueueID, item.Requirement.Signature()}
+	if b := m.buckets[key]; b != nil {
+		return b
+	}
+	members := m.members[item.QueueID]
+	b := &bucket{
+		requirement: item.Requirement.normal(), method: m.queues[item.QueueID].Method,
+		candidates: make([]candidate, len(members)), notMembers: len(m.agents) - len(members),
+	}
+	if b.method == "" {
+		b.method = HighestCapacity
+	}
+	for i, c := range members {
+		b.candidates[i] = candidate{contender: c, shortfall: c.shortfall(b.requirement.Skills)}
+		switch {
+		case !slices.Contains(b.requirement.Presences, c.Presence):
+			b.candidates[i].miss = ReasonPresence
+		case b.requirement.Matching == conversation.MatchingExact && b.candidates[i].shortfall > 0:
+			b.candidates[i].miss = ReasonSkill
+		}
+	}
+	m.buckets[key] = b
+	return b
+}
+
+// shortfall sums the levels by which c misses required; 0 fits.
+func (c *contender) shortfall(required []conversation.SkillNeed) int {
+	var sum int
+	for _, s := range required {
+		sum += max(0, s.Level-c.Levels[s.SkillID])
+	}
+	return sum
+}
+
+// choose finds the agent for item and why it is them, or nil. The tally has
+// everybody but the chosen one.
+func (b *bucket) choose(item *Item) (*contender, Why, *tally) {
+	t := newTally(b.notMembers)
+	var able []*candidate
+	refusals := map[string]int64{}
+	for _, r := range item.Refusals {
+		refusals[r.AgentID] += r.Count
+	}
+	fewest := int64(-1)
+	for i := range b.candidates {
+		c := &b.candidates[i]
+		switch n := refusals[c.ID]; {
+		case c.miss != "":
+			t.add(c.ID, c.miss)
+		case n >= item.maxOffers():
+			t.add(c.ID, ReasonTooOften)
+		case c.free < b.requirement.Units:
+			t.add(c.ID, ReasonCapacity)
+		default:
+			able = append(able, c)
+			if fewest < 0 || n < fewest {
+				fewest = n
+			}
+		}
+	}
+	// Nobody is asked again before everybody who could be was asked as often.
+	rotated := slices.DeleteFunc(slices.Clone(able), func(c *candidate) bool {
+		if refusals[c.ID] > fewest {
+			t.add(c.ID, ReasonRefused)
+			return true
+		}
+		return false
+	})
+	if len(rotated) == 0 {
+		return nil, "", t
+	}
+	best := slices.MinFunc(rotated, b.compare)
+	for _, c := range rotated {
+		if c != best {
+			t.add(c.ID, ReasonOutranked)
+		}
+	}
+	return best.contender, b.why(best, rotated, len(able)), t
+}
+
+// why says which of the criteria singled best out.
+func (b *bucket) why(best *candidate, rotated []*candidate, able int) Why {
+	switch {
+	case able == 1:
+		return WhyOnly
+	case len(rotated) == 1:
+		return WhyFewestRefusals
+	case b.closest() && !slices.ContainsFunc(rotated, func(c *candidate) bool { return c != best && c.shortfall == best.shortfall }):
+		return WhyClosest
+	}
+	switch b.method {
+	case RoundRobin:
+		return WhyRoundRobin
+	case LongestIdle:
+		return WhyLongestIdle
+	}
+	return WhyHighestCapacity
+}
+
+func (b *bucket) closest() bool { return b.requirement.Matching == conversation.MatchingClosest }
+
+// compare orders agents who can have an item, the best first.
+func (b *bucket) compare(x, y *candidate) int {
+	if b.closest() {
+		if d := cmp.Compare(x.shortfall, y.shortfall); d != 0 {
+			return d
+		}
+	}
+	var byMethod int
+	switch b.method {
+	case HighestCapacity:
+		byMethod = cmp.Compare(y.free, x.free)
+	case LongestIdle:
+		// An offer of this run ends idleness; who had the earlier one comes first.
+		byMethod = cmp.Or(cmp.Compare(x.turn, y.turn), x.IdleSince.Compare(y.IdleSince))
+	}
+	return cmp.Or(
+		byMethod,
+		cmp.Compare(x.turn, y.turn), // offered in this run is more recent than any time before
+		x.LastOfferedAt.Compare(y.LastOfferedAt),
+		cmp.Compare(x.ID, y.ID),
+	)
+}
+
+func (i *Item) maxOffers() int64 {
+	if i.MaxOffers < 1 {
+		return DefaultMaxOffers
+	}
+	return i.MaxOffers
+}
+
+func (i *Item) refusals(agentID string) int64 {
+	var n int64
+	for _, r := range i.Refusals {
+		if r.AgentID == agentID {
+			n += r.Count
+		}
+	}
+	return n
+}

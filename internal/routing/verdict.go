@@ -1,0 +1,145 @@
+package routing
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// MaxNamed is how many agents a verdict names.
+const MaxNamed = 20
+
+// Result is what Match decided.
+type Result struct {
+	Offers   []Offer   // in the order they were decided
+	Verdicts []Verdict // of every item, in the order they were considered
+	// NextAt is when the result may change by time alone: the nearest end of an
+	// affinity. Zero is never.
+	NextAt time.Time
+}
+
+// Offer gives one agent the choice of one conversation.
+type Offer struct {
+	ConversationID string
+	QueueID        string
+	AgentID        string
+	Units          int64
+	Why            Why
+}
+
+// Why says what singled an agent out.
+type Why string
+
+// The reasons for an offer.
+const (
+	WhyPreferred       Why = "preferred_agent"  // served the customer last
+	WhyOnly            Why = "only_one"         // nobody else could have it
+	WhyFewestRefusals  Why = "fewest_refusals"  // let it pass less often than the others
+	WhyClosest         Why = "closest_skills"   // fits the required skills best
+	WhyHighestCapacity Why = "highest_capacity" // by the queue's method
+	WhyRoundRobin      Why = "round_robin"
+	WhyLongestIdle     Why = "longest_idle"
+)
+
+// Placement says what came of an item.
+type Placement string
+
+// The placements.
+const (
+	Offered      Placement = "offered"
+	NoAgent      Placement = "no_agent"            // nobody can have it now
+	WaitsForOne  Placement = "waits_for_preferred" // for the agent who served last
+	UnknownQueue Placement = "unknown_queue"       // its queue is not in the snapshot
+)
+
+// Reason says where an agent stands with an item.
+type Reason string
+
+// The reasons, the nearest miss first. Where several apply, the last of them is
+// given.
+const (
+	ReasonChosen    Reason = "chosen"     // is offered it
+	ReasonOutranked Reason = "outranked"  // could have had it; somebody else came first
+	ReasonRefused   Reason = "refused"    // let it pass, and others have not had it as often
+	ReasonCapacity  Reason = "capacity"   // has not enough free units
+	ReasonTooOften  Reason = "max_offers" // let it pass as often as one agent is asked
+	ReasonSkill     Reason = "skill"      // lacks a required skill or its level
+	ReasonPresence  Reason = "presence"   // is in no allowed presence
+	ReasonNotMember Reason = "not_member" // does not work the queue; counted, never named
+)
+
+var reasons = []Reason{ReasonChosen, ReasonOutranked, ReasonRefused, ReasonCapacity, ReasonTooOften, ReasonSkill, ReasonPresence, ReasonNotMember}
+
+// Verdict says why an item was placed or not.
+type Verdict struct {
+	ConversationID string         `json:"-"`
+	QueueID        string         `json:"queue_id"`
+	Placement      Placement      `json:"placement"`
+	AgentID        string         `json:"agent_id,omitempty"` // who is offered it, or waited for
+	Why            Why            `json:"why,omitempty"`      // of an offer
+	Until          *time.Time     `json:"until,omitempty"`    // when waiting for an agent ends; nil is never
+	Counts         map[Reason]int `json:"counts"`             // agents by reason
+	Agents         []AgentVerdict `json:"agents"`             // at most MaxNamed, the nearest misses first
+}
+
+// AgentVerdict is where one agent stands with an item.
+type AgentVerdict struct {
+	AgentID string `json:"agent_id"`
+	Reason  Reason `json:"reason"`
+}
+
+// Compact is what of a verdict is worth a new line in the routing log when it
+// changes: placement, agent and which reasons there are. How many agents each
+// reason has does not count, or every waiting conversation would get a line
+// whenever anybody's load changed.
+func (v Verdict) Compact() string {
+	parts := []string{string(v.Placement)}
+	if v.AgentID != "" {
+		parts = append(parts, v.AgentID)
+	}
+	if v.Placement != Offered {
+		var words []string
+		for _, r := range reasons {
+			if v.Counts[r] > 0 {
+				words = append(words, string(r))
+			}
+		}
+		parts = append(parts, strings.Join(words, ","))
+	}
+	return strings.Join(parts, ":")
+}
+
+// tally collects agents by reason.
+type tally struct {
+	counts map[Reason]int
+	named  map[Reason][]string
+}
+
+func newTally(notMembers int) *tally {
+	t := &tally{counts: map[Reason]int{}, named: map[Reason][]string{}}
+	if notMembers > 0 {
+		t.counts[ReasonNotMember] = notMembers
+	}
+	return t
+}
+
+func (t *tally) add(agentID string, r Reason) {
+	t.counts[r]++
+	if len(t.named[r]) < MaxNamed {
+		t.named[r] = append(t.named[r], agentID)
+	}
+}
+
+// agents are those named, the nearest misses first, then by id.
+func (t *tally) agents() []AgentVerdict {
+	out := []AgentVerdict{}
+	for _, r := range reasons {
+		for _, id := range t.named[r] {
+			if len(out) == MaxNamed {
+				return out
+			}
+			out = append(out, AgentVerdict{id, r})
+		}
+	}
+	return slices.Clip(out)
+}
