@@ -16,11 +16,11 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
-	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/fileblob" // file:// buckets
 	_ "gocloud.dev/blob/memblob"  // mem:// buckets
 
 	"kaiwa/api"
+	"kaiwa/internal/blob"
 	"kaiwa/internal/engine"
 	"kaiwa/internal/inbox"
 	"kaiwa/internal/line"
@@ -52,18 +52,11 @@ func Logger(w io.Writer, level string) (*slog.Logger, error) {
 // checkBlobs makes sure that the bucket that is set can be reached, so that a
 // wrong setting stops the start and not the first file.
 func checkBlobs(ctx context.Context, url string) error {
-	b, err := blob.OpenBucket(ctx, url)
+	b, err := blob.Open(ctx, url)
 	if err != nil {
 		return settings.Wrong("KAIWA_BLOB_URL", "%s", err)
 	}
-	defer func() { _ = b.Close() }()
-	switch ok, err := b.IsAccessible(ctx); {
-	case err != nil:
-		return settings.Wrong("KAIWA_BLOB_URL", "the bucket is not accessible: %s", err)
-	case !ok:
-		return settings.Wrong("KAIWA_BLOB_URL", "there is no such bucket, or it is not accessible")
-	}
-	return nil
+	return b.Close()
 }
 
 func lineAPI(o settings.Outside) *line.API {
