@@ -17,15 +17,6 @@ func aSkill(t *testing.T, s *store.Store, name string) store.Skill {
 	return k
 }
 
-func anAgent(t *testing.T, s *store.Store, name string, skills ...store.AgentSkill) store.Agent {
-	t.Helper()
-	a, err := s.CreateAgent(t.Context(), admin, store.Agent{
-		Name: name, Email: name + "@example.com", Role: store.RoleAgent, Locale: "en", Capacity: store.DefaultCapacity, Skills: skills,
-	})
-	require.NoError(t, err)
-	return a
-}
-
 func TestAnAgentsSkillsAndCapacityAreChangedAsOne(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
