@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
@@ -45,4 +46,17 @@ func (b *bots) get(row store.Bot) (bot.Bot, error) {
 	}
 	b.built[row.ID] = builtBot{row.Version, made}
 	return made, nil
+}
+
+// botOf returns the bot that has a conversation, or is to have it: the named
+// one, or the workstream's when none is named. It is nil when there is none.
+func (a *Activities) botOf(ctx context.Context, plan store.Plan, id string) (*store.Bot, error) {
+	if id == "" || plan.Bot != nil && plan.Bot.ID == id {
+		return plan.Bot, nil
+	}
+	b, err := a.store.Bot(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return &b, nil
 }

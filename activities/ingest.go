@@ -44,6 +44,15 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 		return IngestOutput{}, final(err)
 	}
 	set := settings(plan)
+	if res.Owner == conversation.OwnerBot && (plan.Bot == nil || plan.Bot.ID != res.BotID) {
+		bot, err := a.botOf(ctx, plan, res.BotID)
+		switch {
+		case err == nil && bot != nil:
+			set.BotKind = bot.Kind
+		case conversation.CodeOf(err) != conversation.CodeNotFound: // one that is gone fails in its turn
+			return IngestOutput{}, final(err)
+		}
+	}
 	out := IngestOutput{IngestResult: res, Settings: &set}
 	if in.Turn == nil || res.Messages == 0 || res.Blocked || res.Owner != conversation.OwnerBot || res.Epoch != in.Turn.Epoch {
 		return out, nil

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
@@ -16,39 +17,125 @@ type TransitionInput struct {
 	ChatKey        string              `json:"chat_key"`
 	Event          conversation.Event  `json:"event"`
 	Actor          conversation.Actor  `json:"actor,omitzero"`
-	QueueID        string              `json:"queue_id,omitempty"` // "" is the workstream's fallback queue
+	OfferID        string              `json:"offer_id,omitempty"`
+	AgentID        string              `json:"agent_id,omitempty"` // to whom
+	QueueID        string              `json:"queue_id,omitempty"` // where to
+	BotID          string              `json:"bot_id,omitempty"`   // to which; "" is the workstream's
+	DispositionID  string              `json:"disposition_id,omitempty"`
 	Note           string              `json:"note,omitempty"`
 	Announce       automessage.Trigger `json:"announce,omitempty"`
 	Seen           int64               `json:"seen,omitempty"`
 }
 
+// TransitionOutput is what came of it.
+type TransitionOutput struct {
+	store.TransitionResult
+	BotKind string `json:"bot_kind,omitempty"` // of the bot that has it now
+}
+
 // Transition carries out one step of the life table; see store.Transition.
-func (a *Activities) Transition(ctx context.Context, in TransitionInput) (store.TransitionResult, error) {
+func (a *Activities) Transition(ctx context.Context, in TransitionInput) (TransitionOutput, error) {
 	conv, err := a.store.Conversation(ctx, in.ConversationID)
 	if err != nil {
-		return store.TransitionResult{}, final(err)
+		return TransitionOutput{}, final(err)
 	}
 	plan, err := a.plans.get(ctx, in.ChannelID)
 	if err != nil {
-		return store.TransitionResult{}, final(err)
-	}
-	queueID := in.QueueID
-	if queueID == "" {
-		queueID = plan.Workstream.FallbackQueueID
-	} else if _, err := a.store.Queue(ctx, queueID); conversation.CodeOf(err) == conversation.CodeNotFound {
-		queueID = plan.Workstream.FallbackQueueID // the bot named a queue that is not there
-	} else if err != nil {
-		return store.TransitionResult{}, final(err)
+		return TransitionOutput{}, final(err)
 	}
 	req := store.TransitionRequest{
 		ID: in.ID, ConversationID: in.ConversationID, ChannelID: in.ChannelID, ChatKey: in.ChatKey, Event: in.Event,
-		Actor: in.Actor, ActorID: in.Actor.AgentID, QueueID: queueID, Note: in.Note, Seen: in.Seen, Deadline: attemptDeadline(ctx),
+		Actor: in.Actor, ActorID: in.Actor.AgentID, QueueID: in.QueueID, OfferID: in.OfferID, DispositionID: in.DispositionID,
+		Note: in.Note, Seen: in.Seen, Deadline: attemptDeadline(ctx), Keep: affinity(plan, a.now()),
 	}
-	if in.Announce != "" {
-		if req.Announce, err = a.drafts(ctx, plan, conv, in.Announce, queueID); err != nil {
-			return store.TransitionResult{}, final(err)
+	if conv.Owner == conversation.OwnerAgent {
+		req.LeavingAgentID = conv.AgentID
+	}
+	var out TransitionOutput
+	if out.BotKind, err = a.participant(ctx, plan, conv, in, &req); err != nil {
+		return TransitionOutput{}, final(err)
+	}
+	if in.QueueID != "" {
+		if err := a.destination(ctx, plan, in.Event, &req); err != nil {
+			return TransitionOutput{}, final(err)
 		}
 	}
-	res, err := a.store.Transition(ctx, req)
-	return res, final(err)
+	if in.Announce != "" {
+		if req.ParticipantID != "" && out.BotKind == "" {
+			conv.AgentID = req.ParticipantID // the message is about who comes, not who leaves
+		}
+		if req.Announce, err = a.drafts(ctx, plan, conv, in.Announce, req.QueueID); err != nil {
+			return TransitionOutput{}, final(err)
+		}
+	}
+	out.TransitionResult, err = a.store.Transition(ctx, req)
+	return out, final(err)
+}
+
+// participant says who has the conversation after the step, where the event
+// names somebody. It returns a bot's kind.
+func (a *Activities) participant(ctx context.Context, plan store.Plan, conv store.Conversation, in TransitionInput, req *store.TransitionRequest) (string, error) {
+	switch in.Event {
+	case conversation.EventAccepted, conversation.EventPicked, conversation.EventResumed:
+		req.ParticipantID = in.Actor.AgentID
+	case conversation.EventAssigned, conversation.EventTransferredAgent:
+		if conv.Owner == conversation.OwnerAgent && in.AgentID == conv.AgentID {
+			return "", conversation.Errorf(conversation.CodeConflict, "This agent has the conversation already.")
+		}
+		if _, err := a.store.Agent(ctx, in.AgentID); err != nil {
+			return "", named(err, "/agent_id")
+		}
+		req.ParticipantID = in.AgentID
+	case conversation.EventTransferredBot:
+		bot, err := a.botOf(ctx, plan, in.BotID)
+		if err != nil {
+			return "", named(err, "/bot_id")
+		}
+		if bot == nil {
+			return "", conversation.Errorf(conversation.CodeConflict, "The workstream has no bot. Name one.")
+		}
+		req.ParticipantID = bot.ID
+		return bot.Kind, nil
+	}
+	return "", nil
+}
+
+// destination checks the queue that was named. A queue that is not there is
+// refused when a person named it; when a bot did, routing decides. One that
+// nobody is a member of would never be served: the fallback queue is taken.
+func (a *Activities) destination(ctx context.Context, plan store.Plan, event conversation.Event, req *store.TransitionRequest) error {
+	members, err := a.store.CountMembers(ctx, req.QueueID)
+	if conversation.CodeOf(err) == conversation.CodeNotFound && event != conversation.EventTransferredQueue {
+		req.QueueID = ""
+		return nil
+	}
+	if err != nil {
+		return named(err, "/queue_id")
+	}
+	if members == 0 && plan.Workstream.FallbackQueueID != "" && plan.Workstream.FallbackQueueID != req.QueueID {
+		req.QueueID, req.Note = plan.Workstream.FallbackQueueID, noteNoMembers
+	}
+	return nil
+}
+
+// noteNoMembers says that the queue that was asked for has no members, so that
+// the fallback queue was taken.
+const noteNoMembers = "queue_without_members"
+
+// named makes "not found" an error of the field that named what is not there.
+func named(err error, pointer string) error {
+	if conversation.CodeOf(err) != conversation.CodeNotFound {
+		return err
+	}
+	return &conversation.Error{Code: conversation.CodeInvalid, Detail: "It names something that is not there.",
+		Fields: []conversation.FieldError{{Pointer: pointer, Detail: "There is no such thing."}}}
+}
+
+// affinityPatience is how long a customer who comes back waits for the agent
+// they had, before anybody is offered the conversation.
+const affinityPatience = 2 * time.Minute
+
+// affinity is what the workstream says of keeping the same agent.
+func affinity(plan store.Plan, now time.Time) store.Affinity {
+	return store.Affinity{On: true, Until: now.Add(affinityPatience)}
 }

@@ -3,7 +3,6 @@ package activities
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -74,10 +73,11 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 			slog.String("turn", in.ID), slog.String("failure", failure), slog.Any("error", err))
 		return store.TurnAnswer{Failure: failure}
 	}
-	if plan.Bot == nil {
-		return failed("no_bot", errors.New("the workstream has no bot any more"))
+	row, err := a.botOf(ctx, plan, asked.Conversation.BotID)
+	if err != nil || row == nil {
+		return failed("no_bot", err)
 	}
-	b, err := a.bots.get(*plan.Bot)
+	b, err := a.bots.get(*row)
 	if err != nil {
 		return failed("unusable", err)
 	}
@@ -86,7 +86,7 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 		return failed("unusable", err)
 	}
 	deadline := time.Duration(plan.Workstream.Settings.Bot.DeadlineSeconds) * time.Second
-	if plan.Bot.Kind != store.BotScript { // a script decides for itself which words lead to people
+	if row.Kind != store.BotScript { // a script decides for itself which words lead to people
 		for _, m := range asked.Messages {
 			if m.Type == conversation.ContentText && bot.AsksForPerson(m.Text) {
 				return store.TurnAnswer{Upto: asked.Upto, Action: ActionAsked}
@@ -113,7 +113,7 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 				return failed(string(bot.FailureInvalidAnswer), err)
 			}
 			answer.Drafts = append(answer.Drafts, store.Draft{
-				SenderKind: conversation.SenderBot, SenderID: plan.Bot.ID, SenderName: plan.Bot.Name, Content: piece,
+				SenderKind: conversation.SenderBot, SenderID: row.ID, SenderName: row.Name, Content: piece,
 			})
 		}
 	}

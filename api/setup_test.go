@@ -16,7 +16,6 @@ import (
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -45,7 +44,6 @@ type bundle struct {
 	url    string
 	inbox  *inbox
 	engine *engine
-	kicks  *kicks
 	log    *buffer
 	tokens map[store.Role]string
 	agents map[store.Role]store.Agent
@@ -72,7 +70,7 @@ func each(t *testing.T, f func(t *testing.T, b *bundle)) {
 func setup(t testing.TB, dialect string, options ...func(*api.Config)) *bundle {
 	t.Helper()
 	ctx := context.Background()
-	b := &bundle{t: t, inbox: &inbox{}, engine: &engine{}, kicks: &kicks{}, log: &buffer{}, tokens: map[store.Role]string{}, agents: map[store.Role]store.Agent{}}
+	b := &bundle{t: t, inbox: &inbox{}, engine: &engine{}, log: &buffer{}, tokens: map[store.Role]string{}, agents: map[store.Role]store.Agent{}}
 	b.store, b.dbURL = storetest.New(t, dialect)
 
 	var err error
@@ -102,7 +100,7 @@ func (b *bundle) serve(s *store.Store, options ...func(*api.Config)) (*api.Serve
 	b.t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	c := api.Config{
-		Store: s, LINE: line.New(line.Config{APIURL: b.simURL, DataAPIURL: b.simURL}), Inbox: b.inbox, Engine: b.engine, Dispatcher: b.kicks,
+		Store: s, LINE: line.New(line.Config{APIURL: b.simURL, DataAPIURL: b.simURL}), Inbox: b.inbox, Engine: b.engine,
 		PublicURL: "http://" + server.Listener.Addr().String(), Logger: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, option := range options {
@@ -381,11 +379,6 @@ func (b *bundle) deliver(channelID, secret, body string) response {
 }
 
 // inbox remembers which chats were woken.
-// kicks counts the kicks of the dispatcher.
-type kicks struct{ n atomic.Int64 }
-
-func (k *kicks) Kick(context.Context) { k.n.Add(1) }
-
 type inbox struct {
 	mu    sync.Mutex
 	chats []string

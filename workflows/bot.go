@@ -110,12 +110,10 @@ func (c *talk) handOff(event conversation.Event, queueID, note string) {
 		ID: c.step(string(event)), ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey,
 		Event: event, QueueID: queueID, Note: note, Announce: automessage.NoAgentAvailable,
 	}
-	var res store.TransitionResult
+	var res activities.TransitionOutput
 	if err := c.do("hand over to people", acts.Transition, in, &res); err != nil {
 		workflow.GetLogger(c.ctx).Warn("no handoff", "error", err)
 		return
 	}
-	c.state.Misses, c.state.Unanswered = 0, 0
-	c.unsent = c.unsent || res.Announced > 0
-	c.stands(res.Status, res.Owner, res.Epoch, res.QueueID)
+	c.settle(res)
 }

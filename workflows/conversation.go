@@ -37,6 +37,7 @@ func (c *talk) live() error {
 		c.greet()
 	}
 	for !c.closed() {
+		c.heedCustomer()
 		c.explain()
 		c.answerByBot()
 		switch c.next() {

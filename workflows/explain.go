@@ -21,6 +21,14 @@ func (c *talk) explain() {
 	if c.state.QueueID != "" {
 		text += fmt.Sprintf("- queue `%s`\n", c.state.QueueID)
 	}
+	switch {
+	case c.offeredTo != "":
+		text += fmt.Sprintf("- offered to agent `%s` until %s\n", c.offeredTo, clock(c.offeredUntilMS))
+	case c.state.Owner == conversation.OwnerAgent:
+		text += fmt.Sprintf("- agent `%s`\n", c.state.AgentID)
+	case c.state.AgentID != "":
+		text += fmt.Sprintf("- agent `%s` had it last\n", c.state.AgentID)
+	}
 	if c.sending || c.unsent {
 		text += "- messages are on their way to LINE\n"
 	}
@@ -45,6 +53,12 @@ func (c *talk) waitsFor() string {
 		}
 		return "Waits for the customer, who talks to the bot"
 	case conversation.PhaseQueued:
+		if !c.state.Routed {
+			return "Is about to be classified and routed"
+		}
+		if c.offeredTo != "" {
+			return "Offered to an agent, who has not answered yet"
+		}
 		return "Waits in a queue for an agent"
 	case conversation.PhaseServed:
 		return "An agent has it"
@@ -67,7 +81,10 @@ func clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02
 // show puts where the conversation stands into the search attributes. That is
 // an event each time, so it happens only when the conversation has moved.
 func (c *talk) show() {
-	waiting, queue := searchattr.KaiwaWaitingSince.ValueUnset(), searchattr.KaiwaQueue.ValueUnset()
+	waiting, queue, agent := searchattr.KaiwaWaitingSince.ValueUnset(), searchattr.KaiwaQueue.ValueUnset(), searchattr.KaiwaAgent.ValueUnset()
+	if c.state.Owner == conversation.OwnerAgent {
+		agent = searchattr.KaiwaAgent.ValueSet(c.state.AgentID)
+	}
 	if c.state.QueueID != "" {
 		queue = searchattr.KaiwaQueue.ValueSet(c.state.QueueID)
 	}
@@ -80,7 +97,7 @@ func (c *talk) show() {
 		searchattr.KaiwaWorkstream.ValueSet(c.state.Settings.WorkstreamID),
 		searchattr.KaiwaStatus.ValueSet(string(c.state.Status)),
 		searchattr.KaiwaOwner.ValueSet(string(c.state.Owner)),
-		queue, waiting,
+		queue, agent, waiting,
 	)
 	if err != nil {
 		workflow.GetLogger(c.ctx).Warn("search attributes are not set", "error", err)

@@ -42,9 +42,11 @@ func (c *talk) ingest() {
 	c.state.Unanswered += out.Messages
 	if out.Messages > 0 {
 		c.state.CustomerMS = c.now().UnixMilli()
+		c.wrote = true
 	}
 	c.blocked = c.blocked || out.Blocked
-	c.stands(out.Status, out.Owner, out.Epoch, out.QueueID)
+	c.offeredTo, c.offeredUntilMS = out.OfferedTo, out.OfferedUntil/1000
+	c.stands(standing{out.Status, out.Owner, out.Epoch, out.QueueID, out.AgentID, out.Routed})
 	if c.closed() {
 		c.reason, c.remains = out.ClosureReason, true // closed elsewhere: whatever waits is for the next conversation
 		return
@@ -56,12 +58,29 @@ func (c *talk) ingest() {
 	}
 }
 
+// standing is where a conversation stands, as the database has it.
+type standing struct {
+	status  conversation.Status
+	owner   conversation.Owner
+	epoch   int64
+	queueID string
+	agentID string
+	routed  bool
+}
+
 // stands notes where the conversation stands now.
-func (c *talk) stands(status conversation.Status, owner conversation.Owner, epoch int64, queueID string) {
-	moved := status != c.state.Status || owner != c.state.Owner || queueID != c.state.QueueID
-	c.state.Status, c.state.Owner, c.state.Epoch, c.state.QueueID = status, owner, epoch, queueID
+func (c *talk) stands(at standing) {
+	moved := at.status != c.state.Status || at.owner != c.state.Owner
+	shown := moved || at.queueID != c.state.QueueID || at.agentID != c.state.AgentID
+	c.state.Status, c.state.Owner, c.state.Epoch = at.status, at.owner, at.epoch
+	c.state.QueueID, c.state.AgentID, c.state.Routed = at.queueID, at.agentID, at.routed
 	if moved {
 		c.state.SinceMS = c.now().UnixMilli()
+	}
+	if c.phase() != conversation.PhaseQueued {
+		c.offeredTo = ""
+	}
+	if shown {
 		c.show()
 	}
 }

@@ -28,11 +28,15 @@ type talk struct {
 	asking   bool                   // a bot is being asked
 	answered *activities.TurnOutput // it has answered, and nobody has heeded it
 	ending   bool                   // it has said goodbye, unless there is more to answer
-	requests []*closeRequest        // updates that wait to be heeded
+	requests []*request             // updates that wait to be heeded
+	wrote    bool                   // the customer wrote, and nobody has heeded it
 	alarm    alarm                  // the one timer
 	resting  bool                   // the plot waits: what it has said is ready to be sent together
 	unsent   bool                   // the lane has something to do
 	sending  bool                   // the lane works
+
+	offeredTo      string // the agent it is offered to
+	offeredUntilMS int64
 
 	reason  conversation.ClosureReason
 	remains bool // events were left for the next conversation

@@ -87,6 +87,8 @@ type WorkflowState struct {
 	Status         Status   `json:"status"`
 	Owner          Owner    `json:"owner"`
 	QueueID        string   `json:"queue_id,omitempty"`
+	AgentID        string   `json:"agent_id,omitempty"` // who has it, or had it last
+	Routed         bool     `json:"routed,omitempty"`   // its queue is decided
 	Epoch          int64    `json:"epoch"`
 	Seen           int64    `json:"seen"`        // the tick of the chat up to which it has seen
 	Unanswered     int      `json:"unanswered"`  // messages of the customer the bot owes an answer

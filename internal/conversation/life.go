@@ -71,6 +71,7 @@ const (
 	EventAccepted         Event = "accepted"             // an agent accepts an offer
 	EventPicked           Event = "picked"               // an agent takes it out of the queue
 	EventAssigned         Event = "assigned"             // a supervisor gives it to an agent
+	EventAgentWrote       Event = "agent_wrote"          // a message of the agent to the customer
 	EventReleased         Event = "released"             // the agent gives it back to the queue
 	EventTransferredQueue Event = "transferred_to_queue" // the agent passes it to a queue
 	EventTransferredAgent Event = "transferred_to_agent" // the agent passes it to another agent
@@ -169,6 +170,7 @@ var life = []Transition{
 	{PhaseQueued, EventOverflow, GuardNone, PhaseClosed, closeQueued, ReasonOverflow},
 
 	{PhaseServed, EventCustomerWrote, GuardNone, PhaseServed, nil, ""},
+	{PhaseServed, EventAgentWrote, GuardOwnOrSupervisor, PhaseServed, nil, ""},
 	{PhaseServed, EventAssigned, GuardSupervisor, PhaseServed, agentToAgent, ReasonAgentTransferred},
 	{PhaseServed, EventReleased, GuardOwnAgent, PhaseQueued, agentToQueue, ReasonAgentReleased},
 	{PhaseServed, EventTransferredQueue, GuardOwnOrSupervisor, PhaseQueued, agentToQueue, ReasonAgentTransferred},

@@ -34,7 +34,7 @@ var events = []conversation.Event{
 	conversation.EventForceClosed, conversation.EventAutoClosed, conversation.EventTimeoutRule, conversation.EventOverflow,
 	conversation.EventChannelDeleted, conversation.EventCustomerBlocked, conversation.EventCancelled,
 	conversation.EventStartedAsking, conversation.EventConsentedBot, conversation.EventConsentedQueue, conversation.EventConsentRefused,
-	conversation.EventHandedOff, conversation.EventRouted,
+	conversation.EventHandedOff, conversation.EventRouted, conversation.EventAgentWrote,
 }
 
 // expected is what the product says, written down a second time on purpose:
@@ -56,6 +56,7 @@ var expected = map[string]map[conversation.Event]string{
 		conversation.EventRouted: "queued",
 	},
 	"served": {
+		conversation.EventAgentWrote:    "served",
 		conversation.EventCustomerWrote: "served", conversation.EventAssigned: "served", conversation.EventReleased: "queued",
 		conversation.EventTransferredQueue: "queued", conversation.EventTransferredAgent: "served", conversation.EventTransferredBot: "bot",
 		conversation.EventAgentLost: "queued", conversation.EventParked: "waiting", conversation.EventEnded: "wrap_up",

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -86,15 +87,37 @@ type Chat struct {
 	ChatKey   string `db:"chat_key"`
 }
 
-// UnhandledChats lists chats with events that were received before the given
-// time and are still unhandled, those waiting longest first.
+// UnhandledChats lists chats that wait since before the given time for their
+// workflow: with events that are unhandled, or with something else that was
+// stored for it. Those waiting longest come first.
 func (s *Store) UnhandledChats(ctx context.Context, before time.Time, limit int) ([]Chat, error) {
+	var rows []struct {
+		Chat
+		Since int64 `db:"since"`
+	}
+	if err := s.read().list(ctx, &rows, `
+		SELECT channel_id, chat_key, min(received_at) AS since FROM line_events
+		WHERE handled_at IS NULL AND received_at < $1 GROUP BY channel_id, chat_key
+		UNION ALL
+		SELECT channel_id, chat_key, wanted_at AS since FROM chats WHERE wanted_at > 0 AND wanted_at < $1
+		ORDER BY since LIMIT $2`, micros(before), limit); err != nil {
+		return nil, err
+	}
 	var chats []Chat
-	err := s.read().list(ctx, &chats, `
-		SELECT channel_id, chat_key FROM line_events
-		WHERE handled_at IS NULL AND received_at < $1
-		GROUP BY channel_id, chat_key ORDER BY min(received_at) LIMIT $2`, micros(before), limit)
-	return chats, err
+	for _, r := range rows {
+		if !slices.Contains(chats, r.Chat) {
+			chats = append(chats, r.Chat)
+		}
+	}
+	return chats, nil
+}
+
+// want notes that a chat's workflow is to look into the database, and locks
+// the chat until the transaction ends. The ingest that does so clears it; the
+// relay wakes the workflow for it when nobody else has.
+func (c conn) want(ctx context.Context, channelID, chatKey string) error {
+	_, err := c.exec(ctx, `UPDATE chats SET wanted_at = $1 WHERE channel_id = $2 AND chat_key = $3`, micros(c.s.now()), channelID, chatKey)
+	return err
 }
 
 // ScrubEvents empties the raw bytes, tokens and sources of events that were

@@ -78,6 +78,11 @@ type IngestResult struct {
 	Owner          conversation.Owner         `json:"owner,omitempty"`
 	Epoch          int64                      `json:"epoch,omitempty"`
 	QueueID        string                     `json:"queue_id,omitempty"`
+	AgentID        string                     `json:"agent_id,omitempty"`
+	BotID          string                     `json:"bot_id,omitempty"`
+	Routed         bool                       `json:"routed,omitempty"`        // its queue is decided
+	OfferedTo      string                     `json:"offered_to,omitempty"`    // the agent it is offered to
+	OfferedUntil   int64                      `json:"offered_until,omitempty"` // Unix microseconds
 	Seen           int64                      `json:"seen,omitempty"`
 	Messages       int                        `json:"messages,omitempty"` // of the customer, after the position seen
 	Blocked        bool                       `json:"blocked,omitempty"`  // the customer blocked the account
@@ -139,12 +144,13 @@ type lockedChat struct {
 // lockChat locks the chat's row, creating it if need be, and advances its
 // tick. It is the first statement of every transaction that takes events in or
 // closes a conversation, and stands alone, so that what follows sees all that
-// was committed before the lock was granted.
+// was committed before the lock was granted. Whatever else the workflow was
+// wanted for is seen by what follows, too.
 func (c conn) lockChat(ctx context.Context, channelID, chatKey string) (lockedChat, error) {
 	var chat lockedChat
 	_, err := c.get(ctx, &chat, `
 		INSERT INTO chats (channel_id, chat_key, tick, created_at) VALUES ($1, $2, 1, $3)
-		ON CONFLICT (channel_id, chat_key) DO UPDATE SET tick = chats.tick + 1
+		ON CONFLICT (channel_id, chat_key) DO UPDATE SET tick = chats.tick + 1, wanted_at = 0
 		RETURNING tick, source_id, unsent`, channelID, chatKey, micros(c.s.now()))
 	return chat, err
 }
@@ -381,9 +387,22 @@ type phaseRow struct {
 	Owner         conversation.Owner         `db:"owner"`
 	Epoch         int64                      `db:"epoch"`
 	QueueID       string                     `db:"queue_id"`
+	AgentID       string                     `db:"agent_id"`
+	BotID         string                     `db:"bot_id"`
+	RoutedAt      int64                      `db:"routed_at"`
 	Greeted       bool                       `db:"greeted"`
 	ClosureReason conversation.ClosureReason `db:"closure_reason"`
+	Pending       bool                       `db:"pending"` // messages wait that are in no batch yet
+	OfferedTo     string                     `db:"offered_to"`
+	OfferedUntil  int64                      `db:"offered_until"`
 }
+
+// phaseColumns are phaseRow's. What is pending and offered is found by partial
+// indexes that hold hardly anything, and costs no statement of its own.
+const phaseColumns = `status, owner, epoch, queue_id, agent_id, bot_id, routed_at, greeted, closure_reason,
+	EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = conversations.id AND m.state = 'pending' AND m.batch_id = '') AS pending,
+	coalesce((SELECT agent_id FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), '') AS offered_to,
+	coalesce((SELECT expires_at FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), 0) AS offered_until`
 
 // state renews the conversation's summary when the customer wrote, and tells
 // where it stands.
@@ -407,9 +426,9 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 			UPDATE conversations SET updated_at = $1,
 				last_customer_at = CASE WHEN last_customer_at < $2 THEN $2 ELSE last_customer_at END,
 				last_message_at  = CASE WHEN last_message_at  < $2 THEN $2 ELSE last_message_at  END
-			WHERE id = $3 RETURNING status, owner, epoch, queue_id, greeted, closure_reason`, g.now, last, g.res.ConversationID)
+			WHERE id = $3 RETURNING `+phaseColumns, g.now, last, g.res.ConversationID)
 	} else {
-		found, err = g.c.get(ctx, &p, `SELECT status, owner, epoch, queue_id, greeted, closure_reason FROM conversations WHERE id = $1`, g.res.ConversationID)
+		found, err = g.c.get(ctx, &p, `SELECT `+phaseColumns+` FROM conversations WHERE id = $1`, g.res.ConversationID)
 	}
 	if err != nil {
 		return err
@@ -418,15 +437,16 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 		return fmt.Errorf("conversation %s has no row", g.res.ConversationID)
 	}
 	g.res.Status, g.res.Owner, g.res.Epoch, g.res.QueueID = p.Status, p.Owner, p.Epoch, p.QueueID
-	g.res.Greeted, g.res.ClosureReason = p.Greeted, p.ClosureReason
+	g.res.AgentID, g.res.BotID, g.res.Routed = p.AgentID, p.BotID, p.RoutedAt > 0
+	g.res.OfferedTo, g.res.OfferedUntil = p.OfferedTo, p.OfferedUntil
+	g.res.Greeted, g.res.ClosureReason, g.res.Pending = p.Greeted, p.ClosureReason, p.Pending
 	if p.Epoch == g.req.Epoch {
 		return nil
 	}
 	// Ownership moved without the workflow's knowing: a step was committed and
-	// its answer lost. What that step wanted sent must not be forgotten.
-	var waiting int
-	_, err = g.c.get(ctx, &waiting, `SELECT count(*) FROM messages WHERE conversation_id = $1 AND state = 'pending' AND direction = 'outbound'`, g.res.ConversationID)
-	g.res.Pending = waiting > 0
+	// its answer lost. What that step wanted sent must not be forgotten, nor what
+	// an earlier run had begun to send.
+	_, err = g.c.get(ctx, &g.res.Pending, anyPending, g.res.ConversationID)
 	return err
 }
 
@@ -503,10 +523,9 @@ func (g *ingest) reopen(ctx context.Context) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	row.ClosureReason = ""
 	if _, err := g.c.carryOut(ctx, row, t, TransitionRequest{
 		ID: conversation.DerivedID(conversation.PrefixStep, row.ID, "reopen", row.Epoch), Event: event,
-		QueueID: g.req.Plan.Workstream.FallbackQueueID, ParticipantID: botID,
+		ParticipantID: botID,
 	}); err != nil {
 		return false, err
 	}
@@ -551,10 +570,24 @@ func (g *ingest) takeOver(ctx context.Context, id string, seen int64) error {
 	if err := g.state(ctx, events); err != nil {
 		return err
 	}
+	if err := g.returned(ctx); err != nil {
+		return err
+	}
 	if _, err := g.c.exec(ctx, `UPDATE conversations SET run_id = $1 WHERE id = $2`, g.req.RunID, id); err != nil {
 		return err
 	}
 	return g.profileDue(ctx)
+}
+
+// returned counts what the customer wrote since the conversation was parked or
+// ended for them: the run before took it in, and may have done nothing about it.
+func (g *ingest) returned(ctx context.Context) error {
+	if g.res.Messages > 0 || g.res.Status != conversation.StatusWaiting && g.res.Status != conversation.StatusWrapUp {
+		return nil
+	}
+	_, err := g.c.get(ctx, &g.res.Messages, `SELECT count(*) FROM messages
+		WHERE conversation_id = $1 AND direction = 'inbound' AND created_at > (SELECT phase_since FROM conversations WHERE id = $1)`, g.res.ConversationID)
+	return err
 }
 
 // create opens a conversation for the event that calls for one, and takes all
@@ -577,16 +610,16 @@ func (g *ingest) create(ctx context.Context, first taken) error {
 	if plan.Workstream.Settings.Context == nil {
 		variables = []byte("{}")
 	}
-	waitingSince, queueID := int64(0), ""
+	waitingSince := int64(0)
 	if t.Has(conversation.EffectEnterQueue) {
-		waitingSince, queueID = g.now, plan.Workstream.FallbackQueueID
+		waitingSince = g.now
 	}
 	if _, err := g.c.exec(ctx, `
-		INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, queue_id, bot_id,
-			context, locale, waiting_since, run_id, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $12, $13, $14, $14)`,
+		INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, bot_id,
+			context, locale, waiting_since, first_waited_at, run_id, phase_since, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $11, $12, $13, $13, $13)`,
 		id, g.req.ChannelID, g.req.ChatKey, plan.Workstream.ID, profileID(g.req.ChannelID, g.req.ChatKey),
-		string(t.To.Status), string(t.To.Owner), queueID, botID, string(variables), plan.Channel.Locale, waitingSince, g.req.RunID, g.now); err != nil {
+		string(t.To.Status), string(t.To.Owner), botID, string(variables), plan.Channel.Locale, waitingSince, g.req.RunID, g.now); err != nil {
 		return err
 	}
 	if t.Has(conversation.EffectStartSession) {

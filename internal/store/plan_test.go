@@ -107,6 +107,8 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO transitions (id, conversation_id, event, from_status, from_owner, to_status, to_owner, epoch, created_at)` + numbers +
 			`SELECT 'k' || i, ` + one + `, 'k', 'k', 'k', 'k', 'k', 1, i FROM n`,
 		`INSERT INTO bot_turns (id, conversation_id, epoch, outcome, created_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'answered', i FROM n`,
+		`INSERT INTO offers (id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at)` + numbers +
+			`SELECT 'k' || i, 'k' || i, ` + one + `, 'k', 1, 1, CASE WHEN i % 100 = 0 THEN 'live' ELSE 'accepted' END, i, i FROM n`,
 		`UPDATE counters SET value = 19990 WHERE name = 'events'`,
 		`ANALYZE`,
 	} {

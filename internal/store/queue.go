@@ -72,3 +72,14 @@ func (s *Store) UpdateQueue(ctx context.Context, by Origin, id string, version i
 func (s *Store) DeleteQueue(ctx context.Context, by Origin, id string, version int64) error {
 	return queues.delete(ctx, s, by, id, version)
 }
+
+// CountMembers counts a queue's members; CodeNotFound when there is no such
+// queue.
+func (s *Store) CountMembers(ctx context.Context, queueID string) (int, error) {
+	var n int
+	found, err := s.read().get(ctx, &n, `SELECT (SELECT count(*) FROM queue_members m WHERE m.queue_id = q.id) FROM queues q WHERE q.id = $1`, queueID)
+	if err == nil && !found {
+		err = queues.notFound(queueID)
+	}
+	return n, err
+}

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"kaiwa/internal/conversation"
@@ -18,16 +19,27 @@ type TransitionRequest struct {
 	Event              conversation.Event
 	Actor              conversation.Actor
 	ActorID            string // who, for the record: an agent's id, or ""
-	QueueID            string // where it goes, for events that enter a queue
+	QueueID            string // where it goes, for events that enter or change a queue; "" leaves it where it was
 	ParticipantID      string // who begins a session, for events that start one
-	Note               string // why, as an enumerated word
-	Summary            string // the bot's words for the agent; "" leaves what is there
+	LeavingAgentID     string // who held it when the step was asked for, as far as the caller knows
+	OfferID            string // EventAccepted
+	Keep               Affinity
+	Routing            *Routing // EventRouted
+	DispositionID      string   // EventWrapUpDone
+	Note               string   // why, as an enumerated word
 	Announce           []Draft
 	Seen               int64     // for events that close: what the workflow has seen
 	Deadline           time.Time // after it, the attempt changes nothing
 }
 
-// TransitionResult is what a transition tells the workflow.
+// Affinity says how long a customer who comes back waits for the agent they had.
+type Affinity struct {
+	On    bool
+	Until time.Time // zero: for as long as it takes
+}
+
+// TransitionResult is what a transition tells the workflow: where the
+// conversation stands now, which a later step may have moved on from there.
 type TransitionResult struct {
 	Status    conversation.Status        `json:"status,omitempty"`
 	Owner     conversation.Owner         `json:"owner,omitempty"`
@@ -35,8 +47,10 @@ type TransitionResult struct {
 	Reason    conversation.ClosureReason `json:"reason,omitempty"`
 	Behind    bool                       `json:"behind,omitempty"` // not closed: ingest first
 	QueueID   string                     `json:"queue_id,omitempty"`
+	AgentID   string                     `json:"agent_id,omitempty"`
+	Routed    bool                       `json:"routed,omitempty"`    // its queue is decided
 	Unhandled bool                       `json:"unhandled,omitempty"` // closed, and events wait for the next conversation
-	Announced int                        `json:"announced,omitempty"` // messages stored for sending
+	Pending   bool                       `json:"pending,omitempty"`   // messages wait to be sent
 }
 
 // conversationRow is what transitions, turns and batches read under the row's
@@ -58,6 +72,12 @@ type conversationRow struct {
 	Locale        string                     `db:"locale"`
 	Greeted       bool                       `db:"greeted"`
 	WaitingSince  int64                      `db:"waiting_since"`
+	FirstWaitedAt int64                      `db:"first_waited_at"`
+	RoutedAt      int64                      `db:"routed_at"`
+	PhaseSince    int64                      `db:"phase_since"`
+	Preferred     string                     `db:"preferred_agent_id"`
+	PreferUntil   int64                      `db:"preferred_until"`
+	Disposition   string                     `db:"disposition_id"`
 	LastMessageAt int64                      `db:"last_message_at"`
 	ClosureReason conversation.ClosureReason `db:"closure_reason"`
 }
@@ -72,7 +92,8 @@ func (c conn) lockConversation(ctx context.Context, id string) (conversationRow,
 	var r conversationRow
 	found, err := c.get(ctx, &r, `
 		SELECT id, channel_id, chat_key, workstream_id, status, owner, epoch, queue_id, agent_id, bot_id, bot_barred, bot_position,
-			context, locale, greeted, waiting_since, last_message_at, closure_reason
+			context, locale, greeted, waiting_since, first_waited_at, routed_at, phase_since, preferred_agent_id, preferred_until,
+			disposition_id, last_message_at, closure_reason
 		FROM conversations WHERE id = $1`+c.s.d.forUpdate(), id)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", id)
@@ -83,12 +104,10 @@ func (c conn) lockConversation(ctx context.Context, id string) (conversationRow,
 // Transition carries out one step of the life table with all its effects, in
 // one transaction. A step that closes takes the chat's lock first and compares:
 // when the chat has something the workflow has not seen, it answers Behind and
-// changes nothing. It returns the life table's refusals, and CodeLate.
+// changes nothing. It returns the life table's refusals, those of the offer
+// that is accepted, and CodeLate.
 func (s *Store) Transition(ctx context.Context, req TransitionRequest) (TransitionResult, error) {
-	closes := false
-	for _, t := range conversation.Life() {
-		closes = closes || t.Event == req.Event && t.Has(conversation.EffectClose)
-	}
+	closes := mayClose(req.Event)
 	point := "transition"
 	if closes {
 		point = "close"
@@ -96,6 +115,11 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 	var res TransitionResult
 	err := s.tx(ctx, func(c conn) error {
 		res = TransitionResult{}
+		if agents := req.agents(); len(agents) > 0 {
+			if err := c.lockAgents(ctx, agents...); err != nil {
+				return err
+			}
+		}
 		if closes {
 			if _, err := c.lockChat(ctx, req.ChannelID, req.ChatKey); err != nil {
 				return err
@@ -109,12 +133,12 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 		if err := s.late(req.Deadline); err != nil {
 			return err
 		}
-		mine, found, err := c.transitionByID(ctx, req.ID)
+		done, err := c.transitionDone(ctx, req.ID)
 		if err != nil {
 			return err
 		}
-		if found {
-			res, err = c.answerAgain(ctx, row, mine)
+		if done {
+			res, err = c.stands(ctx, row, anyPending)
 			return err
 		}
 		if closes {
@@ -123,8 +147,14 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 				return err
 			}
 			if behind {
-				res = TransitionResult{Status: row.Status, Owner: row.Owner, Epoch: row.Epoch, Behind: true}
-				return nil
+				res, err = c.stands(ctx, row, newPending)
+				res.Behind = true
+				return err
+			}
+		}
+		if req.Event == conversation.EventAccepted { // first, because its refusals say more
+			if err := c.acceptOffer(ctx, req.OfferID, row.ID, req.Actor.AgentID, micros(s.now())); err != nil {
+				return err
 			}
 		}
 		t, err := conversation.Next(row.phase(), req.Event, conversation.Facts{Actor: req.Actor, AgentID: row.AgentID, BotBarred: row.BotBarred})
@@ -142,6 +172,33 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 		failpoint.Hit(point + ".after_commit")
 	}
 	return res, nil
+}
+
+// agents are those whose work the step changes: their rows are locked first,
+// in the order everybody locks them.
+func (r TransitionRequest) agents() (ids []string) {
+	if r.givesAgent() {
+		ids = append(ids, r.ParticipantID)
+	}
+	if r.LeavingAgentID != "" && r.LeavingAgentID != r.ParticipantID {
+		ids = append(ids, r.LeavingAgentID)
+	}
+	return ids
+}
+
+// givesAgent tells whether the event gives an agent the conversation.
+func (r TransitionRequest) givesAgent() bool {
+	return leads(r.Event, func(t conversation.Transition) bool {
+		return t.To == conversation.PhaseServed && t.Has(conversation.EffectStartSession)
+	})
+}
+
+func mayClose(event conversation.Event) bool {
+	return leads(event, func(t conversation.Transition) bool { return t.Has(conversation.EffectClose) })
+}
+
+func leads(event conversation.Event, where func(conversation.Transition) bool) bool {
+	return slices.ContainsFunc(conversation.Life(), func(t conversation.Transition) bool { return t.Event == event && where(t) })
 }
 
 // behind tells whether something was taken into the conversation that the
@@ -165,20 +222,30 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	now := micros(c.s.now())
 	next := row
 	next.Status, next.Owner = t.To.Status, t.To.Owner
+	if t.From != t.To {
+		next.PhaseSince = now
+	}
+	if t.From == conversation.PhaseClosed { // reopened: nothing of how it ended stays
+		next.Disposition, next.ClosureReason, next.FirstWaitedAt = "", "", 0
+	}
 	closedAt := int64(0)
 	if t.Has(conversation.EffectNewEpoch) {
 		next.Epoch++
 	}
+	if row.Owner == conversation.OwnerQueue {
+		if err := c.endLiveOffer(ctx, row.ID, conversation.OfferRescinded, string(req.Event), now); err != nil {
+			return TransitionResult{}, err
+		}
+	}
 	if t.Has(conversation.EffectEndSession) {
-		if _, err := c.exec(ctx, `UPDATE sessions SET ended_at = $1, closure_reason = $2 WHERE conversation_id = $3 AND ended_at = 0`,
-			now, string(t.Reason), row.ID); err != nil {
+		if err := c.endSession(ctx, row, t.Reason, req, now); err != nil {
 			return TransitionResult{}, err
 		}
 	}
 	if t.Has(conversation.EffectStartSession) {
-		kind := "agent"
+		kind := sessionAgent
 		if t.To.Owner == conversation.OwnerBot {
-			kind, next.BotID = "bot", req.ParticipantID
+			kind, next.BotID = sessionBot, req.ParticipantID
 		} else {
 			next.AgentID = req.ParticipantID
 		}
@@ -187,28 +254,47 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 		}
 	}
 	if t.Has(conversation.EffectEnterQueue) {
-		next.QueueID = req.QueueID
-		if next.WaitingSince == 0 {
-			next.WaitingSince = now
-		}
+		next.enterQueue(t, req, now)
+	}
+	if t.Has(conversation.EffectChangeQueue) && req.Routing == nil {
+		next.QueueID, next.RoutedAt = req.QueueID, now
 	}
 	if t.Has(conversation.EffectLeaveQueue) {
-		next.WaitingSince = 0
+		next.WaitingSince, next.Preferred, next.PreferUntil = 0, "", 0
 	}
 	if t.Has(conversation.EffectBarBot) {
 		next.BotBarred = true
+	}
+	if t.Has(conversation.EffectReadmitBot) {
+		// What was written so far has been answered by people: the bot begins
+		// with what the customer writes next.
+		next.BotBarred = false
+		if _, err := c.get(ctx, &next.BotPosition, `SELECT coalesce(max(position), 0) FROM messages
+			WHERE conversation_id = $1 AND direction = 'inbound'`, row.ID); err != nil {
+			return TransitionResult{}, err
+		}
+	}
+	if req.DispositionID != "" {
+		next.Disposition = req.DispositionID
 	}
 	if t.Has(conversation.EffectClose) {
 		closedAt, next.ClosureReason = now, t.Reason
 	}
 	if _, err := c.exec(ctx, `
 		UPDATE conversations SET status = $1, owner = $2, epoch = $3, queue_id = $4, agent_id = $5, bot_id = $6, bot_barred = $7,
-			waiting_since = $8, closed_at = $9, closure_reason = $10, updated_at = $11,
-			summary = CASE WHEN $12 = '' THEN summary ELSE $12 END
-		WHERE id = $13`,
+			waiting_since = $8, closed_at = $9, closure_reason = $10, updated_at = $11, first_waited_at = $12, routed_at = $13, phase_since = $14,
+			preferred_agent_id = $15, preferred_until = $16, disposition_id = $17, bot_position = $18
+		WHERE id = $19`,
 		string(next.Status), string(next.Owner), next.Epoch, next.QueueID, next.AgentID, next.BotID, next.BotBarred,
-		next.WaitingSince, closedAt, string(next.ClosureReason), now, req.Summary, row.ID); err != nil {
+		next.WaitingSince, closedAt, string(next.ClosureReason), now, next.FirstWaitedAt, next.RoutedAt, next.PhaseSince,
+		next.Preferred, next.PreferUntil, next.Disposition, next.BotPosition, row.ID); err != nil {
 		return TransitionResult{}, err
+	}
+	if req.Routing != nil {
+		if err := c.applyRouting(ctx, row, req.ID, req.Routing, now); err != nil {
+			return TransitionResult{}, err
+		}
+		next.QueueID, next.RoutedAt = req.Routing.QueueID, now
 	}
 	if err := c.recordTransition(ctx, transitionRow{
 		ID: req.ID, ConversationID: row.ID, Event: req.Event, From: t.From, To: t.To, Epoch: next.Epoch,
@@ -216,29 +302,81 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	}); err != nil {
 		return TransitionResult{}, err
 	}
-	announced, err := c.insertOutbound(ctx, row, req.ID, req.Announce)
-	if err != nil {
+	if _, err := c.insertOutbound(ctx, row, req.ID, req.Announce); err != nil {
 		return TransitionResult{}, err
 	}
-	res := TransitionResult{Status: next.Status, Owner: next.Owner, Epoch: next.Epoch, QueueID: next.QueueID, Reason: t.Reason, Announced: announced}
-	if t.Has(conversation.EffectClose) {
+	return c.stands(ctx, next, newPending)
+}
+
+// enterQueue puts the conversation where it waits. Who comes from an agent
+// waits in the queue that was named, or where they waited before. Everybody
+// else is classified and routed first; a queue that was named for them stays.
+func (r *conversationRow) enterQueue(t conversation.Transition, req TransitionRequest, now int64) {
+	fromAgent := t.From.Owner == conversation.OwnerAgent || t.From == conversation.PhaseWaiting
+	if req.QueueID != "" || !fromAgent {
+		r.QueueID = req.QueueID
+	}
+	r.RoutedAt = 0
+	if fromAgent && r.QueueID != "" {
+		r.RoutedAt = now
+	}
+	if r.WaitingSince == 0 {
+		r.WaitingSince = now
+	}
+	if r.FirstWaitedAt == 0 {
+		r.FirstWaitedAt = now
+	}
+	r.Preferred, r.PreferUntil = "", 0
+	if t.From == conversation.PhaseWaiting && req.Keep.On {
+		r.Preferred = r.AgentID
+		if !req.Keep.Until.IsZero() {
+			r.PreferUntil = micros(req.Keep.Until)
+		}
+	}
+}
+
+// endSession ends the engagement that is under way. An agent whose row is
+// locked counts as idle from now on.
+func (c conn) endSession(ctx context.Context, row conversationRow, reason conversation.ClosureReason, req TransitionRequest, now int64) error {
+	if _, err := c.exec(ctx, `UPDATE sessions SET ended_at = $1, closure_reason = $2 WHERE conversation_id = $3 AND ended_at = 0`,
+		now, string(reason), row.ID); err != nil {
+		return err
+	}
+	if row.Owner != conversation.OwnerAgent || row.AgentID != req.LeavingAgentID {
+		return nil
+	}
+	_, err := c.exec(ctx, `UPDATE agent_states SET idle_since = $1 WHERE agent_id = $2`, now, row.AgentID)
+	return err
+}
+
+// Messages that wait to be sent: all, or those no batch has been made of yet,
+// as a lane that works knows of the others.
+const (
+	anyPending = `SELECT EXISTS (SELECT 1 FROM messages WHERE conversation_id = $1 AND state = 'pending' AND direction = 'outbound')`
+	newPending = `SELECT EXISTS (SELECT 1 FROM messages WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '')`
+)
+
+// stands tells where a conversation stands.
+func (c conn) stands(ctx context.Context, row conversationRow, pending string) (TransitionResult, error) {
+	res := TransitionResult{
+		Status: row.Status, Owner: row.Owner, Epoch: row.Epoch, Reason: row.ClosureReason, QueueID: row.QueueID, AgentID: row.AgentID,
+		Routed: row.RoutedAt > 0,
+	}
+	if _, err := c.get(ctx, &res.Pending, pending, row.ID); err != nil {
+		return res, err
+	}
+	var err error
+	if row.Status == conversation.StatusClosed {
 		res.Unhandled, err = c.unhandled(ctx, row.ChannelID, row.ChatKey)
 	}
 	return res, err
 }
 
-// answerAgain is what a step answers when it was done before.
-func (c conn) answerAgain(ctx context.Context, row conversationRow, mine transitionRow) (TransitionResult, error) {
-	res := TransitionResult{Status: mine.To.Status, Owner: mine.To.Owner, Epoch: mine.Epoch, QueueID: row.QueueID, Reason: mine.Reason}
-	if _, err := c.get(ctx, &res.Announced, `SELECT count(*) FROM messages WHERE conversation_id = $1 AND state = 'pending' AND direction = 'outbound'`, row.ID); err != nil {
-		return res, err
-	}
-	var err error
-	if mine.To == conversation.PhaseClosed {
-		res.Unhandled, err = c.unhandled(ctx, row.ChannelID, row.ChatKey)
-	}
-	return res, err
-}
+// The kinds of session.
+const (
+	sessionBot   = "bot"
+	sessionAgent = "agent"
+)
 
 func (c conn) startSession(ctx context.Context, conversationID string, epoch int64, kind, participant string, now int64) error {
 	_, err := c.exec(ctx, `INSERT INTO sessions (id, conversation_id, epoch, kind, participant_id, started_at) VALUES ($1, $2, $3, $4, $5, $6)`,
@@ -279,13 +417,9 @@ func (c conn) recordTransition(ctx context.Context, t transitionRow) error {
 	}), t.At)
 }
 
-func (c conn) transitionByID(ctx context.Context, id string) (transitionRow, bool, error) {
-	var r struct {
-		Status conversation.Status        `db:"to_status"`
-		Owner  conversation.Owner         `db:"to_owner"`
-		Epoch  int64                      `db:"epoch"`
-		Reason conversation.ClosureReason `db:"reason"`
-	}
-	found, err := c.get(ctx, &r, `SELECT to_status, to_owner, epoch, reason FROM transitions WHERE id = $1`, id)
-	return transitionRow{ID: id, To: conversation.Phase{Status: r.Status, Owner: r.Owner}, Epoch: r.Epoch, Reason: r.Reason}, found, err
+// transitionDone tells whether a step was done before.
+func (c conn) transitionDone(ctx context.Context, id string) (bool, error) {
+	var done bool
+	_, err := c.get(ctx, &done, `SELECT EXISTS (SELECT 1 FROM transitions WHERE id = $1)`, id)
+	return done, err
 }

@@ -1,5 +1,0 @@
-//go:build gcs
-
-package main
-
-import _ "gocloud.dev/blob/gcsblob" // gs:// buckets

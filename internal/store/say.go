@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"fmt"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
+)
+
+// SayRequest is what an agent writes to the customer.
+type SayRequest struct {
+	// Cause names the request: the same cause stores the messages once.
+	Cause          string
+	ConversationID string
+	Actor          conversation.Actor
+	Drafts         []Draft // at least one
+}
+
+// Say stores what an agent writes, pending, and wants the conversation's
+// workflow for it: the lane sends it. It returns the messages, which are those
+// of the first time when the cause has been here before. Refusals are the life
+// table's: CodeNotAssignedToYou, CodeNotAllowedNow, CodeConversationClosed.
+func (s *Store) Say(ctx context.Context, req SayRequest) ([]Message, error) {
+	var ids []string
+	for i := range req.Drafts {
+		ids = append(ids, conversation.DerivedID(conversation.PrefixMessage, req.Cause, i))
+	}
+	var out []Message
+	err := s.tx(ctx, func(c conn) error {
+		out = nil
+		conv, err := s.conversation(ctx, c, req.ConversationID)
+		if err != nil {
+			return err
+		}
+		if err := c.want(ctx, conv.ChannelID, conv.ChatKey); err != nil {
+			return err
+		}
+		row, err := c.lockConversation(ctx, req.ConversationID)
+		if err != nil {
+			return err
+		}
+		if err := c.messagesByID(ctx, &out, ids); err != nil || len(out) > 0 {
+			return err
+		}
+		if _, err := conversation.Next(row.phase(), conversation.EventAgentWrote, conversation.Facts{Actor: req.Actor, AgentID: row.AgentID}); err != nil {
+			return err
+		}
+		if _, err := c.insertOutbound(ctx, row, req.Cause, req.Drafts); err != nil {
+			return err
+		}
+		failpoint.Hit("say.before_commit")
+		return c.messagesByID(ctx, &out, ids)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("write in conversation %s: %w", req.ConversationID, err)
+	}
+	failpoint.Hit("say.after_commit")
+	return out, nil
+}
+
+// NoteRequest is what an agent writes for other agents.
+type NoteRequest struct {
+	Cause          string // the same cause stores it once
+	ConversationID string
+	SenderID       string
+	SenderName     string
+	Text           string
+}
+
+// Note stores an internal message. It is possible in every phase, closed
+// conversations included, and never reaches the customer.
+func (s *Store) Note(ctx context.Context, req NoteRequest) (Message, error) {
+	id := conversation.DerivedID(conversation.PrefixMessage, req.Cause, 0)
+	var out []Message
+	err := s.tx(ctx, func(c conn) error {
+		out = nil
+		row, err := c.lockConversation(ctx, req.ConversationID)
+		if err != nil {
+			return err
+		}
+		if err := c.messagesByID(ctx, &out, []string{id}); err != nil || len(out) > 0 {
+			return err
+		}
+		now := micros(c.s.now())
+		if _, err := c.exec(ctx, `
+			INSERT INTO messages (id, conversation_id, channel_id, occurred_at, direction, sender_kind, sender_id, sender_name, type, text, state, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
+			id, row.ID, row.ChannelID, max(now, row.LastMessageAt+1), string(conversation.Internal), string(conversation.SenderAgent), req.SenderID, req.SenderName,
+			conversation.ContentText, req.Text, string(conversation.MessageAccepted), now); err != nil {
+			return err
+		}
+		if err := c.record(ctx, "message.created", row.ID, id, "{}", now); err != nil {
+			return err
+		}
+		return c.messagesByID(ctx, &out, []string{id})
+	})
+	if err != nil {
+		return Message{}, fmt.Errorf("note in conversation %s: %w", req.ConversationID, err)
+	}
+	return out[0], nil
+}
+
+// messagesByID reads messages in the order of a transcript.
+func (c conn) messagesByID(ctx context.Context, to *[]Message, ids []string) error {
+	return c.list(ctx, to, `SELECT `+messageColumns+` FROM messages WHERE id IN (`+list1(len(ids), 1)+`) ORDER BY occurred_at, ordinal, id`, anys(ids)...)
+}

@@ -1,0 +1,31 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/activities"
+	"kaiwa/internal/conversation"
+)
+
+// heedCustomer moves the conversation when the customer writes in a phase that
+// a message ends: parked, it goes back to a queue; in wrap-up, its agent has it
+// again.
+func (c *talk) heedCustomer() {
+	if !c.wrote {
+		return
+	}
+	c.wrote = false
+	t, err := conversation.Next(c.phase(), conversation.EventCustomerWrote, conversation.Facts{})
+	if err != nil || t.From == t.To {
+		return
+	}
+	in := activities.TransitionInput{
+		ID: c.step(string(t.Event)), ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, Event: t.Event,
+	}
+	var res activities.TransitionOutput
+	if err := c.do("the customer came back", acts.Transition, in, &res); err != nil {
+		workflow.GetLogger(c.ctx).Warn("the customer's return changed nothing", "error", err)
+		return
+	}
+	c.settle(res)
+}
