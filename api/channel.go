@@ -19,7 +19,8 @@ func (s *Server) callbackURL(channelID string) string {
 func (s *Server) showChannel(c store.Channel, whileDisabled int64) Channel {
 	return Channel{
 		ID: c.ID, Name: c.Name, LINEChannelID: c.LINEChannelID, BotUserID: c.BotUserID, BasicID: c.BasicID, ChatMode: c.ChatMode,
-		WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: ChannelStatus(c.Status), CallbackURL: s.callbackURL(c.ID),
+		WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: ChannelStatus(c.Status),
+		AutomatedMessages: append([]store.AutomatedMessage{}, c.AutomatedMessages...), CallbackURL: s.callbackURL(c.ID),
 		PreviousSecretUntil: Time(c.PreviousUntil), EventsWhileDisabled: whileDisabled,
 		Version: c.Version, CreatedAt: Time(c.CreatedAt), UpdatedAt: Time(c.UpdatedAt),
 	}
@@ -57,9 +58,12 @@ func (s *Server) ListChannels(ctx context.Context, r ListChannelsRequestObject) 
 func (s *Server) CreateChannel(ctx context.Context, r CreateChannelRequestObject) (CreateChannelResponseObject, error) {
 	c := store.Channel{
 		ID: idFor(ctx, conversation.PrefixChannel), Name: r.Body.Name, LINEChannelID: r.Body.LINEChannelID, WorkstreamID: r.Body.WorkstreamID, Locale: r.Body.Locale,
-		Status: store.ChannelActive, Secrets: []string{r.Body.ChannelSecret}, Token: r.Body.ChannelAccessToken,
+		Status: store.ChannelActive, Secrets: []string{r.Body.ChannelSecret}, Token: r.Body.ChannelAccessToken, AutomatedMessages: r.Body.AutomatedMessages,
 	}
 	if err := checkLocale(&c.Locale); err != nil {
+		return nil, err
+	}
+	if err := checkAutomatedMessages(c.AutomatedMessages); err != nil {
 		return nil, err
 	}
 	// The workstream first: it is cheaper to ask about than LINE.
@@ -97,15 +101,24 @@ func (s *Server) GetChannel(ctx context.Context, r GetChannelRequestObject) (Get
 	return GetChannel200JSONResponse{out}, err
 }
 
+func checkAutomatedMessages(list []store.AutomatedMessage) error {
+	var wrong invalid
+	if err := wrong.automatedMessages("/automated_messages", list); err != nil {
+		return err
+	}
+	return wrong.err()
+}
+
 // channelChange is what a patch of a channel may hold, on top of what it has.
 type channelChange struct {
-	Name               string `json:"name"`
-	WorkstreamID       string `json:"workstream_id"`
-	Locale             string `json:"locale"`
-	Status             string `json:"status"`
-	ChannelSecret      string `json:"channel_secret"`
-	ChannelAccessToken string `json:"channel_access_token"`
-	GraceSeconds       *int64 `json:"secret_grace_seconds"`
+	Name               string                   `json:"name"`
+	WorkstreamID       string                   `json:"workstream_id"`
+	Locale             string                   `json:"locale"`
+	Status             string                   `json:"status"`
+	AutomatedMessages  []store.AutomatedMessage `json:"automated_messages"`
+	ChannelSecret      string                   `json:"channel_secret"`
+	ChannelAccessToken string                   `json:"channel_access_token"`
+	GraceSeconds       *int64                   `json:"secret_grace_seconds"`
 }
 
 // UpdateChannel changes a channel: its name, workstream and locale; its status;
@@ -127,11 +140,14 @@ func (s *Server) UpdateChannel(ctx context.Context, r UpdateChannelRequestObject
 		}
 	}
 	c, err := s.store.UpdateChannel(ctx, origin(ctx), r.ID, version, func(c *store.Channel) error {
-		now := channelChange{Name: c.Name, WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status}
+		now := channelChange{Name: c.Name, WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, AutomatedMessages: c.AutomatedMessages}
 		if err := mergePatch(now, *r.Body, &now); err != nil {
 			return err
 		}
-		c.Name, c.WorkstreamID, c.Locale, c.Status = now.Name, now.WorkstreamID, now.Locale, now.Status
+		c.Name, c.WorkstreamID, c.Locale, c.Status, c.AutomatedMessages = now.Name, now.WorkstreamID, now.Locale, now.Status, now.AutomatedMessages
+		if err := checkAutomatedMessages(c.AutomatedMessages); err != nil {
+			return err
+		}
 		if now.ChannelSecret != "" {
 			grace := defaultGrace
 			if now.GraceSeconds != nil {

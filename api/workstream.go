@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"strconv"
+	"strings"
+	"unicode"
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
@@ -36,24 +38,43 @@ func (in WorkstreamInput) apply(w *store.Workstream) error {
 	}
 	w.Settings = w.Settings.Defaults()
 	var wrong invalid
-	seen := map[[2]string]bool{}
-	for i, m := range w.Settings.AutomatedMessages {
-		at := "/settings/automated_messages/" + strconv.Itoa(i)
-		if err := wrong.under(at, automessage.Validate(automessage.Override{Trigger: automessage.Trigger(m.Trigger), Locale: m.Locale, Text: m.Text, Enabled: m.Enabled})); err != nil {
-			return err
-		}
-		if key := [2]string{m.Trigger, m.Locale}; seen[key] {
-			wrong.add(at, "There is an automated message of this trigger and locale already.")
-		} else {
-			seen[key] = true
-		}
+	if err := wrong.automatedMessages("/settings/automated_messages", w.Settings.AutomatedMessages); err != nil {
+		return err
 	}
+	wrong.privacy("/settings/privacy", w.Settings.Privacy)
 	for name := range w.Settings.Context {
 		if n := len([]rune(name)); n == 0 || n > maxVariableName {
 			wrong.add("/settings/context"+pointer(name), "The name of a context variable has 1 to %d characters.", maxVariableName)
 		}
 	}
 	return wrong.err()
+}
+
+// privacy notes what is wrong with the version of a privacy notice.
+func (i *invalid) privacy(at string, p store.Privacy) {
+	switch {
+	case (p.Notice || p.Consent) && strings.TrimSpace(p.Version) == "":
+		i.add(at+"/version", "A notice or a consent needs a version, so that a new wording can be told from the old one.")
+	case strings.ContainsFunc(p.Version, unicode.IsControl):
+		i.add(at+"/version", "The version contains control characters.")
+	}
+}
+
+// automatedMessages notes what is wrong with overrides of automated messages.
+func (i *invalid) automatedMessages(at string, list []store.AutomatedMessage) error {
+	seen := map[[2]string]bool{}
+	for n, m := range list {
+		at := at + "/" + strconv.Itoa(n)
+		if err := i.under(at, automessage.Validate(m.Override())); err != nil {
+			return err
+		}
+		if key := [2]string{m.Trigger, m.Locale}; seen[key] {
+			i.add(at, "There is an automated message of this trigger and locale already.")
+		} else {
+			seen[key] = true
+		}
+	}
+	return nil
 }
 
 const maxVariableName = 100 // characters

@@ -82,7 +82,7 @@ func TestEveryDefaultIsWholeWithoutACustomersName(t *testing.T) {
 	want := map[string]string{
 		"en":    "Hello, thank you for getting in touch. How can we help?",
 		"ja":    "お問い合わせいただきありがとうございます。ご用件をお聞かせください。",
-		"th":    "สวัสดีค่ะ ขอบคุณที่ติดต่อเรา มีอะไรให้เราช่วยดูแลคะ",
+		"th":    "ยินดีต้อนรับ ขอบคุณที่ติดต่อเรา กรุณาแจ้งเรื่องที่ต้องการให้เราช่วยเหลือ",
 		"zh-TW": "您好，感謝您與我們聯繫。請問需要什麼協助呢？",
 		"da":    "Hej, tak fordi du skriver til os. Hvad kan vi hjælpe med?",
 	}

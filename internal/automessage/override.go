@@ -84,7 +84,8 @@ func Locales() []string { return []string{"en", "ja", "th", "zh-TW", "da"} }
 // Validate checks an override before it is stored. It returns an Error of
 // CodeInvalid that names every wrong field: the trigger or locale unknown, the
 // text blank or over MaxText characters, a slug in it unknown, or nothing
-// overridden at all.
+// overridden at all. ConsentQuestion cannot be switched off: without it the
+// customer would wait for ever.
 func Validate(o Override) error {
 	var fields []conversation.FieldError
 	wrong := func(pointer, detail string) {
@@ -106,6 +107,9 @@ func Validate(o Override) error {
 		wrong("/text", "The text contains characters that cannot be sent.")
 	case utf8.RuneCountInString(o.Text) > MaxText:
 		wrong("/text", "The text is longer than 2,000 characters.")
+	}
+	if o.Trigger == ConsentQuestion && o.Enabled != nil && !*o.Enabled {
+		wrong("/enabled", "Where consent is required the question is asked. Do not require consent instead.")
 	}
 	for _, s := range Slugs(o.Text) {
 		if !s.Known() {

@@ -105,6 +105,9 @@ func TestAWrongOverrideIsRefusedFieldByField(t *testing.T) {
 		{"NUL", Override{Trigger: Greeting, Text: "a\x00"}, []conversation.FieldError{
 			{Pointer: "/text", Detail: "The text contains characters that cannot be sent."},
 		}},
+		{"the question of consent switched off", Override{Trigger: ConsentQuestion, Enabled: on(false)}, []conversation.FieldError{
+			{Pointer: "/enabled", Detail: "Where consent is required the question is asked. Do not require consent instead."},
+		}},
 		{"a variable without or with too long a name", Override{Trigger: Greeting, Text: "{$}{$" + strings.Repeat("x", 101) + "}"}, []conversation.FieldError{
 			{Pointer: "/text", Detail: "There is no slug {$}."},
 			{Pointer: "/text", Detail: "There is no slug {$" + strings.Repeat("x", 101) + "}."},
@@ -118,6 +121,7 @@ func TestAWrongOverrideIsRefusedFieldByField(t *testing.T) {
 	}
 	for _, ok := range []Override{
 		{Trigger: Greeting, Enabled: on(false)},
+		{Trigger: ConsentQuestion, Enabled: on(true), Text: "Do you agree?"},
 		{Trigger: Greeting, Locale: "zh-Hant", Text: strings.Repeat("語", MaxText)},
 		{Trigger: Greeting, Locale: "fr", Text: "Bonjour {customer_name}\n{$commande}"},
 	} {

@@ -45,6 +45,12 @@ func (s Slug) String() string {
 	return "{" + s.Name + "}"
 }
 
+// NamesAgent tells whether text has a place for the agent's name, which costs
+// whoever fills it in a look at the database.
+func NamesAgent(text string) bool {
+	return slices.Contains(Slugs(text), Slug{Name: slugAgentName})
+}
+
 // Slugs lists the slugs of text in order, each as often as it stands there.
 func Slugs(text string) []Slug {
 	var out []Slug

@@ -8,6 +8,8 @@ type Trigger string
 const (
 	Greeting             Trigger = "greeting"               // a conversation begins; skipped by the caller when a bot answers first, for the bot greets
 	PrivacyNotice        Trigger = "privacy_notice"         // first contact, when the workstream shows a notice
+	ConsentQuestion      Trigger = "consent_question"       // whether the customer agrees to the notice, when the workstream requires it
+	ConsentRefused       Trigger = "consent_refused"        // the customer said no, and the conversation ends
 	AgentAssigned        Trigger = "agent_assigned"         // an agent was found and has yet to come
 	AgentJoined          Trigger = "agent_joined"           // the agent is there
 	AgentLeft            Trigger = "agent_left"             // the agent released the conversation or was lost
@@ -58,6 +60,8 @@ type trait struct {
 var traits = []trait{
 	{Greeting, ToCustomer, true},
 	{PrivacyNotice, ToCustomer, true},
+	{ConsentQuestion, ToCustomer, true},
+	{ConsentRefused, ToCustomer, true},
 	{AgentAssigned, ToCustomer, false},
 	{AgentJoined, ToCustomer, false},
 	{AgentLeft, ToCustomer, false},

@@ -7,8 +7,6 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
-
-	"kaiwa/internal/fold"
 )
 
 // capture waits for something the customer types and keeps it in a context
@@ -112,7 +110,7 @@ func (c *capture) accept(typed string) (string, bool) {
 	if c.kind == captureText {
 		return typed, float64(n) >= c.min && float64(n) <= c.max
 	}
-	plain := strings.Map(fold.Digit, norm.NFKC.String(typed))
+	plain := strings.Map(asciiDigit, norm.NFKC.String(typed))
 	switch c.kind {
 	case captureNumber:
 		if !numberShape.MatchString(plain) {

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"kaiwa/internal/conversation"
-	"kaiwa/internal/fold"
 )
 
 // menu asks the customer to choose, with a quick reply for each option. Quick
@@ -74,7 +73,7 @@ func (s *Script) readOption(v value) option {
 	}
 	for _, p := range []phrase{o.label, o.text} {
 		for _, loc := range p.locales {
-			if k := fold.Key(p.words[loc]); !slices.Contains(o.keys, k) {
+			if k := Key(p.words[loc]); !slices.Contains(o.keys, k) {
 				o.keys = append(o.keys, k)
 			}
 		}

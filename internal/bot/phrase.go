@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"kaiwa/internal/automessage"
-	"kaiwa/internal/fold"
 	"kaiwa/internal/locale"
 )
 
@@ -104,9 +103,9 @@ func readWords(v value, whole bool) []string {
 	var out []string
 	for _, l := range lists {
 		for _, w := range l.list(maxWords) {
-			word := fold.Text(w.shortText(maxWord))
+			word := fold(w.shortText(maxWord))
 			if whole {
-				word = fold.Bare(word)
+				word = bare(word)
 			}
 			if word == "" {
 				w.wrong("The word is blank.")

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"time"
 
@@ -30,9 +31,11 @@ type Channel struct {
 	PreviousUntil time.Time
 	Token         string // decrypted; "" some time after deletion
 	DeletedAt     time.Time
-	Version       int64
-	CreatedAt     time.Time
-	UpdatedAt     time.Time
+	// AutomatedMessages win over those of the workstream.
+	AutomatedMessages []AutomatedMessage
+	Version           int64
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
 }
 
 // RotateSecret makes secret the current one. The one it replaces is accepted
@@ -63,6 +66,7 @@ type channelRow struct {
 	PreviousUntil  int64  `db:"previous_until"`
 	Token          string `db:"token"`
 	DeletedAt      int64  `db:"deleted_at"`
+	Automated      string `db:"automated_messages"`
 	Version        int64  `db:"version"`
 	CreatedAt      int64  `db:"created_at"`
 	UpdatedAt      int64  `db:"updated_at"`
@@ -78,7 +82,11 @@ var channels = &family[Channel, channelRow]{
 			WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, PreviousUntil: micros(c.PreviousUntil), DeletedAt: micros(c.DeletedAt),
 			Version: c.Version, CreatedAt: micros(c.CreatedAt), UpdatedAt: micros(c.UpdatedAt),
 		}
-		var err error
+		automated, err := json.Marshal(append([]AutomatedMessage{}, c.AutomatedMessages...))
+		if err != nil {
+			return r, err
+		}
+		r.Automated = string(automated)
 		for i, at := range []*string{&r.Secret, &r.PreviousSecret} {
 			if i < len(c.Secrets) {
 				if *at, err = s.keys.Seal(c.Secrets[i], "channel/"+c.ID+"/secret"); err != nil {
@@ -94,6 +102,9 @@ var channels = &family[Channel, channelRow]{
 			ID: r.ID, Name: r.Name, LINEChannelID: r.LINEChannelID, BotUserID: r.BotUserID, BasicID: r.BasicID, ChatMode: r.ChatMode,
 			WorkstreamID: r.WorkstreamID, Locale: r.Locale, Status: r.Status, DeletedAt: fromMicros(r.DeletedAt),
 			Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
+		}
+		if err := json.Unmarshal([]byte(r.Automated), &c.AutomatedMessages); err != nil {
+			return c, fmt.Errorf("automated messages of channel %s: %w", r.ID, err)
 		}
 		kept := []string{r.Secret}
 		if until := fromMicros(r.PreviousUntil); until.After(s.now()) {
@@ -119,6 +130,7 @@ var channels = &family[Channel, channelRow]{
 		f := map[string]any{
 			"name": c.Name, "line_channel_id": c.LINEChannelID, "bot_user_id": c.BotUserID, "workstream_id": c.WorkstreamID,
 			"locale": c.Locale, "status": c.Status, "channel_access_token": hidden(c.Token),
+			"automated_messages": c.AutomatedMessages,
 		}
 		if len(c.Secrets) > 0 {
 			f["channel_secret"] = hidden(c.Secrets[0])

@@ -6,8 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
-	"kaiwa/internal/survey"
 )
 
 // The modes of a Workstream.
@@ -46,15 +46,17 @@ type WorkstreamSettings struct {
 	// ReopenSeconds is how long after closing a message of the customer reopens
 	// the same conversation; 0 is off.
 	ReopenSeconds     int64              `json:"reopen_seconds"`
+	Privacy           Privacy            `json:"privacy"`
 	AutomatedMessages []AutomatedMessage `json:"automated_messages"`
-	// SurveyID and BotSurveyID are what is asked after people and after bots; ""
-	// is nothing. SurveyAfter says after which ends; nil means after people's
-	// and after bots'.
-	SurveyID    string         `json:"survey_id,omitempty"`
-	BotSurveyID string         `json:"bot_survey_id,omitempty"`
-	SurveyAfter []survey.Cause `json:"survey_after,omitempty"`
 	// Context is what a conversation's context variables begin with.
 	Context map[string]string `json:"context"`
+}
+
+// Privacy is what customers are told and asked before anybody reads them.
+type Privacy struct {
+	Notice  bool   `json:"notice"`  // the privacy notice is shown, once a version
+	Consent bool   `json:"consent"` // and must be agreed to
+	Version string `json:"version"` // names the notice as it is worded now
 }
 
 // AutomatedMessage overrides one automated message: another text, or none.
@@ -63,6 +65,11 @@ type AutomatedMessage struct {
 	Locale  string `json:"locale"`            // "" for every locale
 	Text    string `json:"text,omitempty"`    // "" keeps the default text
 	Enabled *bool  `json:"enabled,omitempty"` // nil keeps the default
+}
+
+// Override is the message as the texts are chosen by.
+func (m AutomatedMessage) Override() automessage.Override {
+	return automessage.Override{Trigger: automessage.Trigger(m.Trigger), Locale: m.Locale, Text: m.Text, Enabled: m.Enabled}
 }
 
 // Defaults returns the settings with everything that was left out filled in.
@@ -120,6 +127,7 @@ var workstreams = &family[Workstream, workstreamRow]{
 		return map[string]any{
 			"name": w.Name, "mode": w.Mode, "fallback_queue_id": w.FallbackQueueID, "bot_id": w.BotID,
 			"settings/bot": w.Settings.Bot, "settings/auto_close": w.Settings.AutoClose, "settings/reopen_seconds": w.Settings.ReopenSeconds,
+			"settings/privacy":            w.Settings.Privacy,
 			"settings/automated_messages": w.Settings.AutomatedMessages, "settings/context": w.Settings.Context,
 		}
 	},
