@@ -3,6 +3,8 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
@@ -40,37 +42,66 @@ func (a *Activities) Announce(ctx context.Context, in AnnounceInput) (AnnounceOu
 }
 
 // drafts is what a trigger says to a conversation: one message, or none when
-// it is off.
+// it is off. The agent it names is the conversation's.
 func (a *Activities) drafts(ctx context.Context, plan store.Plan, conv store.Conversation, trigger automessage.Trigger, queueID string) ([]store.Draft, error) {
-	overrides := make([]automessage.Override, 0, len(plan.Workstream.Settings.AutomatedMessages))
-	asked := false
-	for _, o := range plan.Workstream.Settings.AutomatedMessages {
-		overrides = append(overrides, automessage.Override{Trigger: automessage.Trigger(o.Trigger), Locale: o.Locale, Text: o.Text, Enabled: o.Enabled})
-		asked = asked || o.Trigger == string(trigger) && o.Enabled != nil && *o.Enabled
-	}
-	text, on := automessage.Text(trigger, conv.Locale, overrides)
+	layers := overrides(plan)
+	text, on := automessage.Text(trigger, conv.Locale, layers...)
 	if trigger == automessage.Greeting && conv.Owner == conversation.OwnerBot {
-		on = on && asked // a bot greets by itself, unless the workstream wants both
+		on = on && asked(trigger, layers) // a bot greets by itself, unless somebody wants both
 	}
-	if !on || text == "" {
+	if !on {
 		return nil, nil
 	}
+	filled, err := a.fill(ctx, text, conv, queueID)
+	if err != nil || filled == "" {
+		return nil, err
+	}
+	return []store.Draft{automated(trigger, conversation.TextContent(filled))}, nil
+}
+
+func automated(trigger automessage.Trigger, content conversation.Content) store.Draft {
+	return store.Draft{SenderKind: conversation.SenderSystem, Automated: string(trigger), Content: content}
+}
+
+// overrides are what the workstream says otherwise, and over it the channel.
+func overrides(plan store.Plan) [][]automessage.Override {
+	var layers [][]automessage.Override
+	for _, list := range [][]store.AutomatedMessage{plan.Workstream.Settings.AutomatedMessages, plan.Channel.AutomatedMessages} {
+		layer := make([]automessage.Override, 0, len(list))
+		for _, m := range list {
+			layer = append(layer, m.Override())
+		}
+		layers = append(layers, layer)
+	}
+	return layers
+}
+
+// asked tells whether somebody has switched a trigger on by name.
+func asked(trigger automessage.Trigger, layers [][]automessage.Override) bool {
+	return slices.ContainsFunc(slices.Concat(layers...), func(o automessage.Override) bool {
+		return o.Trigger == trigger && o.Enabled != nil && *o.Enabled
+	})
+}
+
+// fill puts names and numbers into a text about a conversation.
+func (a *Activities) fill(ctx context.Context, text string, conv store.Conversation, queueID string) (string, error) {
 	values := automessage.Values{CustomerName: conv.DisplayName, Context: map[string]string{}}
 	if err := json.Unmarshal([]byte(conv.Context), &values.Context); err != nil {
-		return nil, err
+		return "", fmt.Errorf("context of conversation %s: %w", conv.ID, err)
 	}
 	if queueID != "" {
 		queue, err := a.store.Queue(ctx, queueID)
 		if err != nil && conversation.CodeOf(err) != conversation.CodeNotFound {
-			return nil, err
+			return "", err
 		}
 		values.QueueName = queue.Name
 	}
-	filled := automessage.Fill(text, values)
-	if filled == "" {
-		return nil, nil
+	if conv.AgentID != "" && automessage.NamesAgent(text) {
+		agent, err := a.store.Agent(ctx, conv.AgentID)
+		if err != nil && conversation.CodeOf(err) != conversation.CodeNotFound {
+			return "", err
+		}
+		values.AgentName = agent.Name
 	}
-	return []store.Draft{{
-		SenderKind: conversation.SenderSystem, Automated: string(trigger), Content: conversation.TextContent(filled),
-	}}, nil
+	return automessage.Fill(text, values), nil
 }
