@@ -16,8 +16,9 @@ RUN --mount=type=cache,target=/go/pkg/mod go mod download
 COPY . .
 COPY --from=console /src/console/dist ./console/dist
 ARG VERSION=""
+ARG TAGS=""
 RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache/go-build \
-    CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.release=${VERSION}" -o /out/kaiwa ./cmd/kaiwa
+    CGO_ENABLED=0 go build -trimpath -tags "${TAGS}" -ldflags "-s -w -X main.release=${VERSION}" -o /out/kaiwa ./cmd/kaiwa
 
 FROM debian:bookworm-slim
 RUN apt-get update \

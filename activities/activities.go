@@ -22,13 +22,33 @@ import (
 
 // Activities holds what activities need. Make it with New.
 type Activities struct {
-	store  *store.Store
-	line   *line.API
-	bots   *bots
-	plans  *plans
-	logger *slog.Logger
-	now    func() time.Time
+	store      *store.Store
+	line       *line.API
+	bots       *bots
+	plans      *plans
+	inbox      Notifier
+	dispatcher Dispatcher
+	logger     *slog.Logger
+	now        func() time.Time
 }
+
+// Notifier wakes the workflow of a chat. It never blocks, and a wake-up may get
+// lost without harm.
+type Notifier interface {
+	Notify(channelID, chatKey string)
+}
+
+// Dispatcher offers waiting conversations to agents. Kick says that something
+// changed that it goes by; it never blocks, and may get lost without harm.
+type Dispatcher interface {
+	Kick(ctx context.Context)
+}
+
+// nobody is who is told when nobody is set.
+type nobody struct{}
+
+func (nobody) Notify(_, _ string)   {}
+func (nobody) Kick(context.Context) {}
 
 // Options are the parts of New.
 type Options struct {
@@ -36,6 +56,10 @@ type Options struct {
 	LINE    *line.API
 	BotHTTP *http.Client // reaches webhook bots; guards against private addresses
 	Logger  *slog.Logger
+	// Inbox and Dispatcher are told what concerns them; nil tells nobody, and
+	// they find out by themselves some time.
+	Inbox      Notifier
+	Dispatcher Dispatcher
 	// Now is the clock by which sending judges reply tokens and deadlines; nil
 	// means time.Now.
 	Now func() time.Time
@@ -47,9 +71,16 @@ func New(o Options) *Activities {
 	if now == nil {
 		now = time.Now
 	}
-	return &Activities{
-		store: o.Store, line: o.LINE, bots: newBots(o.BotHTTP), plans: newPlans(o.Store), logger: o.Logger, now: now,
+	a := &Activities{
+		store: o.Store, line: o.LINE, bots: newBots(o.BotHTTP), plans: newPlans(o.Store), inbox: o.Inbox, dispatcher: o.Dispatcher, logger: o.Logger, now: now,
 	}
+	if a.inbox == nil {
+		a.inbox = nobody{}
+	}
+	if a.dispatcher == nil {
+		a.dispatcher = nobody{}
+	}
+	return a
 }
 
 // final tells Temporal which errors of the store no retry can mend: an Error

@@ -28,6 +28,12 @@ type Notifier interface {
 	Notify(channelID, chatKey string)
 }
 
+// Dispatcher offers waiting conversations to agents. Kick says that something
+// changed that it goes by; it never blocks, and may get lost without harm.
+type Dispatcher interface {
+	Kick(ctx context.Context)
+}
+
 // Engine is what the API needs of the workflow engine.
 type Engine interface {
 	// Act asks the workflow to close a conversation and waits
@@ -41,10 +47,11 @@ type Engine interface {
 
 // Config is what a Server is made of. All but the optional parts are required.
 type Config struct {
-	Store  *store.Store
-	LINE   *line.API
-	Inbox  Notifier
-	Engine Engine
+	Store      *store.Store
+	LINE       *line.API
+	Inbox      Notifier
+	Engine     Engine
+	Dispatcher Dispatcher
 	// PublicURL is how LINE reaches this server, without a slash at the end.
 	PublicURL string
 	// AllowPrivateAddresses lets bots be on private and loopback addresses.
@@ -68,19 +75,20 @@ type Config struct {
 
 // Server is the API. It is safe for concurrent use.
 type Server struct {
-	echo      *echo.Echo
-	store     *store.Store
-	line      *line.API
-	inbox     Notifier
-	engine    Engine
-	publicURL string
-	private   bool
-	log       *slog.Logger
-	metrics   *metrics
-	console   http.Handler
-	channels  *channelCache
-	budget    time.Duration
-	limits    *limits
+	echo       *echo.Echo
+	store      *store.Store
+	line       *line.API
+	inbox      Notifier
+	engine     Engine
+	dispatcher Dispatcher
+	publicURL  string
+	private    bool
+	log        *slog.Logger
+	metrics    *metrics
+	console    http.Handler
+	channels   *channelCache
+	budget     time.Duration
+	limits     *limits
 
 	schemaSeen atomic.Bool
 }
@@ -89,7 +97,8 @@ type Server struct {
 // specification and the route table do not agree.
 func New(c Config) (*Server, error) {
 	for name, missing := range map[string]bool{
-		"Store": c.Store == nil, "LINE": c.LINE == nil, "Inbox": c.Inbox == nil, "Engine": c.Engine == nil, "PublicURL": c.PublicURL == "",
+		"Store": c.Store == nil, "LINE": c.LINE == nil, "Inbox": c.Inbox == nil, "Engine": c.Engine == nil,
+		"Dispatcher": c.Dispatcher == nil, "PublicURL": c.PublicURL == "",
 	} {
 		if missing {
 			return nil, fmt.Errorf("api: Config.%s is missing", name)
@@ -100,7 +109,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, publicURL: strings.TrimRight(c.PublicURL, "/"),
+		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, publicURL: strings.TrimRight(c.PublicURL, "/"),
 		private: c.AllowPrivateAddresses, log: c.Logger, budget: c.WebhookBudget,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
 	}

@@ -16,6 +16,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -44,6 +45,7 @@ type bundle struct {
 	url    string
 	inbox  *inbox
 	engine *engine
+	kicks  *kicks
 	log    *buffer
 	tokens map[store.Role]string
 	agents map[store.Role]store.Agent
@@ -70,7 +72,7 @@ func each(t *testing.T, f func(t *testing.T, b *bundle)) {
 func setup(t testing.TB, dialect string, options ...func(*api.Config)) *bundle {
 	t.Helper()
 	ctx := context.Background()
-	b := &bundle{t: t, inbox: &inbox{}, engine: &engine{}, log: &buffer{}, tokens: map[store.Role]string{}, agents: map[store.Role]store.Agent{}}
+	b := &bundle{t: t, inbox: &inbox{}, engine: &engine{}, kicks: &kicks{}, log: &buffer{}, tokens: map[store.Role]string{}, agents: map[store.Role]store.Agent{}}
 	b.store, b.dbURL = storetest.New(t, dialect)
 
 	var err error
@@ -100,7 +102,7 @@ func (b *bundle) serve(s *store.Store, options ...func(*api.Config)) (*api.Serve
 	b.t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	c := api.Config{
-		Store: s, LINE: line.New(line.Config{APIURL: b.simURL, DataAPIURL: b.simURL}), Inbox: b.inbox, Engine: b.engine,
+		Store: s, LINE: line.New(line.Config{APIURL: b.simURL, DataAPIURL: b.simURL}), Inbox: b.inbox, Engine: b.engine, Dispatcher: b.kicks,
 		PublicURL: "http://" + server.Listener.Addr().String(), Logger: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
 	for _, option := range options {
@@ -379,6 +381,11 @@ func (b *bundle) deliver(channelID, secret, body string) response {
 }
 
 // inbox remembers which chats were woken.
+// kicks counts the kicks of the dispatcher.
+type kicks struct{ n atomic.Int64 }
+
+func (k *kicks) Kick(context.Context) { k.n.Add(1) }
+
 type inbox struct {
 	mu    sync.Mutex
 	chats []string

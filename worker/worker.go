@@ -29,7 +29,10 @@ type Options struct {
 	Store    *store.Store
 	LINE     *line.API
 	BotHTTP  *http.Client
-	Logger   *slog.Logger
+	// Inbox wakes the workflows of chats, Dispatcher the one that matches.
+	Inbox      activities.Notifier
+	Dispatcher activities.Dispatcher
+	Logger     *slog.Logger
 	// Failed is called when a worker ends by itself, for a reason no retry
 	// mends (its namespace is gone).
 	Failed func(error)
@@ -43,7 +46,7 @@ type Worker struct {
 
 // Start starts polling.
 func Start(o Options) (*Worker, error) {
-	acts := activities.New(activities.Options{Store: o.Store, LINE: o.LINE, BotHTTP: o.BotHTTP, Logger: o.Logger})
+	acts := activities.New(activities.Options{Store: o.Store, LINE: o.LINE, BotHTTP: o.BotHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger})
 	w := &Worker{}
 	for _, queue := range []string{conversation.QueueConversations, conversation.QueueLINE, conversation.QueueBots} {
 		one := worker.New(o.Temporal, queue, options(queue, o))

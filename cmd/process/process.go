@@ -16,11 +16,12 @@ import (
 	"time"
 
 	"go.temporal.io/sdk/client"
-	"gocloud.dev/blob"
 	_ "gocloud.dev/blob/fileblob" // file:// buckets
 	_ "gocloud.dev/blob/memblob"  // mem:// buckets
 
 	"kaiwa/api"
+	"kaiwa/internal/blob"
+	"kaiwa/internal/dispatch"
 	"kaiwa/internal/engine"
 	"kaiwa/internal/inbox"
 	"kaiwa/internal/line"
@@ -52,18 +53,11 @@ func Logger(w io.Writer, level string) (*slog.Logger, error) {
 // checkBlobs makes sure that the bucket that is set can be reached, so that a
 // wrong setting stops the start and not the first file.
 func checkBlobs(ctx context.Context, url string) error {
-	b, err := blob.OpenBucket(ctx, url)
+	b, err := blob.Open(ctx, url)
 	if err != nil {
 		return settings.Wrong("KAIWA_BLOB_URL", "%s", err)
 	}
-	defer func() { _ = b.Close() }()
-	switch ok, err := b.IsAccessible(ctx); {
-	case err != nil:
-		return settings.Wrong("KAIWA_BLOB_URL", "the bucket is not accessible: %s", err)
-	case !ok:
-		return settings.Wrong("KAIWA_BLOB_URL", "there is no such bucket, or it is not accessible")
-	}
-	return nil
+	return b.Close()
 }
 
 func lineAPI(o settings.Outside) *line.API {
@@ -75,6 +69,7 @@ type API struct {
 	Addr   net.Addr
 	server *http.Server
 	inbox  *inbox.Signaller
+	kicker *dispatch.Kicker
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 }
@@ -126,8 +121,9 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 		}
 	}
 	signaller := inbox.NewSignaller(wake, o.Logger)
+	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger)
 	handler, err := api.New(api.Config{
-		Store: o.Store, LINE: lineAPI(o.Outside), Inbox: signaller, Engine: engine.New(o.Temporal), PublicURL: o.HTTP.PublicURL,
+		Store: o.Store, LINE: lineAPI(o.Outside), Inbox: signaller, Engine: engine.New(o.Temporal), Dispatcher: kicker, PublicURL: o.HTTP.PublicURL,
 		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Console: o.Console,
 	})
 	if err != nil {
@@ -135,7 +131,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a := &API{Addr: listener.Addr(), server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, stop: stop}
+	a := &API{Addr: listener.Addr(), server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, kicker: kicker, stop: stop}
 	relay := inbox.NewRelay(o.Store, signaller, o.Logger)
 	a.wg.Go(func() { relay.Run(running) })
 	a.wg.Go(func() { sequencer.Run(running, o.Store, o.Logger) })
@@ -159,6 +155,7 @@ func (a *API) Stop() {
 		_ = a.server.Close() // the rest is cut
 	}
 	a.inbox.Close()
+	a.kicker.Close()
 	a.stop()
 	a.wg.Wait()
 }
@@ -166,6 +163,8 @@ func (a *API) Stop() {
 // Worker is a running worker process.
 type Worker struct {
 	worker *worker.Worker
+	inbox  *inbox.Signaller
+	kicker *dispatch.Kicker
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 }
@@ -188,7 +187,10 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	if err := checkBlobs(ctx, o.Outside.BlobURL); err != nil {
 		return nil, err
 	}
+	signaller := inbox.NewSignaller(inbox.Temporal(o.Temporal), o.Logger)
+	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger)
 	w, err := worker.Start(worker.Options{
+		Inbox: signaller, Dispatcher: kicker,
 		Temporal: o.Temporal, Store: o.Store, LINE: lineAPI(o.Outside), Logger: o.Logger, Failed: o.Failed,
 		BotHTTP: netguard.NewClient(netguard.Options{
 			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: botCallTime,
@@ -198,7 +200,7 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	out := &Worker{worker: w, stop: stop}
+	out := &Worker{worker: w, inbox: signaller, kicker: kicker, stop: stop}
 	reconciler := &reconcile.Reconciler{
 		Store: o.Store, Temporal: o.Temporal, Namespace: o.Namespace, Wake: reconcile.Waker(inbox.Temporal(o.Temporal)), Logger: o.Logger,
 	}
@@ -210,6 +212,8 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 func (w *Worker) Stop() {
 	w.stop()
 	w.worker.Stop()
+	w.inbox.Close()
+	w.kicker.Close()
 	w.wg.Wait()
 }
 

@@ -1,0 +1,5 @@
+//go:build gcs
+
+package main
+
+import _ "gocloud.dev/blob/gcsblob" // gs:// buckets

@@ -1,0 +1,128 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// calls is a dispatcher that notes when it was kicked.
+type calls struct {
+	mu    sync.Mutex
+	at    []time.Time
+	fails error
+	hangs bool
+}
+
+func (c *calls) kick(ctx context.Context) error {
+	c.mu.Lock()
+	c.at = append(c.at, time.Now())
+	fails, hangs := c.fails, c.hangs
+	c.mu.Unlock()
+	if hangs {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return fails
+}
+
+func (c *calls) set(fails error, hangs bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fails, c.hangs = fails, hangs
+}
+
+func (c *calls) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.at)
+}
+
+// inTime runs f where time passes only when all wait, and where nothing may be
+// left running.
+func inTime(t *testing.T, f func(t *testing.T, k *Kicker, c *calls)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		c := &calls{}
+		f(t, NewKicker(c.kick, slog.New(slog.DiscardHandler)), c)
+	})
+}
+
+func TestTheFirstKickGoesAtOnceAndTheLastIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
+		start := time.Now()
+		for range 1000 {
+			k.Kick(t.Context())
+		}
+		synctest.Wait()
+		require.Equal(t, []time.Time{start}, c.at, "leading edge")
+		time.Sleep(10 * time.Millisecond)
+		k.Kick(t.Context())
+		time.Sleep(time.Second)
+		require.Equal(t, []time.Time{start, start.Add(pause)}, c.at, "trailing edge, once")
+
+		k.Kick(t.Context())
+		synctest.Wait()
+		require.Equal(t, start.Add(time.Second+10*time.Millisecond), c.at[2], "at once again")
+		k.Close()
+	})
+}
+
+func TestAtMostTwentyKicksASecond(t *testing.T) {
+	t.Parallel()
+	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
+		for range 2000 {
+			k.Kick(t.Context())
+			time.Sleep(time.Millisecond)
+		}
+		require.LessOrEqual(t, c.count(), 41)
+		require.GreaterOrEqual(t, c.count(), 39, "and as often as that")
+		k.Close()
+	})
+}
+
+func TestAKickThatFailsIsRepeatedUntilItComesThrough(t *testing.T) {
+	t.Parallel()
+	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
+		c.set(errors.New("Temporal is away"), false)
+		ctx, cancel := context.WithCancel(t.Context())
+		k.Kick(ctx)
+		cancel() // the request is over
+		time.Sleep(time.Minute)
+		tried := c.count()
+		require.Greater(t, tried, 5)
+		require.Less(t, tried, 15, "at growing distances")
+		c.set(nil, false)
+		time.Sleep(lastRetry)
+		require.Equal(t, tried+1, c.count())
+		time.Sleep(time.Minute)
+		require.Equal(t, tried+1, c.count(), "and then no more")
+		k.Close()
+	})
+}
+
+func TestAskingNeverWaitsAndClosingOnlySoLong(t *testing.T) {
+	t.Parallel()
+	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
+		c.set(nil, true)
+		start := time.Now()
+		for range 100 {
+			k.Kick(t.Context())
+			synctest.Wait()
+		}
+		require.Equal(t, start, time.Now())
+		k.Close()
+		require.Equal(t, kickTime, time.Since(start))
+		require.Equal(t, 1, c.count())
+		k.Kick(t.Context()) // nothing any more
+		k.Close()
+		require.Equal(t, 1, c.count())
+	})
+}
