@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"slices"
+	"strconv"
 	"strings"
 
 	"kaiwa/internal/conversation"
@@ -13,7 +15,10 @@ import (
 const defaultLocale = "en"
 
 func showAgent(a store.Agent) Agent {
-	return Agent{ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt)}
+	return Agent{
+		ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: a.Capacity, Skills: append([]AgentSkill{}, a.Skills...),
+		Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt),
+	}
 }
 
 func agentResponse(a store.Agent) AgentJSONResponse {
@@ -22,7 +27,20 @@ func agentResponse(a store.Agent) AgentJSONResponse {
 
 func (in AgentInput) apply(a *store.Agent) error {
 	a.Name, a.Email, a.Role, a.Locale = in.Name, strings.ToLower(in.Email), store.Role(in.Role), in.Locale
-	return checkLocale(&a.Locale)
+	if a.Capacity = store.DefaultCapacity; in.Capacity != nil {
+		a.Capacity = *in.Capacity
+	}
+	a.Skills = slices.SortedFunc(slices.Values(in.Skills), func(x, y AgentSkill) int { return strings.Compare(x.SkillID, y.SkillID) })
+	var wrong invalid
+	for i, k := range in.Skills {
+		if slices.ContainsFunc(in.Skills[:i], func(earlier AgentSkill) bool { return earlier.SkillID == k.SkillID }) {
+			wrong.add("/skills/"+strconv.Itoa(i)+"/skill_id", "The agent has this skill in the list already.")
+		}
+	}
+	if err := wrong.under("", checkLocale(&a.Locale)); err != nil {
+		return err
+	}
+	return wrong.err()
 }
 
 // checkLocale fills in the default and refuses what is no language.
@@ -68,7 +86,7 @@ func (s *Server) UpdateAgent(ctx context.Context, r UpdateAgentRequestObject) (U
 	}
 	a, err := s.store.UpdateAgent(ctx, origin(ctx), r.ID, version, func(a *store.Agent) error {
 		var in AgentInput
-		if err := mergePatch(AgentInput{Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale}, *r.Body, &in); err != nil {
+		if err := mergePatch(AgentInput{Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: &a.Capacity, Skills: a.Skills}, *r.Body, &in); err != nil {
 			return err
 		}
 		return in.apply(a)
@@ -88,5 +106,9 @@ func (s *Server) DeleteAgent(ctx context.Context, r DeleteAgentRequestObject) (D
 // GetMe tells who the token speaks for.
 func (s *Server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponseObject, error) {
 	i := caller(ctx)
-	return GetMe200JSONResponse{Agent: showAgent(i.Agent), TokenID: i.Token.ID, Role: Role(i.Role()), Permissions: permissions(i)}, nil
+	agent, err := s.store.Agent(ctx, i.Agent.ID)
+	if err != nil {
+		return nil, err
+	}
+	return GetMe200JSONResponse{Agent: showAgent(agent), TokenID: i.Token.ID, Role: Role(i.Role()), Permissions: permissions(i)}, nil
 }

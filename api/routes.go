@@ -53,6 +53,12 @@ var routes = []route{
 	{http.MethodPatch, "/api/v1/queues/{id}", PermissionConfigurationWrite},
 	{http.MethodDelete, "/api/v1/queues/{id}", PermissionConfigurationWrite},
 
+	{http.MethodGet, "/api/v1/skills", PermissionDirectoryRead},
+	{http.MethodPost, "/api/v1/skills", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/skills/{id}", PermissionDirectoryRead},
+	{http.MethodPatch, "/api/v1/skills/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/skills/{id}", PermissionConfigurationWrite},
+
 	{http.MethodGet, "/api/v1/agents", PermissionDirectoryRead},
 	{http.MethodPost, "/api/v1/agents", PermissionAgentsWrite},
 	{http.MethodGet, "/api/v1/agents/{id}", PermissionDirectoryRead},

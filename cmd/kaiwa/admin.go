@@ -71,7 +71,7 @@ func (c *adminCreate) Run(ctx context.Context, out streams) error {
 		return usage("--locale must be a language tag such as en, ja or zh-TW")
 	}
 	return c.withStore(ctx, out, func(st *store.Store, _ *slog.Logger) error {
-		a, err := st.CreateAgent(ctx, byCommand, store.Agent{Name: name, Email: email, Role: store.RoleAdmin, Locale: c.Locale})
+		a, err := st.CreateAgent(ctx, byCommand, store.Agent{Name: name, Email: email, Role: store.RoleAdmin, Locale: c.Locale, Capacity: store.DefaultCapacity})
 		if conversation.CodeOf(err) == conversation.CodeConflict {
 			return fmt.Errorf("there is somebody with the email address %s already: kaiwa admin token --email %s issues a token", email, email)
 		}

@@ -288,6 +288,46 @@ export interface paths {
         patch: operations["UpdateQueue"];
         trace?: never;
     };
+    "/api/v1/skills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists skills, oldest first. */
+        get: operations["ListSkills"];
+        put?: never;
+        /** Creates a skill. */
+        post: operations["CreateSkill"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/skills/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a skill. */
+        get: operations["GetSkill"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a skill.
+         * @description Refused with in_use while an agent has it or a rule requires it.
+         */
+        delete: operations["DeleteSkill"];
+        options?: never;
+        head?: never;
+        /** Changes a skill, by a JSON merge patch. */
+        patch: operations["UpdateSkill"];
+        trace?: never;
+    };
     "/api/v1/agents": {
         parameters: {
             query?: never;
@@ -858,12 +898,43 @@ export interface components {
             items: components["schemas"]["Queue"][];
             next_cursor: string | null;
         };
+        /** @description A named ability, for agents to have and conversations to require at a level from 1 to 10. */
+        Skill: {
+            id: string;
+            name: string;
+            /** Format: int64 */
+            version: number;
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        SkillInput: {
+            name: string;
+        };
+        /** @description A JSON merge patch. */
+        SkillPatch: {
+            name?: string;
+        };
+        SkillList: {
+            items: components["schemas"]["Skill"][];
+            next_cursor: string | null;
+        };
+        AgentSkill: {
+            skill_id: string;
+            /** Format: int64 */
+            level: number;
+        };
         Agent: {
             id: string;
             name: string;
             email: string;
             role: components["schemas"]["Role"];
             locale: string;
+            /**
+             * Format: int64
+             * @description How many units of work the agent can hold.
+             */
+            capacity: number;
+            skills: components["schemas"]["AgentSkill"][];
             /** Format: int64 */
             version: number;
             created_at: components["schemas"]["Timestamp"];
@@ -875,6 +946,13 @@ export interface components {
             role: components["schemas"]["Role"];
             /** @description A BCP 47 tag such as ja or zh-TW. */
             locale?: string;
+            /**
+             * Format: int64
+             * @description How many units of work the agent can hold; 3 when left out.
+             */
+            capacity?: number;
+            /** @description All of them: the list is replaced as a whole. */
+            skills?: components["schemas"]["AgentSkill"][];
         };
         /** @description A JSON merge patch. */
         AgentPatch: {
@@ -883,6 +961,13 @@ export interface components {
             role?: components["schemas"]["Role"];
             /** @description A BCP 47 tag such as ja or zh-TW. */
             locale?: string;
+            /**
+             * Format: int64
+             * @description How many units of work the agent can hold; 3 when left out.
+             */
+            capacity?: number;
+            /** @description All of them: the list is replaced as a whole. */
+            skills?: components["schemas"]["AgentSkill"][];
         };
         AgentList: {
             items: components["schemas"]["Agent"][];
@@ -1135,6 +1220,16 @@ export interface components {
                 "application/json": components["schemas"]["Queue"];
             };
         };
+        /** @description The skill. */
+        Skill: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Skill"];
+            };
+        };
         /** @description The agent. */
         Agent: {
             headers: {
@@ -1199,6 +1294,11 @@ export type Queue = components['schemas']['Queue'];
 export type QueueInput = components['schemas']['QueueInput'];
 export type QueuePatch = components['schemas']['QueuePatch'];
 export type QueueList = components['schemas']['QueueList'];
+export type Skill = components['schemas']['Skill'];
+export type SkillInput = components['schemas']['SkillInput'];
+export type SkillPatch = components['schemas']['SkillPatch'];
+export type SkillList = components['schemas']['SkillList'];
+export type AgentSkill = components['schemas']['AgentSkill'];
 export type Agent = components['schemas']['Agent'];
 export type AgentInput = components['schemas']['AgentInput'];
 export type AgentPatch = components['schemas']['AgentPatch'];
@@ -1230,6 +1330,7 @@ export type ResponseChannel = components['responses']['Channel'];
 export type ResponseWorkstream = components['responses']['Workstream'];
 export type ResponseBot = components['responses']['Bot'];
 export type ResponseQueue = components['responses']['Queue'];
+export type ResponseSkill = components['responses']['Skill'];
 export type ResponseAgent = components['responses']['Agent'];
 export type ParameterId = components['parameters']['ID'];
 export type ParameterLimit = components['parameters']['Limit'];
@@ -1844,6 +1945,113 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["Queue"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListSkills: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of skills. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SkillList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateSkill: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SkillInput"];
+            };
+        };
+        responses: {
+            201: components["responses"]["Skill"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetSkill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Skill"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteSkill: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateSkill: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SkillPatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Skill"];
             default: components["responses"]["Problem"];
         };
     };

@@ -7,6 +7,8 @@ import (
 	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
+
+	"kaiwa/internal/fold"
 )
 
 // capture waits for something the customer types and keeps it in a context
@@ -110,7 +112,7 @@ func (c *capture) accept(typed string) (string, bool) {
 	if c.kind == captureText {
 		return typed, float64(n) >= c.min && float64(n) <= c.max
 	}
-	plain := strings.Map(asciiDigit, norm.NFKC.String(typed))
+	plain := strings.Map(fold.Digit, norm.NFKC.String(typed))
 	switch c.kind {
 	case captureNumber:
 		if !numberShape.MatchString(plain) {

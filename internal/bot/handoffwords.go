@@ -1,6 +1,10 @@
 package bot
 
-import "slices"
+import (
+	"slices"
+
+	"kaiwa/internal/fold"
+)
 
 // handoffPhrases ask for a person wherever they occur in a message.
 var handoffPhrases = foldAll(map[string][]string{
@@ -30,7 +34,7 @@ var handoffPhrases = foldAll(map[string][]string{
 		"tal med en person", "tale med en person", "snakke med en person", "skrive med en person",
 		"tal med nogen", "tale med nogen", "snakke med nogen", "rigtigt menneske", "rigtig person", "levende menneske", "kundeservicemedarbejder",
 	},
-}, fold)
+}, fold.Text)
 
 // handoffWords ask for a person when they are the whole message; within one
 // they may mean anything ("my travel agent told me …").
@@ -40,13 +44,13 @@ var handoffWords = foldAll(map[string][]string{
 	"th":    {"เจ้าหน้าที่", "พนักงาน", "แอดมิน"},
 	"zh-TW": {"客服", "真人", "人工", "專人", "客服人員", "专人", "客服人员"},
 	"da":    {"medarbejder", "menneske", "person", "kundeservice", "en medarbejder", "et menneske"},
-}, Key)
+}, fold.Key)
 
-func foldAll(lists map[string][]string, fold func(string) string) []string {
+func foldAll(lists map[string][]string, form func(string) string) []string {
 	var out []string
 	for _, list := range lists {
 		for _, w := range list {
-			out = append(out, fold(w))
+			out = append(out, form(w))
 		}
 	}
 	slices.Sort(out)

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/fold"
 )
 
 // menu asks the customer to choose, with a quick reply for each option. Quick
@@ -73,7 +74,7 @@ func (s *Script) readOption(v value) option {
 	}
 	for _, p := range []phrase{o.label, o.text} {
 		for _, loc := range p.locales {
-			if k := Key(p.words[loc]); !slices.Contains(o.keys, k) {
+			if k := fold.Key(p.words[loc]); !slices.Contains(o.keys, k) {
 				o.keys = append(o.keys, k)
 			}
 		}

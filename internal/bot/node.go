@@ -1,5 +1,7 @@
 package bot
 
+import "kaiwa/internal/fold"
+
 // node is one place of a script. A menu and a capture wait for the customer;
 // the other ways out do not.
 type node struct {
@@ -33,7 +35,7 @@ func (b branch) holds(variables map[string]string) bool {
 	case b.exists != nil:
 		return (value != "") == *b.exists
 	default:
-		return fold(value) == b.equals
+		return fold.Text(value) == b.equals
 	}
 }
 
@@ -134,7 +136,7 @@ func (s *Script) readBranches(v value) []branch {
 			continue
 		}
 		variable, equals, exists := b.field("variable"), b.field("equals"), b.field("exists")
-		way := branch{variable: variable.shortText(MaxVariableName), equals: fold(equals.shortText(MaxVariableValue)), next: s.readGoto(b.field("goto"))}
+		way := branch{variable: variable.shortText(MaxVariableName), equals: fold.Text(equals.shortText(MaxVariableValue)), next: s.readGoto(b.field("goto"))}
 		if exists.given() {
 			wanted := exists.truth(true)
 			way.exists = &wanted

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"kaiwa/internal/automessage"
+	"kaiwa/internal/fold"
 	"kaiwa/internal/locale"
 )
 
@@ -103,9 +104,9 @@ func readWords(v value, whole bool) []string {
 	var out []string
 	for _, l := range lists {
 		for _, w := range l.list(maxWords) {
-			word := fold(w.shortText(maxWord))
+			word := fold.Text(w.shortText(maxWord))
 			if whole {
-				word = bare(word)
+				word = fold.Bare(word)
 			}
 			if word == "" {
 				w.wrong("The word is blank.")

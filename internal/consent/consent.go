@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"kaiwa/internal/bot"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/fold"
 	"kaiwa/internal/locale"
 )
 
@@ -45,7 +45,7 @@ var answers = func() map[string]Answer {
 	out := map[string]Answer{}
 	for answer, list := range words {
 		for _, w := range list {
-			out[bot.Key(w)] = answer
+			out[fold.Key(w)] = answer
 		}
 	}
 	return out
@@ -61,7 +61,7 @@ func Typed(text string) Answer {
 	if len(text) > longest {
 		return ""
 	}
-	return answers[bot.Key(text)]
+	return answers[fold.Key(text)]
 }
 
 // labels are what the buttons say; typing one of them answers too.

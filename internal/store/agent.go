@@ -33,6 +33,9 @@ func (r Role) rank() int {
 	return 0
 }
 
+// DefaultCapacity is what an agent can hold when nobody says, in units.
+const DefaultCapacity = 3
+
 // Agent is somebody who works with Kaiwa: agent, supervisor or administrator.
 type Agent struct {
 	ID        string
@@ -40,6 +43,8 @@ type Agent struct {
 	Email     string // unique, lower case
 	Role      Role
 	Locale    string
+	Capacity  int64        // units of work they can hold
+	Skills    []AgentSkill // in the order of their ids; an Identity leaves them out
 	Version   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
@@ -51,24 +56,32 @@ type agentRow struct {
 	Email     string `db:"email"`
 	Role      string `db:"role"`
 	Locale    string `db:"locale"`
+	Capacity  int64  `db:"capacity"`
 	Version   int64  `db:"version"`
 	CreatedAt int64  `db:"created_at"`
 	UpdatedAt int64  `db:"updated_at"`
 }
 
 func (r agentRow) agent() Agent {
-	return Agent{r.ID, r.Name, r.Email, Role(r.Role), r.Locale, r.Version, fromMicros(r.CreatedAt), fromMicros(r.UpdatedAt)}
+	return Agent{
+		ID: r.ID, Name: r.Name, Email: r.Email, Role: Role(r.Role), Locale: r.Locale, Capacity: r.Capacity,
+		Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
+	}
 }
 
 var agents = &family[Agent, agentRow]{
 	kind: "agent", table: "agents", prefix: conversation.PrefixAgent,
 	meta: func(a *Agent) meta { return meta{&a.ID, &a.Name, &a.Version, &a.CreatedAt, &a.UpdatedAt} },
 	seal: func(_ *Store, a Agent) (agentRow, error) {
-		return agentRow{a.ID, a.Name, a.Email, string(a.Role), a.Locale, a.Version, micros(a.CreatedAt), micros(a.UpdatedAt)}, nil
+		return agentRow{a.ID, a.Name, a.Email, string(a.Role), a.Locale, a.Capacity, a.Version, micros(a.CreatedAt), micros(a.UpdatedAt)}, nil
 	},
 	open: func(_ *Store, r agentRow) (Agent, error) { return r.agent(), nil },
 	facts: func(a Agent) map[string]any {
-		return map[string]any{"name": a.Name, "email": a.Email, "role": a.Role, "locale": a.Locale}
+		f := map[string]any{"name": a.Name, "email": a.Email, "role": a.Role, "locale": a.Locale, "capacity": a.Capacity}
+		for _, k := range a.Skills {
+			f["skills/"+k.SkillID] = k.Level
+		}
+		return f
 	},
 	first: func(ctx context.Context, c conn) error {
 		_, err := c.admins(ctx)
@@ -76,11 +89,20 @@ var agents = &family[Agent, agentRow]{
 	},
 	// An agent who is no administrator must leave another one behind.
 	uses: func(ctx context.Context, c conn, a Agent) error {
+		refs := references{}
+		for _, k := range a.Skills {
+			refs.add(k.SkillID, "/skills")
+		}
+		if err := c.exist(ctx, "skills", "skill", refs); err != nil {
+			return err
+		}
 		if a.Role == RoleAdmin {
 			return nil
 		}
 		return c.anotherAdmin(ctx, a.ID)
 	},
+	load: loadAgentSkills,
+	save: saveAgentSkills,
 	unused: func(ctx context.Context, c conn, a Agent) error {
 		if err := c.anotherAdmin(ctx, a.ID); err != nil {
 			return err
@@ -122,13 +144,16 @@ func (s *Store) Agents(ctx context.Context, after Cursor, limit int) ([]Agent, e
 	return agents.list(ctx, s, after, limit)
 }
 
-// CreateAgent stores an agent; CodeConflict when the email address is taken.
+// CreateAgent stores an agent; CodeConflict when the email address is taken,
+// CodeInvalid when a skill is not there.
 func (s *Store) CreateAgent(ctx context.Context, by Origin, a Agent) (Agent, error) {
 	return agents.create(ctx, s, by, a)
 }
 
 // UpdateAgent changes an agent: CodeNotFound, CodeVersionStale, CodeConflict,
-// CodeInUse for the role of the only administrator. Its tokens follow its role.
+// CodeInvalid when a skill is not there, CodeInUse for the role of the only
+// administrator. Its tokens follow its role, and what it is offered its capacity
+// and skills, at once.
 func (s *Store) UpdateAgent(ctx context.Context, by Origin, id string, version int64, change func(*Agent) error) (Agent, error) {
 	return agents.update(ctx, s, by, id, version, change)
 }

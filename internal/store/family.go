@@ -3,7 +3,9 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,6 +46,10 @@ type family[T, R any] struct {
 	// unused refuses, with CodeInUse or another code, while something needs t,
 	// whose row is locked.
 	unused func(ctx context.Context, c conn, t T) error
+	// load reads what items have in other tables, for all of them at once; save
+	// writes it. Both are nil when there is nothing.
+	load func(ctx context.Context, c conn, items []T) error
+	save func(ctx context.Context, c conn, t T) error
 	// taken names the field at fault when a unique index is violated; the key
 	// is how either database names it.
 	taken map[string]conversation.FieldError
@@ -98,7 +104,26 @@ func (f *family[T, R]) get(ctx context.Context, s *Store, c conn, id, suffix str
 	if !found {
 		return none, f.notFound(id)
 	}
-	return f.open(s, row)
+	items, err := f.opened(ctx, s, c, row)
+	if err != nil {
+		return none, err
+	}
+	return items[0], nil
+}
+
+// opened makes of rows what callers see.
+func (f *family[T, R]) opened(ctx context.Context, s *Store, c conn, rows ...R) ([]T, error) {
+	items := make([]T, len(rows))
+	for i, row := range rows {
+		var err error
+		if items[i], err = f.open(s, row); err != nil {
+			return nil, err
+		}
+	}
+	if f.load != nil && len(items) > 0 {
+		return items, f.load(ctx, c, items)
+	}
+	return items, nil
 }
 
 // list reads up to limit after cursor, by creation, then id.
@@ -109,13 +134,7 @@ func (f *family[T, R]) list(ctx context.Context, s *Store, after Cursor, limit i
 	if err != nil {
 		return nil, err
 	}
-	items := make([]T, len(rows))
-	for i, row := range rows {
-		if items[i], err = f.open(s, row); err != nil {
-			return nil, err
-		}
-	}
-	return items, nil
+	return f.opened(ctx, s, s.read(), rows...)
 }
 
 // create stores t. An id that t brings along makes it repeatable: what is
@@ -146,6 +165,9 @@ func (f *family[T, R]) create(ctx context.Context, s *Store, by Origin, t T) (T,
 		names := columns[R]()
 		if _, err := c.exec(ctx, "INSERT INTO "+f.table+" ("+strings.Join(names, ", ")+") VALUES "+values(1, len(names), 1), fields(row)...); err != nil {
 			return f.violation(err)
+		}
+		if err := f.saved(ctx, c, t); err != nil {
+			return err
 		}
 		if out, err = f.get(ctx, s, c, *m.ID, ""); err != nil {
 			return err
@@ -202,7 +224,17 @@ func (f *family[T, R]) replace(ctx context.Context, s *Store, c conn, by Origin,
 	if _, err := c.exec(ctx, "UPDATE "+f.table+" SET "+strings.Join(sets, ", ")+" WHERE id = $1", append([]any{*m.ID}, fields(row)...)...); err != nil {
 		return f.violation(err)
 	}
+	if err := f.saved(ctx, c, *after); err != nil {
+		return err
+	}
 	return s.audit(ctx, c, by, action, f.kind, *m.ID, *m.Name, f.facts(before), f.facts(*after))
+}
+
+func (f *family[T, R]) saved(ctx context.Context, c conn, t T) error {
+	if f.save == nil {
+		return nil
+	}
+	return f.save(ctx, c, t)
 }
 
 // delete removes one that nothing needs any more.
@@ -269,6 +301,46 @@ func (c conn) exists(ctx context.Context, table, id, pointer, kind string) error
 	}
 	return err
 }
+
+// references collects ids that something refers to, each with the fields that
+// name it.
+type references map[string][]string
+
+func (r references) add(id, pointer string) { r[id] = append(r[id], pointer) }
+
+// exist locks the rows of everything referred to, in the order of their ids,
+// and says which fields of the request are wrong.
+func (c conn) exist(ctx context.Context, table, kind string, refs references) error {
+	if len(refs) == 0 {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(refs))
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	var found []string
+	if err := c.list(ctx, &found, "SELECT id FROM "+table+" WHERE id IN "+values(1, len(args), 1)+" ORDER BY id"+c.s.d.forUpdate(), args...); err != nil {
+		return err
+	}
+	var wrong []conversation.FieldError
+	for _, id := range ids {
+		if _, there := slices.BinarySearch(found, id); there {
+			continue
+		}
+		for _, pointer := range refs[id] {
+			wrong = append(wrong, conversation.FieldError{Pointer: pointer, Detail: fmt.Sprintf("There is no %s %q.", kind, id)})
+		}
+	}
+	if len(wrong) == 0 {
+		return nil
+	}
+	slices.SortFunc(wrong, func(a, b conversation.FieldError) int { return strings.Compare(a.Pointer, b.Pointer) })
+	return &conversation.Error{Code: conversation.CodeInvalid, Detail: "The request is not valid.", Fields: wrong}
+}
+
+// named is a pattern for LIKE that finds id as a value in a JSON column.
+func named(id string) string { return `%"` + escapeLike(id) + `"%` }
 
 // inUse refuses with CodeInUse when query, which selects a name, finds one.
 func (c conn) inUse(ctx context.Context, sentence, query string, args ...any) error {

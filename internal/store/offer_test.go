@@ -13,9 +13,11 @@ import (
 )
 
 // anAgent makes an agent who may be given work.
-func anAgent(t *testing.T, s *store.Store, name string) store.Agent {
+func anAgent(t *testing.T, s *store.Store, name string, skills ...store.AgentSkill) store.Agent {
 	t.Helper()
-	a, err := s.CreateAgent(t.Context(), admin, store.Agent{Name: name, Email: name + "@example.test", Role: store.RoleAgent, Locale: "en"})
+	a, err := s.CreateAgent(t.Context(), admin, store.Agent{
+		Name: name, Email: name + "@example.test", Role: store.RoleAgent, Locale: "en", Capacity: store.DefaultCapacity, Skills: skills,
+	})
 	require.NoError(t, err)
 	return a
 }

@@ -8,6 +8,7 @@ import (
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/survey"
 )
 
 // The modes of a Workstream.
@@ -48,6 +49,12 @@ type WorkstreamSettings struct {
 	ReopenSeconds     int64              `json:"reopen_seconds"`
 	Privacy           Privacy            `json:"privacy"`
 	AutomatedMessages []AutomatedMessage `json:"automated_messages"`
+	// SurveyID and BotSurveyID are what is asked after people and after bots; ""
+	// is nothing. SurveyAfter says after which ends; nil means after people's
+	// and after bots'.
+	SurveyID    string         `json:"survey_id,omitempty"`
+	BotSurveyID string         `json:"bot_survey_id,omitempty"`
+	SurveyAfter []survey.Cause `json:"survey_after,omitempty"`
 	// Context is what a conversation's context variables begin with.
 	Context map[string]string `json:"context"`
 }

@@ -61,7 +61,7 @@ func seed(ctx context.Context, d *Dev) (Seeded, error) {
 	by := store.Origin{AgentName: "kaiwa-dev"}
 	out := Seeded{ChannelID: seedID(conversation.PrefixChannel, "channel")}
 	for _, a := range people {
-		a.ID = seedID(conversation.PrefixAgent, a.Email)
+		a.ID, a.Capacity = seedID(conversation.PrefixAgent, a.Email), store.DefaultCapacity
 		if err := once(func() error { _, err := d.Store.Agent(ctx, a.ID); return err }, func() error { _, err := d.Store.CreateAgent(ctx, by, a); return err }); err != nil {
 			return out, err
 		}

@@ -221,24 +221,30 @@ CREATE TABLE survey_invitations (
     state           TEXT   NOT NULL CHECK (state IN ('open', 'answered', 'expired', 'cancelled')),
     asked           BIGINT NOT NULL DEFAULT 0,  -- how many questions have been asked
     asked_at        BIGINT NOT NULL DEFAULT 0,
+    wanted_at       BIGINT NOT NULL DEFAULT 0,  -- since when its workflow has something to look at
     created_at      BIGINT NOT NULL,
     expires_at      BIGINT NOT NULL,
     ended_at        BIGINT NOT NULL DEFAULT 0
 );
 CREATE UNIQUE INDEX survey_invitations_once ON survey_invitations (conversation_id);
-CREATE INDEX survey_invitations_open ON survey_invitations (channel_id, chat_key) WHERE state = 'open';
+CREATE INDEX survey_invitations_of_chat ON survey_invitations (channel_id, chat_key) WHERE state = 'open' OR wanted_at > 0;
+CREATE INDEX survey_invitations_wanted ON survey_invitations (wanted_at) WHERE wanted_at > 0;
 CREATE INDEX survey_invitations_in_order ON survey_invitations (created_at, id);
+CREATE INDEX survey_invitations_by_survey ON survey_invitations (survey_id, created_at, id);
+CREATE INDEX survey_invitations_by_agent ON survey_invitations (agent_id, created_at, id) WHERE agent_id <> '';
 
 CREATE TABLE survey_answers (
     invitation_id TEXT    NOT NULL REFERENCES survey_invitations (id),
     question_id   TEXT    NOT NULL,
-    value         TEXT    NOT NULL,
+    value         TEXT    NOT NULL,           -- '' when the customer skipped the question, or took the answer back
     score         BIGINT  NOT NULL DEFAULT 0, -- of a question with numbers
     via           TEXT    NOT NULL CHECK (via IN ('button', 'typed', 'link')),
+    line_message_id TEXT  NOT NULL DEFAULT '', -- of a typed answer, which may be taken back
     late          BOOLEAN NOT NULL DEFAULT FALSE,
     created_at    BIGINT  NOT NULL,
     PRIMARY KEY (invitation_id, question_id)
 );
+CREATE INDEX survey_answers_typed ON survey_answers (line_message_id) WHERE line_message_id <> '';
 
 -- Automated messages of a channel, which win over its workstream's.
 ALTER TABLE channels ADD COLUMN automated_messages TEXT NOT NULL DEFAULT '[]';
