@@ -92,6 +92,12 @@ func TestMatch(t *testing.T) {
 			want:   []string{"1>b highest_capacity", "2>c highest_capacity", "3>a highest_capacity", "4>b highest_capacity"},
 		},
 		{
+			name:   "an offer of this run is the most recent one",
+			agents: []Agent{agent("a", offered(-9)), agent("b", offered(-1), load(1))},
+			items:  []Item{item("1"), item("2"), item("3"), item("4")},
+			want:   []string{"1>a highest_capacity", "2>b highest_capacity", "3>a highest_capacity", "4>b highest_capacity"},
+		},
+		{
 			name:   "round robin goes by the last offer, whatever the load; who never had one comes first",
 			queues: []Queue{{ID: "que_1", Method: RoundRobin}},
 			agents: []Agent{agent("a", offered(-1)), agent("b", offered(-2), load(2)), agent("c", load(1))},
@@ -289,6 +295,21 @@ func TestAVerdictSaysWhereEverybodyStands(t *testing.T) {
 	assert.Equal(t, map[Reason]int{ReasonCapacity: 1, ReasonPresence: 59}, v.Counts)
 }
 
+func TestItemsOfABlockedBucketShareItsVerdictUnlessSomebodyRefusedThem(t *testing.T) {
+	t.Parallel()
+	r := Match(Snapshot{
+		Now: monday, Queues: []Queue{{ID: "que_1"}}, Agents: []Agent{agent("a"), agent("b", load(3))},
+		Items: []Item{item("1", refused("a", 3), priority(9)), item("2", units(4)), item("3", units(4)), item("4", units(4), refused("a", 3)), item("5")},
+	})
+	var got []string
+	for _, v := range r.Verdicts {
+		got = append(got, v.ConversationID+" "+v.Compact())
+	}
+	assert.Equal(t, []string{
+		"1 no_agent:capacity,max_offers", "2 no_agent:capacity", "3 no_agent:capacity", "4 no_agent:capacity,max_offers", "5 offered:a",
+	}, got)
+}
+
 func TestMatchSaysWhenTimeAloneChangesSomething(t *testing.T) {
 	t.Parallel()
 	s := Snapshot{
@@ -368,20 +389,25 @@ func snapshots(t *rapid.T) Snapshot {
 		}
 		s.Agents = append(s.Agents, a)
 	}
+	var requirements []Requirement // few, so that items share buckets
+	for range 3 {
+		r := Requirement{
+			Units:    rapid.Int64Range(0, 3).Draw(t, "units"),
+			Matching: rapid.SampledFrom([]conversation.Matching{"", conversation.MatchingExact, conversation.MatchingClosest, conversation.MatchingNone}).Draw(t, "matching"),
+		}
+		if rapid.IntRange(0, 3).Draw(t, "other presences") == 0 {
+			r.Presences = []conversation.Presence{busy, available}
+		}
+		for _, skill := range some(skills).Draw(t, "required") {
+			r.Skills = append(r.Skills, conversation.SkillNeed{SkillID: skill, Level: rapid.IntRange(1, 3).Draw(t, "required level")})
+		}
+		requirements = append(requirements, r)
+	}
 	for i := range rapid.IntRange(0, 12).Draw(t, "items") {
 		x := Item{
 			ConversationID: fmt.Sprintf("cnv_%02d", i), QueueID: rapid.SampledFrom(queueIDs).Draw(t, "queue"),
 			Priority: rapid.Int64Range(0, 1).Draw(t, "priority"), WaitingSince: when.Draw(t, "waiting"), MaxOffers: rapid.Int64Range(0, 4).Draw(t, "max offers"),
-			Requirement: Requirement{
-				Units:    rapid.Int64Range(0, 3).Draw(t, "units"),
-				Matching: rapid.SampledFrom([]conversation.Matching{"", conversation.MatchingExact, conversation.MatchingClosest, conversation.MatchingNone}).Draw(t, "matching"),
-			},
-		}
-		if rapid.IntRange(0, 3).Draw(t, "other presences") == 0 {
-			x.Requirement.Presences = []conversation.Presence{busy, available}
-		}
-		for _, skill := range some(skills).Draw(t, "required") {
-			x.Requirement.Skills = append(x.Requirement.Skills, conversation.SkillNeed{SkillID: skill, Level: rapid.IntRange(1, 3).Draw(t, "required level")})
+			Requirement: rapid.SampledFrom(requirements).Draw(t, "requirement"),
 		}
 		for _, id := range some(agentIDs[:3]).Draw(t, "refused by") {
 			x.Refusals = append(x.Refusals, Refusal{id, rapid.Int64Range(1, 3).Draw(t, "times")})

@@ -70,7 +70,8 @@ const (
 
 var reasons = []Reason{ReasonChosen, ReasonOutranked, ReasonRefused, ReasonCapacity, ReasonTooOften, ReasonSkill, ReasonPresence, ReasonNotMember}
 
-// Verdict says why an item was placed or not.
+// Verdict says why an item was placed or not. Verdicts may share their Counts
+// and Agents, which are not to be changed.
 type Verdict struct {
 	ConversationID string         `json:"-"`
 	QueueID        string         `json:"queue_id"`

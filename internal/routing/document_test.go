@@ -1,0 +1,52 @@
+package routing
+
+import (
+	"os"
+	"reflect"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestThePageOnRoutingIsTrue(t *testing.T) {
+	t.Parallel()
+	raw, err := os.ReadFile("../../docs/routing.md")
+	require.NoError(t, err)
+	page := string(raw)
+
+	examples := regexp.MustCompile("(?s)```cel\n(.*?)\n```").FindAllStringSubmatch(page, -1)
+	require.NotEmpty(t, examples)
+	for _, e := range examples {
+		assert.NoError(t, Compile(e[1]), e[1])
+		assert.Empty(t, evaluate(e[1], someFacts().variables()).failure, e[1])
+	}
+
+	names := []string{"context", "now"}
+	for name, facts := range map[string]any{
+		"message": MessageFacts{}, "conversation": ConversationFacts{}, "customer": CustomerFacts{}, "channel": ChannelFacts{}, "bot": BotFacts{},
+	} {
+		for i := range reflect.TypeOf(facts).NumField() {
+			names = append(names, name+"."+reflect.TypeOf(facts).Field(i).Tag.Get("json"))
+		}
+	}
+	for _, r := range reasons {
+		names = append(names, string(r))
+	}
+	for _, f := range failures {
+		names = append(names, string(f.failure))
+	}
+	for _, w := range []any{
+		FailureCondition, FailureOther, RuleMatched, RuleNotMatched, RuleError, RuleSkipped, QueueMissing, QueueEmpty, RouteByRule, RouteBySplit, RouteFallback, RouteNone,
+		Offered, NoAgent, WaitsForOne, UnknownQueue, WhyPreferred, WhyOnly, WhyFewestRefusals, WhyClosest, WhyHighestCapacity, WhyRoundRobin, WhyLongestIdle,
+	} {
+		names = append(names, reflect.ValueOf(w).String())
+	}
+	for _, name := range names {
+		if !strings.Contains(page, "`"+name+"`") {
+			t.Errorf("docs/routing.md does not explain %s", name)
+		}
+	}
+}
