@@ -27,12 +27,12 @@ type RuleLog struct {
 // Outcome is what classification found. Priority, Language, Attributes, Skills
 // and Units begin as they were in the facts.
 type Outcome struct {
-	Attributes map[string]string
-	Priority   int64
-	Skills     []conversation.SkillNeed // in order of their ids
-	Units      int64
-	Language   string
-	Log        []RuleLog
+	Attributes map[string]string        `json:"attributes"`
+	Priority   int64                    `json:"priority"`
+	Skills     []conversation.SkillNeed `json:"skills"` // in order of their ids
+	Units      int64                    `json:"units"`
+	Language   string                   `json:"language"`
+	Log        []RuleLog                `json:"rules"` // nil when no rule was asked
 }
 
 // Classify asks the rulesets in their order. Of each, the first rule that

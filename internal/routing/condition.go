@@ -219,6 +219,10 @@ var failures = []struct {
 	{"strconv", FailureValue},
 }
 
+// sharedErrors are values of which the evaluator has one for all conditions, so
+// the place in them is that of whoever met it first.
+var sharedErrors = map[string]bool{"timestamp overflow": true, "no such overload": true}
+
 // evaluation is what came of a condition.
 type evaluation struct {
 	matched      bool
@@ -244,7 +248,7 @@ func evaluate(expr string, variables map[string]any) evaluation {
 			break
 		}
 	}
-	if at, ok := evalErr.(interface{ NodeID() int64 }); ok {
+	if at, ok := evalErr.(*types.Err); ok && !sharedErrors[at.Error()] {
 		if where := c.source.GetStartLocation(at.NodeID()); where.Line() > 0 {
 			e.line, e.column = where.Line(), where.Column()+1
 		}

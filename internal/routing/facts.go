@@ -36,7 +36,7 @@ type MessageFacts struct {
 type ConversationFacts struct {
 	ID             string            `json:"id"`
 	Priority       int64             `json:"priority"` // larger is served first
-	Language       string            `json:"language"` // as classified, else the customer's
+	Language       string            `json:"language"` // as classified; "" before that
 	Locale         string            `json:"locale"`   // in which Kaiwa speaks to the customer
 	CreatedAt      time.Time         `json:"created_at"`
 	WaitingSeconds int64             `json:"waiting_seconds"`

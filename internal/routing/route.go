@@ -38,11 +38,11 @@ const (
 
 // RouteOutcome is where a conversation waits.
 type RouteOutcome struct {
-	QueueID string // "" with RouteNone
-	Result  RouteResult
-	RuleID  string      // the rule that decided, "" otherwise
-	Warning QueueReason // the fallback queue is missing or has no members; "" otherwise
-	Log     []RuleLog
+	QueueID string      `json:"queue_id"` // "" with RouteNone
+	Result  RouteResult `json:"result"`
+	RuleID  string      `json:"rule_id,omitempty"` // the rule that decided, "" otherwise
+	Warning QueueReason `json:"warning,omitempty"` // the fallback queue is missing or has no members; "" otherwise
+	Log     []RuleLog   `json:"rules"`             // nil when no rule was asked
 }
 
 // Route asks the rules in their order and takes the queue of the first that
