@@ -18,6 +18,72 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AssignmentSettingsAffinity.
+const (
+	AssignmentSettingsAffinityOff     AssignmentSettingsAffinity = "off"
+	AssignmentSettingsAffinityPrefer  AssignmentSettingsAffinity = "prefer"
+	AssignmentSettingsAffinityRequire AssignmentSettingsAffinity = "require"
+)
+
+// Valid indicates whether the value is a known member of the AssignmentSettingsAffinity enum.
+func (e AssignmentSettingsAffinity) Valid() bool {
+	switch e {
+	case AssignmentSettingsAffinityOff:
+		return true
+	case AssignmentSettingsAffinityPrefer:
+		return true
+	case AssignmentSettingsAffinityRequire:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AssignmentSettingsPresences.
+const (
+	AssignmentSettingsPresencesAvailable    AssignmentSettingsPresences = "available"
+	AssignmentSettingsPresencesAway         AssignmentSettingsPresences = "away"
+	AssignmentSettingsPresencesBusy         AssignmentSettingsPresences = "busy"
+	AssignmentSettingsPresencesDoNotDisturb AssignmentSettingsPresences = "do_not_disturb"
+)
+
+// Valid indicates whether the value is a known member of the AssignmentSettingsPresences enum.
+func (e AssignmentSettingsPresences) Valid() bool {
+	switch e {
+	case AssignmentSettingsPresencesAvailable:
+		return true
+	case AssignmentSettingsPresencesAway:
+		return true
+	case AssignmentSettingsPresencesBusy:
+		return true
+	case AssignmentSettingsPresencesDoNotDisturb:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AssignmentSettingsSkillMatching.
+const (
+	AssignmentSettingsSkillMatchingClosest AssignmentSettingsSkillMatching = "closest"
+	AssignmentSettingsSkillMatchingExact   AssignmentSettingsSkillMatching = "exact"
+	AssignmentSettingsSkillMatchingNone    AssignmentSettingsSkillMatching = "none"
+)
+
+// Valid indicates whether the value is a known member of the AssignmentSettingsSkillMatching enum.
+func (e AssignmentSettingsSkillMatching) Valid() bool {
+	switch e {
+	case AssignmentSettingsSkillMatchingClosest:
+		return true
+	case AssignmentSettingsSkillMatchingExact:
+		return true
+	case AssignmentSettingsSkillMatchingNone:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AuditEntryAction.
 const (
 	AuditEntryActionChanged AuditEntryAction = "changed"
@@ -438,6 +504,33 @@ type AgentPatch = json.RawMessage
 
 // AgentSkill defines model for AgentSkill.
 type AgentSkill = store.AgentSkill
+
+// AssignmentSettings How conversations are offered to agents.
+type AssignmentSettings struct {
+	// Affinity Whether who served the customer last is offered the conversation first: prefer (the default) for a while, require as long as it takes.
+	Affinity AssignmentSettingsAffinity `json:"affinity,omitempty"`
+
+	// MaxOffers How often one agent is offered one conversation; 3 by default.
+	MaxOffers int64 `json:"max_offers,omitempty"`
+
+	// OfferTimeoutSeconds The time to answer an offer; 120 by default.
+	OfferTimeoutSeconds int64 `json:"offer_timeout_seconds,omitempty"`
+
+	// Presences Those in which agents are offered something; available by default.
+	Presences []AssignmentSettingsPresences `json:"presences,omitempty"`
+
+	// SkillMatching How skills are held against those required, unless a rule says otherwise; exact by default.
+	SkillMatching AssignmentSettingsSkillMatching `json:"skill_matching,omitempty"`
+}
+
+// AssignmentSettingsAffinity Whether who served the customer last is offered the conversation first: prefer (the default) for a while, require as long as it takes.
+type AssignmentSettingsAffinity string
+
+// AssignmentSettingsPresences defines model for AssignmentSettings.Presences.
+type AssignmentSettingsPresences string
+
+// AssignmentSettingsSkillMatching How skills are held against those required, unless a rule says otherwise; exact by default.
+type AssignmentSettingsSkillMatching string
 
 // AuditEntry defines model for AuditEntry.
 type AuditEntry struct {

@@ -751,6 +751,7 @@ export interface components {
              * @description How long after closing a message reopens the conversation; 0 is off.
              */
             reopen_seconds: number;
+            assignment: components["schemas"]["AssignmentSettings"];
             privacy: components["schemas"]["PrivacySettings"];
             automated_messages: components["schemas"]["AutomatedMessage"][];
             context: {
@@ -766,6 +767,7 @@ export interface components {
              * @description How long after closing a message reopens the conversation; 0 is off.
              */
             reopen_seconds?: number;
+            assignment?: components["schemas"]["AssignmentSettings"];
             privacy?: components["schemas"]["PrivacySettings"];
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             context?: {
@@ -806,6 +808,31 @@ export interface components {
             waiting_seconds?: number;
             /** Format: int64 */
             wrap_up_seconds?: number;
+        };
+        /** @description How conversations are offered to agents. */
+        AssignmentSettings: {
+            /**
+             * Format: int64
+             * @description The time to answer an offer; 120 by default.
+             */
+            offer_timeout_seconds?: number;
+            /**
+             * Format: int64
+             * @description How often one agent is offered one conversation; 3 by default.
+             */
+            max_offers?: number;
+            /** @description Those in which agents are offered something; available by default. */
+            presences?: ("available" | "busy" | "do_not_disturb" | "away")[];
+            /**
+             * @description How skills are held against those required, unless a rule says otherwise; exact by default.
+             * @enum {string}
+             */
+            skill_matching?: "exact" | "closest" | "none";
+            /**
+             * @description Whether who served the customer last is offered the conversation first: prefer (the default) for a while, require as long as it takes.
+             * @enum {string}
+             */
+            affinity?: "off" | "prefer" | "require";
         };
         AutomatedMessage: {
             trigger: string;
@@ -1283,6 +1310,7 @@ export type WorkstreamSettingsInput = components['schemas']['WorkstreamSettingsI
 export type PrivacySettings = components['schemas']['PrivacySettings'];
 export type BotSettings = components['schemas']['BotSettings'];
 export type AutoCloseSettings = components['schemas']['AutoCloseSettings'];
+export type AssignmentSettings = components['schemas']['AssignmentSettings'];
 export type AutomatedMessage = components['schemas']['AutomatedMessage'];
 export type AutomatedMessageDefault = components['schemas']['AutomatedMessageDefault'];
 export type AutomatedMessageDefaultList = components['schemas']['AutomatedMessageDefaultList'];

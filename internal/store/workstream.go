@@ -48,6 +48,7 @@ type WorkstreamSettings struct {
 	// the same conversation; 0 is off.
 	ReopenSeconds     int64              `json:"reopen_seconds"`
 	Privacy           Privacy            `json:"privacy"`
+	Assignment        Assignment         `json:"assignment"`
 	AutomatedMessages []AutomatedMessage `json:"automated_messages"`
 	// SurveyID and BotSurveyID are what is asked after people and after bots; ""
 	// is nothing. SurveyAfter says after which ends; nil means after people's
@@ -64,6 +65,49 @@ type Privacy struct {
 	Notice  bool   `json:"notice"`  // the privacy notice is shown, once a version
 	Consent bool   `json:"consent"` // and must be agreed to
 	Version string `json:"version"` // names the notice as it is worded now
+}
+
+// Assignment is how a workstream's conversations are offered to agents.
+type Assignment struct {
+	OfferTimeoutSeconds int64 `json:"offer_timeout_seconds"` // to answer an offer; 0 means 120
+	// MaxOffers is how often one agent is offered one conversation; 0 means 3.
+	MaxOffers int64 `json:"max_offers"`
+	// Presences are those in which agents are offered something; none means
+	// available.
+	Presences []conversation.Presence `json:"presences"`
+	// SkillMatching is how skills are held against those required, unless routing
+	// says otherwise; "" means exact.
+	SkillMatching conversation.Matching `json:"skill_matching"`
+	// Affinity is whether who served last is offered it first; "" means prefer.
+	Affinity AffinityMode `json:"affinity"`
+}
+
+// AffinityMode is how far a workstream keeps the same agent.
+type AffinityMode string
+
+// The kinds of affinity.
+const (
+	AffinityOff     AffinityMode = "off"
+	AffinityPrefer  AffinityMode = "prefer"  // for a while, then anyone
+	AffinityRequire AffinityMode = "require" // as long as it takes
+)
+
+func (a *Assignment) defaults() {
+	if a.OfferTimeoutSeconds == 0 {
+		a.OfferTimeoutSeconds = 120
+	}
+	if a.MaxOffers == 0 {
+		a.MaxOffers = 3
+	}
+	if len(a.Presences) == 0 {
+		a.Presences = []conversation.Presence{conversation.PresenceAvailable}
+	}
+	if a.SkillMatching == "" {
+		a.SkillMatching = conversation.MatchingExact
+	}
+	if a.Affinity == "" {
+		a.Affinity = AffinityPrefer
+	}
 }
 
 // AutomatedMessage overrides one automated message: another text, or none.
@@ -94,6 +138,7 @@ func (w WorkstreamSettings) Defaults() WorkstreamSettings {
 			*at = value
 		}
 	}
+	w.Assignment.defaults()
 	if w.AutomatedMessages == nil {
 		w.AutomatedMessages = []AutomatedMessage{}
 	}
@@ -134,7 +179,7 @@ var workstreams = &family[Workstream, workstreamRow]{
 		return map[string]any{
 			"name": w.Name, "mode": w.Mode, "fallback_queue_id": w.FallbackQueueID, "bot_id": w.BotID,
 			"settings/bot": w.Settings.Bot, "settings/auto_close": w.Settings.AutoClose, "settings/reopen_seconds": w.Settings.ReopenSeconds,
-			"settings/privacy":            w.Settings.Privacy,
+			"settings/privacy": w.Settings.Privacy, "settings/assignment": w.Settings.Assignment,
 			"settings/automated_messages": w.Settings.AutomatedMessages, "settings/context": w.Settings.Context,
 		}
 	},
