@@ -108,7 +108,7 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 		answer.QueueID, answer.Summary = reply.Handoff.QueueID, reply.Handoff.Summary
 	}
 	for _, c := range reply.Messages {
-		for _, piece := range pieces(c) {
+		for _, piece := range line.Pieces(c) {
 			if err := line.Validate(piece); err != nil {
 				return failed(string(bot.FailureInvalidAnswer), err)
 			}
@@ -155,22 +155,6 @@ func question(in TurnInput, asked store.TurnInput) (bot.Turn, error) {
 		turn.Messages = append(turn.Messages, msg)
 	}
 	return turn, nil
-}
-
-// pieces splits a text too long for one message; the quick replies stay with
-// the last piece.
-func pieces(c conversation.Content) []conversation.Content {
-	if c.Type != conversation.ContentText && c.Type != conversation.ContentQuickReplies || line.UTF16Len(c.Text) <= line.MaxText {
-		return []conversation.Content{c}
-	}
-	var out []conversation.Content
-	for _, text := range line.SplitText(c.Text) {
-		out = append(out, conversation.TextContent(text))
-	}
-	last := c
-	last.Text = out[len(out)-1].Text
-	out[len(out)-1] = last
-	return out
 }
 
 // showLoading shows the customer that an answer is being made. It is a

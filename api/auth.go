@@ -25,6 +25,8 @@ type grant struct {
 var grants = []grant{
 	{PermissionSelf, store.RoleAgent},
 	{PermissionConversationsRead, store.RoleAgent},
+	{PermissionConversationsServe, store.RoleAgent}, // the life table decides whose
+	{PermissionConversationsSupervise, store.RoleSupervisor},
 	{PermissionConversationsClose, store.RoleAgent}, // the life table decides whose
 	{PermissionDirectoryRead, store.RoleAgent},      // names of queues, agents and workstreams
 	{PermissionEventsRead, store.RoleAgent},

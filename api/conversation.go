@@ -52,27 +52,6 @@ func (s *Server) GetConversation(ctx context.Context, r GetConversationRequestOb
 	return GetConversation200JSONResponse(showConversation(c)), err
 }
 
-// CloseConversation closes a conversation at once. Whether the caller may is
-// decided by the life table, in the workflow.
-func (s *Server) CloseConversation(ctx context.Context, r CloseConversationRequestObject) (CloseConversationResponseObject, error) {
-	c, err := s.store.Conversation(ctx, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	i := caller(ctx)
-	actor := conversation.Actor{AgentID: i.Agent.ID, Supervisor: i.Role().Includes(store.RoleSupervisor)}
-	if c.Status == conversation.StatusClosed { // final: no need to wake a workflow for it
-		_, err := conversation.Next(conversation.PhaseClosed, conversation.EventForceClosed, conversation.Facts{Actor: actor})
-		return nil, err
-	}
-	if _, err := s.engine.Act(ctx, c.WorkflowID(), updateID(ctx),
-		conversation.ActionRequest{ConversationID: c.ID, Event: conversation.EventForceClosed, Actor: actor}); err != nil {
-		return nil, err
-	}
-	c, err = s.store.Conversation(ctx, r.ID)
-	return CloseConversation200JSONResponse(showConversation(c)), err
-}
-
 func showMessage(m store.Message) Message {
 	out := Message{
 		ID: m.ID, Direction: MessageDirection(m.Direction), Sender: MessageSender{Kind: MessageSenderKind(m.SenderKind), ID: Nullable(m.SenderID), Name: Nullable(m.SenderName)},

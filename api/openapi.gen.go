@@ -318,6 +318,36 @@ func (e MessageState) Valid() bool {
 	}
 }
 
+// Defines values for MessageInputType.
+const (
+	MessageInputTypeAttachment MessageInputType = "attachment"
+	MessageInputTypeFlex       MessageInputType = "flex"
+	MessageInputTypeLocation   MessageInputType = "location"
+	MessageInputTypeSticker    MessageInputType = "sticker"
+	MessageInputTypeTemplate   MessageInputType = "template"
+	MessageInputTypeText       MessageInputType = "text"
+)
+
+// Valid indicates whether the value is a known member of the MessageInputType enum.
+func (e MessageInputType) Valid() bool {
+	switch e {
+	case MessageInputTypeAttachment:
+		return true
+	case MessageInputTypeFlex:
+		return true
+	case MessageInputTypeLocation:
+		return true
+	case MessageInputTypeSticker:
+		return true
+	case MessageInputTypeTemplate:
+		return true
+	case MessageInputTypeText:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for MessageSenderKind.
 const (
 	MessageSenderKindAgent    MessageSenderKind = "agent"
@@ -344,16 +374,18 @@ func (e MessageSenderKind) Valid() bool {
 
 // Defines values for Permission.
 const (
-	PermissionAgentsWrite        Permission = "agents.write"
-	PermissionAuditRead          Permission = "audit.read"
-	PermissionConfigurationRead  Permission = "configuration.read"
-	PermissionConfigurationWrite Permission = "configuration.write"
-	PermissionConversationsClose Permission = "conversations.close"
-	PermissionConversationsRead  Permission = "conversations.read"
-	PermissionDirectoryRead      Permission = "directory.read"
-	PermissionEventsRead         Permission = "events.read"
-	PermissionSelf               Permission = "self"
-	PermissionTokensManage       Permission = "tokens.manage"
+	PermissionAgentsWrite            Permission = "agents.write"
+	PermissionAuditRead              Permission = "audit.read"
+	PermissionConfigurationRead      Permission = "configuration.read"
+	PermissionConfigurationWrite     Permission = "configuration.write"
+	PermissionConversationsClose     Permission = "conversations.close"
+	PermissionConversationsRead      Permission = "conversations.read"
+	PermissionConversationsServe     Permission = "conversations.serve"
+	PermissionConversationsSupervise Permission = "conversations.supervise"
+	PermissionDirectoryRead          Permission = "directory.read"
+	PermissionEventsRead             Permission = "events.read"
+	PermissionSelf                   Permission = "self"
+	PermissionTokensManage           Permission = "tokens.manage"
 )
 
 // Valid indicates whether the value is a known member of the Permission enum.
@@ -370,6 +402,10 @@ func (e Permission) Valid() bool {
 	case PermissionConversationsClose:
 		return true
 	case PermissionConversationsRead:
+		return true
+	case PermissionConversationsServe:
+		return true
+	case PermissionConversationsSupervise:
 		return true
 	case PermissionDirectoryRead:
 		return true
@@ -504,6 +540,11 @@ type AgentPatch = json.RawMessage
 
 // AgentSkill defines model for AgentSkill.
 type AgentSkill = store.AgentSkill
+
+// AssignInput defines model for AssignInput.
+type AssignInput struct {
+	AgentID string `json:"agent_id"`
+}
 
 // AssignmentSettings How conversations are offered to agents.
 type AssignmentSettings struct {
@@ -753,6 +794,14 @@ type ChannelWebhookCheck struct {
 	URL         Nullable `json:"url"`
 }
 
+// ContactLink defines model for ContactLink.
+type ContactLink struct {
+	ContactID Nullable `json:"contact_id"`
+}
+
+// ContextPatch defines model for ContextPatch.
+type ContextPatch = map[string]json.RawMessage
+
 // Conversation defines model for Conversation.
 type Conversation struct {
 	AgentID       Nullable `json:"agent_id"`
@@ -899,6 +948,27 @@ type MessageFailure struct {
 	Detail string `json:"detail"`
 }
 
+// MessageInput What an agent writes. text needs text; attachment needs attachment_id; sticker needs package_id and sticker_id;
+// location needs title, address, latitude and longitude; flex and template need alt_text and contents or template.
+type MessageInput struct {
+	Address      string            `json:"address,omitempty"`
+	AltText      string            `json:"alt_text,omitempty"`
+	AttachmentID string            `json:"attachment_id,omitempty"`
+	Contents     json.RawMessage   `json:"contents,omitempty"`
+	Latitude     float64           `json:"latitude,omitempty"`
+	Longitude    float64           `json:"longitude,omitempty"`
+	PackageID    string            `json:"package_id,omitempty"`
+	QuickReplies []QuickReplyInput `json:"quick_replies,omitempty"`
+	StickerID    string            `json:"sticker_id,omitempty"`
+	Template     json.RawMessage   `json:"template,omitempty"`
+	Text         string            `json:"text,omitempty"`
+	Title        string            `json:"title,omitempty"`
+	Type         MessageInputType  `json:"type"`
+}
+
+// MessageInputType defines model for MessageInput.Type.
+type MessageInputType string
+
 // MessageList defines model for MessageList.
 type MessageList struct {
 	Items      []Message `json:"items"`
@@ -914,6 +984,11 @@ type MessageSender struct {
 
 // MessageSenderKind defines model for MessageSender.Kind.
 type MessageSenderKind string
+
+// NoteInput defines model for NoteInput.
+type NoteInput struct {
+	Text string `json:"text"`
+}
 
 // Nothing No fields yet.
 type Nothing = map[string]interface{}
@@ -974,6 +1049,14 @@ type QueueList struct {
 
 // QueuePatch A JSON merge patch.
 type QueuePatch = json.RawMessage
+
+// QuickReplyInput Exactly one of text, data and uri.
+type QuickReplyInput struct {
+	Data  string `json:"data,omitempty"`
+	Label string `json:"label"`
+	Text  string `json:"text,omitempty"`
+	URI   string `json:"uri,omitempty"`
+}
 
 // Role defines model for Role.
 type Role string
@@ -1063,6 +1146,13 @@ type TokenList struct {
 	NextCursor Nullable `json:"next_cursor"`
 }
 
+// TransferInput Exactly one of the three.
+type TransferInput struct {
+	AgentID string `json:"agent_id,omitempty"`
+	BotID   string `json:"bot_id,omitempty"`
+	QueueID string `json:"queue_id,omitempty"`
+}
+
 // WebhookTest defines model for WebhookTest.
 type WebhookTest struct {
 	Detail string `json:"detail"`
@@ -1128,6 +1218,15 @@ type WorkstreamSettings = store.WorkstreamSettings
 
 // WorkstreamSettingsInput What is left out has its default, or stays as it is.
 type WorkstreamSettingsInput = json.RawMessage
+
+// WrapUpInput defines model for WrapUpInput.
+type WrapUpInput struct {
+	// DispositionID One of the dispositions of the workstream.
+	DispositionID string `json:"disposition_id,omitempty"`
+
+	// Note Kept as an internal note.
+	Note string `json:"note,omitempty"`
+}
 
 // Cursor defines model for Cursor.
 type Cursor = string
@@ -1279,8 +1378,26 @@ type ListConversationsParams struct {
 	Q string `form:"q,omitempty" json:"q,omitempty"`
 }
 
+// AssignConversationParams defines parameters for AssignConversation.
+type AssignConversationParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CloseConversationParams defines parameters for CloseConversation.
 type CloseConversationParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// EndConversationParams defines parameters for EndConversation.
+type EndConversationParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// HandOffConversationParams defines parameters for HandOffConversation.
+type HandOffConversationParams struct {
 	// IdempotencyKey At most 255 printable ASCII characters.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
@@ -1292,6 +1409,54 @@ type ListMessagesParams struct {
 
 	// Cursor The next_cursor of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// SendMessageParams defines parameters for SendMessage.
+type SendMessageParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// CreateNoteParams defines parameters for CreateNote.
+type CreateNoteParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ParkConversationParams defines parameters for ParkConversation.
+type ParkConversationParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// PickConversationParams defines parameters for PickConversation.
+type PickConversationParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ReleaseConversationParams defines parameters for ReleaseConversation.
+type ReleaseConversationParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ResumeConversationParams defines parameters for ResumeConversation.
+type ResumeConversationParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// TransferConversationParams defines parameters for TransferConversation.
+type TransferConversationParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// WrapUpConversationParams defines parameters for WrapUpConversation.
+type WrapUpConversationParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ListEventsParams defines parameters for ListEvents.
@@ -1428,8 +1593,47 @@ type CheckChannelJSONRequestBody = Nothing
 // ConnectChannelJSONRequestBody defines body for ConnectChannel for application/json ContentType.
 type ConnectChannelJSONRequestBody = Nothing
 
+// AssignConversationJSONRequestBody defines body for AssignConversation for application/json ContentType.
+type AssignConversationJSONRequestBody = AssignInput
+
 // CloseConversationJSONRequestBody defines body for CloseConversation for application/json ContentType.
 type CloseConversationJSONRequestBody = Nothing
+
+// LinkContactJSONRequestBody defines body for LinkContact for application/json ContentType.
+type LinkContactJSONRequestBody = ContactLink
+
+// PatchContextJSONRequestBody defines body for PatchContext for application/json ContentType.
+type PatchContextJSONRequestBody = ContextPatch
+
+// EndConversationJSONRequestBody defines body for EndConversation for application/json ContentType.
+type EndConversationJSONRequestBody = Nothing
+
+// HandOffConversationJSONRequestBody defines body for HandOffConversation for application/json ContentType.
+type HandOffConversationJSONRequestBody = Nothing
+
+// SendMessageJSONRequestBody defines body for SendMessage for application/json ContentType.
+type SendMessageJSONRequestBody = MessageInput
+
+// CreateNoteJSONRequestBody defines body for CreateNote for application/json ContentType.
+type CreateNoteJSONRequestBody = NoteInput
+
+// ParkConversationJSONRequestBody defines body for ParkConversation for application/json ContentType.
+type ParkConversationJSONRequestBody = Nothing
+
+// PickConversationJSONRequestBody defines body for PickConversation for application/json ContentType.
+type PickConversationJSONRequestBody = Nothing
+
+// ReleaseConversationJSONRequestBody defines body for ReleaseConversation for application/json ContentType.
+type ReleaseConversationJSONRequestBody = Nothing
+
+// ResumeConversationJSONRequestBody defines body for ResumeConversation for application/json ContentType.
+type ResumeConversationJSONRequestBody = Nothing
+
+// TransferConversationJSONRequestBody defines body for TransferConversation for application/json ContentType.
+type TransferConversationJSONRequestBody = TransferInput
+
+// WrapUpConversationJSONRequestBody defines body for WrapUpConversation for application/json ContentType.
+type WrapUpConversationJSONRequestBody = WrapUpInput
 
 // CreateQueueJSONRequestBody defines body for CreateQueue for application/json ContentType.
 type CreateQueueJSONRequestBody = QueueInput
@@ -1520,15 +1724,54 @@ type ServerInterface interface {
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx echo.Context, id ID) error
+	// AssignConversation Gives a conversation to an agent, whatever their capacity.
+	// (POST /api/v1/conversations/{id}/assign)
+	AssignConversation(ctx echo.Context, id ID, params AssignConversationParams) error
 	// CloseConversation Closes a conversation at once.
 	// (POST /api/v1/conversations/{id}/close)
 	CloseConversation(ctx echo.Context, id ID, params CloseConversationParams) error
+	// LinkContact Links the customer to a contact, or to none.
+	// (PUT /api/v1/conversations/{id}/contact)
+	LinkContact(ctx echo.Context, id ID) error
+	// PatchContext Sets context variables.
+	// (PATCH /api/v1/conversations/{id}/context)
+	PatchContext(ctx echo.Context, id ID) error
+	// EndConversation Ends a conversation for the customer; wrap-up begins.
+	// (POST /api/v1/conversations/{id}/end)
+	EndConversation(ctx echo.Context, id ID, params EndConversationParams) error
+	// HandOffConversation Takes a conversation from its bot and has it routed to people.
+	// (POST /api/v1/conversations/{id}/handoff)
+	HandOffConversation(ctx echo.Context, id ID, params HandOffConversationParams) error
 	// ListMessages Lists the messages of a conversation, oldest first.
 	// (GET /api/v1/conversations/{id}/messages)
 	ListMessages(ctx echo.Context, id ID, params ListMessagesParams) error
+	// SendMessage Writes to the customer.
+	// (POST /api/v1/conversations/{id}/messages)
+	SendMessage(ctx echo.Context, id ID, params SendMessageParams) error
+	// CreateNote Writes an internal note, which the customer never sees.
+	// (POST /api/v1/conversations/{id}/notes)
+	CreateNote(ctx echo.Context, id ID, params CreateNoteParams) error
+	// ParkConversation Sets a conversation aside until the customer writes again; its capacity is free at once.
+	// (POST /api/v1/conversations/{id}/park)
+	ParkConversation(ctx echo.Context, id ID, params ParkConversationParams) error
+	// PickConversation Takes a conversation that waits in a queue.
+	// (POST /api/v1/conversations/{id}/pick)
+	PickConversation(ctx echo.Context, id ID, params PickConversationParams) error
+	// ReleaseConversation Gives a conversation back to its queue.
+	// (POST /api/v1/conversations/{id}/release)
+	ReleaseConversation(ctx echo.Context, id ID, params ReleaseConversationParams) error
+	// ResumeConversation Takes a parked conversation up again.
+	// (POST /api/v1/conversations/{id}/resume)
+	ResumeConversation(ctx echo.Context, id ID, params ResumeConversationParams) error
 	// GetTimeline Lists every step of the life of a conversation, in order.
 	// (GET /api/v1/conversations/{id}/timeline)
 	GetTimeline(ctx echo.Context, id ID) error
+	// TransferConversation Passes a conversation to an agent, a queue or a bot.
+	// (POST /api/v1/conversations/{id}/transfer)
+	TransferConversation(ctx echo.Context, id ID, params TransferConversationParams) error
+	// WrapUpConversation Finishes wrap-up; the conversation is closed.
+	// (POST /api/v1/conversations/{id}/wrap-up)
+	WrapUpConversation(ctx echo.Context, id ID, params WrapUpConversationParams) error
 	// ListEvents Lists what happened, in the one order that every reader sees.
 	// (GET /api/v1/events)
 	ListEvents(ctx echo.Context, params ListEventsParams) error
@@ -2267,6 +2510,42 @@ func (w *ServerInterfaceWrapper) GetConversation(ctx echo.Context) error {
 	return err
 }
 
+// AssignConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) AssignConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AssignConversationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AssignConversation(ctx, id, params)
+	return err
+}
+
 // CloseConversation converts echo context to params.
 func (w *ServerInterfaceWrapper) CloseConversation(ctx echo.Context) error {
 	var err error
@@ -2303,6 +2582,110 @@ func (w *ServerInterfaceWrapper) CloseConversation(ctx echo.Context) error {
 	return err
 }
 
+// LinkContact converts echo context to params.
+func (w *ServerInterfaceWrapper) LinkContact(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.LinkContact(ctx, id)
+	return err
+}
+
+// PatchContext converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchContext(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchContext(ctx, id)
+	return err
+}
+
+// EndConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) EndConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params EndConversationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.EndConversation(ctx, id, params)
+	return err
+}
+
+// HandOffConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) HandOffConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params HandOffConversationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.HandOffConversation(ctx, id, params)
+	return err
+}
+
 // ListMessages converts echo context to params.
 func (w *ServerInterfaceWrapper) ListMessages(ctx echo.Context) error {
 	var err error
@@ -2335,6 +2718,222 @@ func (w *ServerInterfaceWrapper) ListMessages(ctx echo.Context) error {
 	return err
 }
 
+// SendMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) SendMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params SendMessageParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SendMessage(ctx, id, params)
+	return err
+}
+
+// CreateNote converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateNote(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateNoteParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateNote(ctx, id, params)
+	return err
+}
+
+// ParkConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) ParkConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ParkConversationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ParkConversation(ctx, id, params)
+	return err
+}
+
+// PickConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) PickConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params PickConversationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PickConversation(ctx, id, params)
+	return err
+}
+
+// ReleaseConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) ReleaseConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReleaseConversationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReleaseConversation(ctx, id, params)
+	return err
+}
+
+// ResumeConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) ResumeConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ResumeConversationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ResumeConversation(ctx, id, params)
+	return err
+}
+
 // GetTimeline converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTimeline(ctx echo.Context) error {
 	var err error
@@ -2348,6 +2947,78 @@ func (w *ServerInterfaceWrapper) GetTimeline(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetTimeline(ctx, id)
+	return err
+}
+
+// TransferConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) TransferConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params TransferConversationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.TransferConversation(ctx, id, params)
+	return err
+}
+
+// WrapUpConversation converts echo context to params.
+func (w *ServerInterfaceWrapper) WrapUpConversation(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params WrapUpConversationParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.WrapUpConversation(ctx, id, params)
 	return err
 }
 
@@ -2989,8 +3660,21 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/conversations", wrapper.ListConversations, options.OperationMiddlewares["ListConversations"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id", wrapper.GetConversation, options.OperationMiddlewares["GetConversation"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["ListMessages"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.SendMessage, options.OperationMiddlewares["SendMessage"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/timeline", wrapper.GetTimeline, options.OperationMiddlewares["GetTimeline"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/close", wrapper.CloseConversation, options.OperationMiddlewares["CloseConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/pick", wrapper.PickConversation, options.OperationMiddlewares["PickConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/assign", wrapper.AssignConversation, options.OperationMiddlewares["AssignConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/transfer", wrapper.TransferConversation, options.OperationMiddlewares["TransferConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/release", wrapper.ReleaseConversation, options.OperationMiddlewares["ReleaseConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/park", wrapper.ParkConversation, options.OperationMiddlewares["ParkConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/resume", wrapper.ResumeConversation, options.OperationMiddlewares["ResumeConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/end", wrapper.EndConversation, options.OperationMiddlewares["EndConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/wrap-up", wrapper.WrapUpConversation, options.OperationMiddlewares["WrapUpConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/handoff", wrapper.HandOffConversation, options.OperationMiddlewares["HandOffConversation"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/notes", wrapper.CreateNote, options.OperationMiddlewares["CreateNote"]...)
+	router.PUT(options.BaseURL+"/api/v1/conversations/:id/contact", wrapper.LinkContact, options.OperationMiddlewares["LinkContact"]...)
+	router.PATCH(options.BaseURL+"/api/v1/conversations/:id/context", wrapper.PatchContext, options.OperationMiddlewares["PatchContext"]...)
 	router.GET(options.BaseURL+"/api/v1/events", wrapper.ListEvents, options.OperationMiddlewares["ListEvents"]...)
 	router.GET(options.BaseURL+"/api/v1/automated-messages/defaults", wrapper.ListAutomatedMessageDefaults, options.OperationMiddlewares["ListAutomatedMessageDefaults"]...)
 	router.GET(options.BaseURL+"/api/v1/audit-log", wrapper.ListAuditLog, options.OperationMiddlewares["ListAuditLog"]...)
@@ -3919,6 +4603,47 @@ func (response GetConversationdefaultApplicationProblemPlusJSONResponse) VisitGe
 	return err
 }
 
+type AssignConversationRequestObject struct {
+	ID     ID `json:"id"`
+	Params AssignConversationParams
+	Body   *AssignConversationJSONRequestBody
+}
+
+type AssignConversationResponseObject interface {
+	VisitAssignConversationResponse(w http.ResponseWriter) error
+}
+
+type AssignConversation200JSONResponse Conversation
+
+func (response AssignConversation200JSONResponse) VisitAssignConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AssignConversationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AssignConversationdefaultApplicationProblemPlusJSONResponse) VisitAssignConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CloseConversationRequestObject struct {
 	ID     ID `json:"id"`
 	Params CloseConversationParams
@@ -3949,6 +4674,168 @@ type CloseConversationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CloseConversationdefaultApplicationProblemPlusJSONResponse) VisitCloseConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkContactRequestObject struct {
+	ID   ID `json:"id"`
+	Body *LinkContactJSONRequestBody
+}
+
+type LinkContactResponseObject interface {
+	VisitLinkContactResponse(w http.ResponseWriter) error
+}
+
+type LinkContact200JSONResponse Conversation
+
+func (response LinkContact200JSONResponse) VisitLinkContactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type LinkContactdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response LinkContactdefaultApplicationProblemPlusJSONResponse) VisitLinkContactResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchContextRequestObject struct {
+	ID   ID `json:"id"`
+	Body *PatchContextJSONRequestBody
+}
+
+type PatchContextResponseObject interface {
+	VisitPatchContextResponse(w http.ResponseWriter) error
+}
+
+type PatchContext200JSONResponse Conversation
+
+func (response PatchContext200JSONResponse) VisitPatchContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchContextdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PatchContextdefaultApplicationProblemPlusJSONResponse) VisitPatchContextResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndConversationRequestObject struct {
+	ID     ID `json:"id"`
+	Params EndConversationParams
+	Body   *EndConversationJSONRequestBody
+}
+
+type EndConversationResponseObject interface {
+	VisitEndConversationResponse(w http.ResponseWriter) error
+}
+
+type EndConversation200JSONResponse Conversation
+
+func (response EndConversation200JSONResponse) VisitEndConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type EndConversationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response EndConversationdefaultApplicationProblemPlusJSONResponse) VisitEndConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandOffConversationRequestObject struct {
+	ID     ID `json:"id"`
+	Params HandOffConversationParams
+	Body   *HandOffConversationJSONRequestBody
+}
+
+type HandOffConversationResponseObject interface {
+	VisitHandOffConversationResponse(w http.ResponseWriter) error
+}
+
+type HandOffConversation200JSONResponse Conversation
+
+func (response HandOffConversation200JSONResponse) VisitHandOffConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type HandOffConversationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response HandOffConversationdefaultApplicationProblemPlusJSONResponse) VisitHandOffConversationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4000,6 +4887,266 @@ func (response ListMessagesdefaultApplicationProblemPlusJSONResponse) VisitListM
 	return err
 }
 
+type SendMessageRequestObject struct {
+	ID     ID `json:"id"`
+	Params SendMessageParams
+	Body   *SendMessageJSONRequestBody
+}
+
+type SendMessageResponseObject interface {
+	VisitSendMessageResponse(w http.ResponseWriter) error
+}
+
+type SendMessage201JSONResponse Message
+
+func (response SendMessage201JSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendMessage202JSONResponse Message
+
+func (response SendMessage202JSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SendMessagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SendMessagedefaultApplicationProblemPlusJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNoteRequestObject struct {
+	ID     ID `json:"id"`
+	Params CreateNoteParams
+	Body   *CreateNoteJSONRequestBody
+}
+
+type CreateNoteResponseObject interface {
+	VisitCreateNoteResponse(w http.ResponseWriter) error
+}
+
+type CreateNote201JSONResponse Message
+
+func (response CreateNote201JSONResponse) VisitCreateNoteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateNotedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateNotedefaultApplicationProblemPlusJSONResponse) VisitCreateNoteResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ParkConversationRequestObject struct {
+	ID     ID `json:"id"`
+	Params ParkConversationParams
+	Body   *ParkConversationJSONRequestBody
+}
+
+type ParkConversationResponseObject interface {
+	VisitParkConversationResponse(w http.ResponseWriter) error
+}
+
+type ParkConversation200JSONResponse Conversation
+
+func (response ParkConversation200JSONResponse) VisitParkConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ParkConversationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ParkConversationdefaultApplicationProblemPlusJSONResponse) VisitParkConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PickConversationRequestObject struct {
+	ID     ID `json:"id"`
+	Params PickConversationParams
+	Body   *PickConversationJSONRequestBody
+}
+
+type PickConversationResponseObject interface {
+	VisitPickConversationResponse(w http.ResponseWriter) error
+}
+
+type PickConversation200JSONResponse Conversation
+
+func (response PickConversation200JSONResponse) VisitPickConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PickConversationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PickConversationdefaultApplicationProblemPlusJSONResponse) VisitPickConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseConversationRequestObject struct {
+	ID     ID `json:"id"`
+	Params ReleaseConversationParams
+	Body   *ReleaseConversationJSONRequestBody
+}
+
+type ReleaseConversationResponseObject interface {
+	VisitReleaseConversationResponse(w http.ResponseWriter) error
+}
+
+type ReleaseConversation200JSONResponse Conversation
+
+func (response ReleaseConversation200JSONResponse) VisitReleaseConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseConversationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReleaseConversationdefaultApplicationProblemPlusJSONResponse) VisitReleaseConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeConversationRequestObject struct {
+	ID     ID `json:"id"`
+	Params ResumeConversationParams
+	Body   *ResumeConversationJSONRequestBody
+}
+
+type ResumeConversationResponseObject interface {
+	VisitResumeConversationResponse(w http.ResponseWriter) error
+}
+
+type ResumeConversation200JSONResponse Conversation
+
+func (response ResumeConversation200JSONResponse) VisitResumeConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ResumeConversationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ResumeConversationdefaultApplicationProblemPlusJSONResponse) VisitResumeConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTimelineRequestObject struct {
 	ID ID `json:"id"`
 }
@@ -4028,6 +5175,88 @@ type GetTimelinedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetTimelinedefaultApplicationProblemPlusJSONResponse) VisitGetTimelineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferConversationRequestObject struct {
+	ID     ID `json:"id"`
+	Params TransferConversationParams
+	Body   *TransferConversationJSONRequestBody
+}
+
+type TransferConversationResponseObject interface {
+	VisitTransferConversationResponse(w http.ResponseWriter) error
+}
+
+type TransferConversation200JSONResponse Conversation
+
+func (response TransferConversation200JSONResponse) VisitTransferConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type TransferConversationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response TransferConversationdefaultApplicationProblemPlusJSONResponse) VisitTransferConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WrapUpConversationRequestObject struct {
+	ID     ID `json:"id"`
+	Params WrapUpConversationParams
+	Body   *WrapUpConversationJSONRequestBody
+}
+
+type WrapUpConversationResponseObject interface {
+	VisitWrapUpConversationResponse(w http.ResponseWriter) error
+}
+
+type WrapUpConversation200JSONResponse Conversation
+
+func (response WrapUpConversation200JSONResponse) VisitWrapUpConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type WrapUpConversationdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response WrapUpConversationdefaultApplicationProblemPlusJSONResponse) VisitWrapUpConversationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -4886,15 +6115,54 @@ type StrictServerInterface interface {
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx context.Context, request GetConversationRequestObject) (GetConversationResponseObject, error)
+	// AssignConversation Gives a conversation to an agent, whatever their capacity.
+	// (POST /api/v1/conversations/{id}/assign)
+	AssignConversation(ctx context.Context, request AssignConversationRequestObject) (AssignConversationResponseObject, error)
 	// CloseConversation Closes a conversation at once.
 	// (POST /api/v1/conversations/{id}/close)
 	CloseConversation(ctx context.Context, request CloseConversationRequestObject) (CloseConversationResponseObject, error)
+	// LinkContact Links the customer to a contact, or to none.
+	// (PUT /api/v1/conversations/{id}/contact)
+	LinkContact(ctx context.Context, request LinkContactRequestObject) (LinkContactResponseObject, error)
+	// PatchContext Sets context variables.
+	// (PATCH /api/v1/conversations/{id}/context)
+	PatchContext(ctx context.Context, request PatchContextRequestObject) (PatchContextResponseObject, error)
+	// EndConversation Ends a conversation for the customer; wrap-up begins.
+	// (POST /api/v1/conversations/{id}/end)
+	EndConversation(ctx context.Context, request EndConversationRequestObject) (EndConversationResponseObject, error)
+	// HandOffConversation Takes a conversation from its bot and has it routed to people.
+	// (POST /api/v1/conversations/{id}/handoff)
+	HandOffConversation(ctx context.Context, request HandOffConversationRequestObject) (HandOffConversationResponseObject, error)
 	// ListMessages Lists the messages of a conversation, oldest first.
 	// (GET /api/v1/conversations/{id}/messages)
 	ListMessages(ctx context.Context, request ListMessagesRequestObject) (ListMessagesResponseObject, error)
+	// SendMessage Writes to the customer.
+	// (POST /api/v1/conversations/{id}/messages)
+	SendMessage(ctx context.Context, request SendMessageRequestObject) (SendMessageResponseObject, error)
+	// CreateNote Writes an internal note, which the customer never sees.
+	// (POST /api/v1/conversations/{id}/notes)
+	CreateNote(ctx context.Context, request CreateNoteRequestObject) (CreateNoteResponseObject, error)
+	// ParkConversation Sets a conversation aside until the customer writes again; its capacity is free at once.
+	// (POST /api/v1/conversations/{id}/park)
+	ParkConversation(ctx context.Context, request ParkConversationRequestObject) (ParkConversationResponseObject, error)
+	// PickConversation Takes a conversation that waits in a queue.
+	// (POST /api/v1/conversations/{id}/pick)
+	PickConversation(ctx context.Context, request PickConversationRequestObject) (PickConversationResponseObject, error)
+	// ReleaseConversation Gives a conversation back to its queue.
+	// (POST /api/v1/conversations/{id}/release)
+	ReleaseConversation(ctx context.Context, request ReleaseConversationRequestObject) (ReleaseConversationResponseObject, error)
+	// ResumeConversation Takes a parked conversation up again.
+	// (POST /api/v1/conversations/{id}/resume)
+	ResumeConversation(ctx context.Context, request ResumeConversationRequestObject) (ResumeConversationResponseObject, error)
 	// GetTimeline Lists every step of the life of a conversation, in order.
 	// (GET /api/v1/conversations/{id}/timeline)
 	GetTimeline(ctx context.Context, request GetTimelineRequestObject) (GetTimelineResponseObject, error)
+	// TransferConversation Passes a conversation to an agent, a queue or a bot.
+	// (POST /api/v1/conversations/{id}/transfer)
+	TransferConversation(ctx context.Context, request TransferConversationRequestObject) (TransferConversationResponseObject, error)
+	// WrapUpConversation Finishes wrap-up; the conversation is closed.
+	// (POST /api/v1/conversations/{id}/wrap-up)
+	WrapUpConversation(ctx context.Context, request WrapUpConversationRequestObject) (WrapUpConversationResponseObject, error)
 	// ListEvents Lists what happened, in the one order that every reader sees.
 	// (GET /api/v1/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
@@ -5739,6 +7007,55 @@ func (sh *strictHandler) GetConversation(ctx echo.Context, id ID) error {
 	return nil
 }
 
+// AssignConversation operation middleware
+func (sh *strictHandler) AssignConversation(ctx echo.Context, id ID, params AssignConversationParams) error {
+	var request AssignConversationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AssignConversationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AssignConversation(ctx.Request().Context(), request.(AssignConversationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AssignConversation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AssignConversationResponseObject); ok {
+		return validResponse.VisitAssignConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // CloseConversation operation middleware
 func (sh *strictHandler) CloseConversation(ctx echo.Context, id ID, params CloseConversationParams) error {
 	var request CloseConversationRequestObject
@@ -5791,6 +7108,206 @@ func (sh *strictHandler) CloseConversation(ctx echo.Context, id ID, params Close
 	return nil
 }
 
+// LinkContact operation middleware
+func (sh *strictHandler) LinkContact(ctx echo.Context, id ID) error {
+	var request LinkContactRequestObject
+
+	request.ID = id
+
+	var body LinkContactJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.LinkContact(ctx.Request().Context(), request.(LinkContactRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "LinkContact")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(LinkContactResponseObject); ok {
+		return validResponse.VisitLinkContactResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchContext operation middleware
+func (sh *strictHandler) PatchContext(ctx echo.Context, id ID) error {
+	var request PatchContextRequestObject
+
+	request.ID = id
+
+	var body PatchContextJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchContext(ctx.Request().Context(), request.(PatchContextRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchContext")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchContextResponseObject); ok {
+		return validResponse.VisitPatchContextResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// EndConversation operation middleware
+func (sh *strictHandler) EndConversation(ctx echo.Context, id ID, params EndConversationParams) error {
+	var request EndConversationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body EndConversationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.EndConversation(ctx.Request().Context(), request.(EndConversationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "EndConversation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(EndConversationResponseObject); ok {
+		return validResponse.VisitEndConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// HandOffConversation operation middleware
+func (sh *strictHandler) HandOffConversation(ctx echo.Context, id ID, params HandOffConversationParams) error {
+	var request HandOffConversationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body HandOffConversationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.HandOffConversation(ctx.Request().Context(), request.(HandOffConversationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "HandOffConversation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(HandOffConversationResponseObject); ok {
+		return validResponse.VisitHandOffConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListMessages operation middleware
 func (sh *strictHandler) ListMessages(ctx echo.Context, id ID, params ListMessagesParams) error {
 	var request ListMessagesRequestObject
@@ -5817,6 +7334,312 @@ func (sh *strictHandler) ListMessages(ctx echo.Context, id ID, params ListMessag
 	return nil
 }
 
+// SendMessage operation middleware
+func (sh *strictHandler) SendMessage(ctx echo.Context, id ID, params SendMessageParams) error {
+	var request SendMessageRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body SendMessageJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SendMessage(ctx.Request().Context(), request.(SendMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SendMessage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SendMessageResponseObject); ok {
+		return validResponse.VisitSendMessageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateNote operation middleware
+func (sh *strictHandler) CreateNote(ctx echo.Context, id ID, params CreateNoteParams) error {
+	var request CreateNoteRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body CreateNoteJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateNote(ctx.Request().Context(), request.(CreateNoteRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateNote")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateNoteResponseObject); ok {
+		return validResponse.VisitCreateNoteResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ParkConversation operation middleware
+func (sh *strictHandler) ParkConversation(ctx echo.Context, id ID, params ParkConversationParams) error {
+	var request ParkConversationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ParkConversationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ParkConversation(ctx.Request().Context(), request.(ParkConversationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ParkConversation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ParkConversationResponseObject); ok {
+		return validResponse.VisitParkConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PickConversation operation middleware
+func (sh *strictHandler) PickConversation(ctx echo.Context, id ID, params PickConversationParams) error {
+	var request PickConversationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body PickConversationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PickConversation(ctx.Request().Context(), request.(PickConversationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PickConversation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PickConversationResponseObject); ok {
+		return validResponse.VisitPickConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReleaseConversation operation middleware
+func (sh *strictHandler) ReleaseConversation(ctx echo.Context, id ID, params ReleaseConversationParams) error {
+	var request ReleaseConversationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ReleaseConversationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseConversation(ctx.Request().Context(), request.(ReleaseConversationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseConversation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReleaseConversationResponseObject); ok {
+		return validResponse.VisitReleaseConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ResumeConversation operation middleware
+func (sh *strictHandler) ResumeConversation(ctx echo.Context, id ID, params ResumeConversationParams) error {
+	var request ResumeConversationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ResumeConversationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ResumeConversation(ctx.Request().Context(), request.(ResumeConversationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ResumeConversation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ResumeConversationResponseObject); ok {
+		return validResponse.VisitResumeConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTimeline operation middleware
 func (sh *strictHandler) GetTimeline(ctx echo.Context, id ID) error {
 	var request GetTimelineRequestObject
@@ -5836,6 +7659,107 @@ func (sh *strictHandler) GetTimeline(ctx echo.Context, id ID) error {
 		return err
 	} else if validResponse, ok := response.(GetTimelineResponseObject); ok {
 		return validResponse.VisitGetTimelineResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// TransferConversation operation middleware
+func (sh *strictHandler) TransferConversation(ctx echo.Context, id ID, params TransferConversationParams) error {
+	var request TransferConversationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body TransferConversationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.TransferConversation(ctx.Request().Context(), request.(TransferConversationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "TransferConversation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(TransferConversationResponseObject); ok {
+		return validResponse.VisitTransferConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// WrapUpConversation operation middleware
+func (sh *strictHandler) WrapUpConversation(ctx echo.Context, id ID, params WrapUpConversationParams) error {
+	var request WrapUpConversationRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body WrapUpConversationJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.WrapUpConversation(ctx.Request().Context(), request.(WrapUpConversationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "WrapUpConversation")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(WrapUpConversationResponseObject); ok {
+		return validResponse.VisitWrapUpConversationResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -69,23 +69,23 @@ func (o *operation) validateQuery(r *http.Request) error {
 		schema, known := o.query[name]
 		switch {
 		case !known:
-			wrong.add(pointer(name), "This query parameter is not known here.")
+			wrong.add(conversation.Pointer(name), "This query parameter is not known here.")
 		case len(values) == 0:
 			query.Del(name)
 		case len(values) > 1:
-			wrong.add(pointer(name), "This query parameter is given more than once.")
+			wrong.add(conversation.Pointer(name), "This query parameter is given more than once.")
 		default:
-			checkText(&wrong, pointer(name), values[0])
+			checkText(&wrong, conversation.Pointer(name), values[0])
 			var value any = values[0]
 			if schema.Type.Is(openapi3.TypeInteger) {
 				n, err := strconv.ParseInt(values[0], 10, 64)
 				if err != nil {
-					wrong.add(pointer(name), "Must be a whole number.")
+					wrong.add(conversation.Pointer(name), "Must be a whole number.")
 					continue
 				}
 				value = float64(n)
 			}
-			wrong.schema(schema, value, pointer(name))
+			wrong.schema(schema, value, conversation.Pointer(name))
 		}
 	}
 	r.URL.RawQuery = query.Encode()
@@ -181,12 +181,12 @@ func checkTexts(wrong *invalid, at string, v any) {
 		checkText(wrong, at, v)
 	case []any:
 		for i, x := range v {
-			checkTexts(wrong, at+pointer(strconv.Itoa(i)), x)
+			checkTexts(wrong, at+conversation.Pointer(strconv.Itoa(i)), x)
 		}
 	case map[string]any:
 		for name, x := range v {
 			checkText(wrong, at, name)
-			checkTexts(wrong, at+pointer(name), x)
+			checkTexts(wrong, at+conversation.Pointer(name), x)
 		}
 	}
 }
@@ -195,11 +195,6 @@ func checkText(wrong *invalid, at, s string) {
 	if strings.ContainsRune(s, 0) || !utf8.ValidString(s) {
 		wrong.add(at, "Must not contain the character NUL or invalid UTF-8.")
 	}
-}
-
-// pointer is a name as one step of a JSON pointer (RFC 6901).
-func pointer(name string) string {
-	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 // schema adds what is wrong with value, one sentence a place, in order.
@@ -234,7 +229,7 @@ func collect(err error, at string, found map[string]string) {
 	case *openapi3.SchemaError:
 		place := at
 		for _, step := range e.JSONPointer() {
-			place += pointer(step)
+			place += conversation.Pointer(step)
 		}
 		place, sentence := explain(e, place)
 		if _, there := found[place]; !there {
@@ -254,7 +249,7 @@ func explain(e *openapi3.SchemaError, place string) (where, sentence string) {
 		if _, quoted, ok := strings.Cut(e.Reason, "property "); ok {
 			if quoted, err := strconv.QuotedPrefix(quoted); err == nil {
 				if name, err := strconv.Unquote(quoted); err == nil {
-					return place + pointer(name), "This field is not known here."
+					return place + conversation.Pointer(name), "This field is not known here."
 				}
 			}
 		}

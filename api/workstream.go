@@ -44,7 +44,7 @@ func (in WorkstreamInput) apply(w *store.Workstream) error {
 	wrong.privacy("/settings/privacy", w.Settings.Privacy)
 	for name := range w.Settings.Context {
 		if n := len([]rune(name)); n == 0 || n > maxVariableName {
-			wrong.add("/settings/context"+pointer(name), "The name of a context variable has 1 to %d characters.", maxVariableName)
+			wrong.add("/settings/context"+conversation.Pointer(name), "The name of a context variable has 1 to %d characters.", maxVariableName)
 		}
 	}
 	return wrong.err()

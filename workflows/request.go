@@ -77,7 +77,7 @@ func (c *talk) mayAct(req conversation.ActionRequest) error {
 func (c *talk) heedRequest() {
 	r := c.requests[0]
 	c.requests = c.requests[1:]
-	step := conversation.DerivedID(conversation.PrefixStep, c.state.ConversationID, "update", r.id)
+	step := conversation.UpdateStepID(c.state.ConversationID, r.id)
 	switch {
 	case r.ConversationID != c.state.ConversationID:
 		r.err = c.mayAct(r.ActionRequest)

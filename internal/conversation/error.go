@@ -3,6 +3,7 @@ package conversation
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Code classifies an Error for programs. Codes are part of the API's contract:
@@ -53,6 +54,11 @@ type Error struct {
 type FieldError struct {
 	Pointer string `json:"pointer"`
 	Detail  string `json:"detail"`
+}
+
+// Pointer is a name as one step of a JSON pointer (RFC 6901).
+func Pointer(name string) string {
+	return "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(name)
 }
 
 func (e *Error) Error() string {

@@ -74,6 +74,12 @@ func digest(causes ...any) string {
 	return encoding.EncodeToString(h.Sum(nil)[:16])
 }
 
+// UpdateStepID names the step that an update of a conversation's workflow asks
+// for, so that it is carried out once whichever run gets it.
+func UpdateStepID(conversationID, updateID string) string {
+	return DerivedID(PrefixStep, conversationID, "update", updateID)
+}
+
 var idShape = regexp.MustCompile(`^[a-z]{3}_[0-9a-z]{1,40}$`)
 
 // ValidID tells whether id has prefix p and the shape of an id. It says

@@ -5,6 +5,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
+
+	"kaiwa/internal/conversation"
 )
 
 // MaxText is how long a text message may be, in UTF-16 code units.
@@ -106,4 +108,20 @@ func cutAt(s string) int {
 		}
 		at += size
 	}
+}
+
+// Pieces splits a content whose text is too long for one message; the quick replies stay with
+// the last piece.
+func Pieces(c conversation.Content) []conversation.Content {
+	if c.Type != conversation.ContentText && c.Type != conversation.ContentQuickReplies || UTF16Len(c.Text) <= MaxText {
+		return []conversation.Content{c}
+	}
+	var out []conversation.Content
+	for _, text := range SplitText(c.Text) {
+		out = append(out, conversation.TextContent(text))
+	}
+	last := c
+	last.Text = out[len(out)-1].Text
+	out[len(out)-1] = last
+	return out
 }

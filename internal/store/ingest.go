@@ -616,8 +616,8 @@ func (g *ingest) create(ctx context.Context, first taken) error {
 	}
 	if _, err := g.c.exec(ctx, `
 		INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, bot_id,
-			context, locale, waiting_since, first_waited_at, run_id, phase_since, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $11, $12, $13, $13, $13)`,
+			context, locale, waiting_since, first_waited_at, run_id, phase_since, created_at, updated_at, contact_id)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $11, $12, $13, $13, $13, coalesce((SELECT contact_id FROM social_profiles WHERE id = $5), ''))`,
 		id, g.req.ChannelID, g.req.ChatKey, plan.Workstream.ID, profileID(g.req.ChannelID, g.req.ChatKey),
 		string(t.To.Status), string(t.To.Owner), botID, string(variables), plan.Channel.Locale, waitingSince, g.req.RunID, g.now); err != nil {
 		return err

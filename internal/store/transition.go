@@ -423,3 +423,8 @@ func (c conn) transitionDone(ctx context.Context, id string) (bool, error) {
 	_, err := c.get(ctx, &done, `SELECT EXISTS (SELECT 1 FROM transitions WHERE id = $1)`, id)
 	return done, err
 }
+
+// StepDone tells whether a step was carried out before.
+func (s *Store) StepDone(ctx context.Context, id string) (bool, error) {
+	return s.read().transitionDone(ctx, id)
+}
