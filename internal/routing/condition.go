@@ -13,6 +13,7 @@ import (
 	"github.com/google/cel-go/common/overloads"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/ext"
+	"github.com/google/cel-go/parser"
 
 	_ "time/tzdata" // conditions name time zones, wherever this runs
 )
@@ -71,6 +72,7 @@ var environment = sync.OnceValue(func() *cel.Env {
 		cel.Variable("context", cel.MapType(cel.StringType, cel.StringType)),
 		cel.Variable("now", cel.TimestampType),
 		cel.OptionalTypes(),
+		cel.EnableHiddenAccumulatorName(true),
 		cel.DefaultUTCTimeZone(true),
 		cel.CrossTypeNumericComparisons(true),
 		cel.ParserExpressionSizeLimit(MaxCondition),
@@ -85,28 +87,58 @@ var environment = sync.OnceValue(func() *cel.Env {
 	return env
 })
 
-// noGrowth refuses what makes texts or lists longer than those in the facts. A
-// cost is charged after the operation, so one that multiplies lengths could
-// take all memory before the limit is noticed.
+// noGrowth refuses what makes texts, lists or maps larger than those in the
+// facts, and lists so deep in each other that comparing two takes for ever. A
+// cost is charged after the operation, so one that multiplies sizes could take
+// all memory or time before the limit is noticed.
 type noGrowth struct{}
 
-const growth = "conditions compare texts and do not build them"
+const (
+	growth = "conditions compare texts and do not build them"
+	deep   = "lists and maps in lists in lists are not available"
+	// maxDepth is how deep lists and maps stand in each other: the words of
+	// several texts are two.
+	maxDepth = 2
+)
 
 func (noGrowth) Name() string { return "kaiwa.no_growth" }
 
 func (noGrowth) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issues *cel.Issues) {
-	for _, call := range ast.MatchDescendants(ast.NavigateAST(a), ast.KindMatcher(ast.CallKind)) {
-		switch name := call.AsCall().FunctionName(); name {
+	for _, e := range ast.MatchDescendants(ast.NavigateAST(a), ast.AllMatcher()) {
+		if depth(e.Type()) > maxDepth {
+			issues.ReportErrorAtID(e.ID(), deep)
+		}
+		if e.Kind() != ast.CallKind {
+			continue
+		}
+		switch name := e.AsCall().FunctionName(); name {
 		case "replace", "join", "format", "strings.quote":
-			issues.ReportErrorAtID(call.ID(), "%s is not available: %s", name, growth)
+			issues.ReportErrorAtID(e.ID(), "%s is not available: %s", name, growth)
+		case overloads.TypeConvertDyn: // would hide the depth of what it is given
+			issues.ReportErrorAtID(e.ID(), "dyn is not available")
 		case operators.Add:
-			if slices.ContainsFunc(a.GetOverloadIDs(call.ID()), func(id string) bool {
+			// map and filter collect what they find by + themselves.
+			if first := e.AsCall().Args()[0]; first.Kind() == ast.IdentKind && first.AsIdent() == parser.HiddenAccumulatorName {
+				continue
+			}
+			if slices.ContainsFunc(a.GetOverloadIDs(e.ID()), func(id string) bool {
 				return id == overloads.AddString || id == overloads.AddBytes || id == overloads.AddList
 			}) {
-				issues.ReportErrorAtID(call.ID(), "+ is not available for texts and lists: %s", growth)
+				issues.ReportErrorAtID(e.ID(), "+ is not available for texts and lists: %s", growth)
 			}
 		}
 	}
+}
+
+func depth(t *cel.Type) int {
+	deepest := 0
+	for _, p := range t.Parameters() {
+		deepest = max(deepest, depth(p))
+	}
+	if k := t.Kind(); k == types.ListKind || k == types.MapKind {
+		deepest++
+	}
+	return deepest
 }
 
 func compile(expr string) (*condition, *ConditionError) {
@@ -153,7 +185,6 @@ func plain(message string) string {
 // hints are looked for in order.
 var hints = []struct{ sign, hint string }{
 	{growth, "Ask each text for what it contains, as in message.texts.exists(t, t.contains(\"…\"))."},
-	{"undeclared reference to '_=_'", "Compare with ==."},
 	{"undeclared reference", "The names are message, conversation, customer, channel, bot, context and now; a text stands in quotation marks."},
 	{"undefined field", "The fields of each name are in docs/routing.md; a context variable is asked for as context.name."},
 	{"found no matching overload", "The two sides are of different kinds: a text stands in quotation marks, a number does not."},

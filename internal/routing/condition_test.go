@@ -57,6 +57,10 @@ func TestConditionsSeeTheFacts(t *testing.T) {
 		`now.getDayOfWeek("Asia/Tokyo") == 1`,
 		`"สวัสดีค่ะ ขอคืนสินค้า".contains("คืนสินค้า")`,
 		`"我要退貨".size() == 4`,
+		`" Ab ".trim().upperAscii().reverse() == "BA" && "a,b".split(",")[1].charAt(0) == "b" && "abc".substring(1).indexOf("c") == 1`,
+		`["a", "b"].exists_one(x, x == "a") && conversation.priority + 1 == 6`,
+		`message.texts.map(t, t.split("")).exists(words, size(words) > 3)`,
+		`message.texts.filter(t, t != "").map(t, t.size()).all(n, n > 3)`,
 	} {
 		require.NoError(t, Compile(expr), expr)
 		assert.Equal(t, evaluation{matched: true}, evaluate(expr, someFacts().variables()), expr)
@@ -85,7 +89,11 @@ func TestAConditionIsRefusedWithItsPlaceAndWhatToDo(t *testing.T) {
 		{"now - conversation.created_at > duration(\"5 minutes\")", 1, 42, "duration", "90s"},
 		{"message.text + \"x\" == \"ax\"", 1, 14, "+ is not available", "exists"},
 		{"message.texts + message.texts == []", 1, 15, "+ is not available", "exists"},
-		{"dyn(\"a\") + dyn(\"b\") == \"ab\"", 1, 10, "+ is not available", "exists"},
+		{"message.texts.map(a, __result__ + [a]) == []", 1, 22, "undeclared reference", ""},
+		{"message.texts.map(a, message.texts + [a]) == []", 1, 36, "+ is not available", ""},
+		{"dyn(\"a\") + dyn(\"b\") == \"ab\"", 1, 4, "dyn is not available", ""},
+		{"[\"a\"].map(a, [a, a]).map(a, [a, a]) == []", 1, 25, "in lists in lists", ""},
+		{"[\"a\"].map(a, {\"a\": [a]}) == []", 1, 10, "in lists in lists", ""},
 		{"message.texts.join(\" \").contains(\"a\")", 1, 19, "join is not available", "exists"},
 		{"message.text.replace(\"\", \"aa\") == \"\"", 1, 21, "replace is not available", ""},
 		{"\"%s\".format([message.text]) == \"\"", 1, 12, "format is not available", ""},
