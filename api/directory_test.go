@@ -62,3 +62,115 @@ func TestWhoAsksSeesTheirOwnSkills(t *testing.T) {
 	require.Equal(t, 200, b.patch("/api/v1/agents/"+b.agents[store.RoleAgent].ID, map[string]any{"skills": []any{map[string]any{"skill_id": k, "level": 3}}}).Status)
 	require.Equal(t, k, b.as(store.RoleAgent, "GET", "/api/v1/me", nil).text(t, "agent", "skills", 0, "skill_id"))
 }
+
+func TestAQueueHasMembersACalendarAndAWayOfAssigning(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		k := b.create("calendars", map[string]any{"name": "東京", "zone": "Asia/Tokyo", "hours": []any{map[string]any{"day": "monday", "opens": "22:00", "closes": "06:00"}}})
+		require.Empty(t, k.get(t, "holidays"))
+		q := b.create("queues", map[string]any{"name": "q", "calendar_id": k.text(t, "id"), "assignment": "round_robin"})
+		path := "/api/v1/queues/" + q.text(t, "id")
+		require.Equal(t, "highest_capacity", b.create("queues", map[string]any{"name": "r"}).text(t, "assignment"))
+		requireProblem(t, b.patch(path, map[string]any{"assignment": "luck"}), 400, conversation.CodeInvalid, "/assignment")
+		requireProblem(t, b.patch(path, map[string]any{"calendar_id": "cal_none"}), 400, conversation.CodeInvalid, "/calendar_id")
+		requireProblem(t, b.delete("calendars/"+k.text(t, "id")), 409, conversation.CodeInUse)
+		r := b.patch(path, map[string]any{"calendar_id": nil, "assignment": "longest_idle"})
+		require.Nil(t, r.get(t, "calendar_id"))
+		require.Equal(t, "longest_idle", r.text(t, "assignment"))
+		require.Equal(t, 204, b.delete("calendars/"+k.text(t, "id")).Status)
+
+		var want []any
+		for _, role := range []store.Role{store.RoleAgent, store.RoleSupervisor} {
+			member := path + "/members/" + b.agents[role].ID
+			require.Equal(t, 204, b.as(store.RoleAdmin, "PUT", member, nil).Status)
+			require.Equal(t, 204, b.as(store.RoleAdmin, "PUT", member, nil).Status)
+			want = append(want, b.agents[role].ID)
+		}
+		requireProblem(t, b.as(store.RoleAdmin, "PUT", path+"/members/agt_none", nil), 404, conversation.CodeNotFound)
+		requireProblem(t, b.as(store.RoleAdmin, "PUT", path+"/members/"+b.agents[store.RoleAgent].ID, map[string]any{}), 400, conversation.CodeInvalid)
+		first := b.as(store.RoleAgent, "GET", path+"/members?limit=1", nil)
+		second := b.as(store.RoleAgent, "GET", path+"/members?limit=1&cursor="+first.text(t, "next_cursor"), nil)
+		require.Equal(t, want, []any{first.get(t, "items", 0, "agent_id"), second.get(t, "items", 0, "agent_id")})
+		require.Nil(t, second.get(t, "next_cursor"))
+		for range 2 {
+			require.Equal(t, 204, b.as(store.RoleAdmin, "DELETE", path+"/members/"+b.agents[store.RoleAgent].ID, nil).Status)
+		}
+		require.Len(t, b.as(store.RoleAgent, "GET", path+"/members", nil).get(t, "items"), 1)
+		requireProblem(t, b.as(store.RoleAgent, "GET", "/api/v1/queues/que_none/members", nil), 404, conversation.CodeNotFound)
+	})
+}
+
+func TestACalendarIsCheckedByField(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "sqlite")
+	requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/calendars", map[string]any{
+		"name": "x", "zone": "Mars/Olympus", "hours": []any{map[string]any{"day": "monday", "opens": "25:00", "closes": "25:00"}}, "holidays": []any{map[string]any{"date": "2026-02-30", "name": "x"}},
+	}), 400, conversation.CodeInvalid, "/zone", "/hours/0/opens", "/hours/0/closes", "/holidays/0/date")
+	k := b.create("calendars", map[string]any{"name": "x", "zone": "UTC", "hours": []any{}, "holidays": []any{map[string]any{"date": "2026-12-31", "name": "大晦日"}}})
+	r := b.patch("/api/v1/calendars/"+k.text(t, "id"), map[string]any{"zone": "Europe/Copenhagen"})
+	require.Equal(t, "Europe/Copenhagen", r.text(t, "zone"))
+	require.Equal(t, "大晦日", r.text(t, "holidays", 0, "name"))
+}
+
+func TestARuleThatDoesNotCompileIsPointedAt(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		queue, skill := b.create("queues", map[string]any{"name": "q"}).text(t, "id"), b.create("skills", map[string]any{"name": "k"}).text(t, "id")
+		good := map[string]any{"name": "refund", "condition": `message.texts.exists(t, t.contains("返金"))`, "outputs": map[string]any{
+			"priority": -5, "language": "ja", "units": 2, "attributes": map[string]any{"topic": "refund"}, "skills": []any{map[string]any{"skill_id": skill, "level": 7}},
+		}}
+		r := b.as(store.RoleAdmin, "POST", "/api/v1/rulesets", map[string]any{"name": "x", "kind": "classification", "rules": []any{
+			good, map[string]any{"condition": "message.text == "}, map[string]any{"condition": "true", "queue_id": queue},
+		}})
+		requireProblem(t, r, 400, conversation.CodeInvalid, "/rules/2/queue_id", "/rules/1/condition")
+		require.Regexp(t, `^Line 1, column \d+: `, r.text(t, "errors", 1, "detail"))
+		requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/rulesets", map[string]any{"name": "x", "kind": "route", "rules": []any{
+			map[string]any{"condition": "true"}, map[string]any{"condition": "true", "queue_id": queue, "outputs": map[string]any{}},
+			map[string]any{"condition": "true", "split": []any{map[string]any{"queue_id": queue, "percent": 99}}},
+		}}), 400, conversation.CodeInvalid, "/rules/1/outputs", "/rules/0/queue_id", "/rules/2/split")
+		requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/rulesets", map[string]any{"name": "x", "kind": "route", "rules": []any{
+			map[string]any{"condition": "true", "queue_id": "que_none"},
+		}}), 400, conversation.CodeInvalid, "/rules/0/queue_id")
+		many := make([]any, 101)
+		for i := range many {
+			many[i] = map[string]any{"condition": "true"}
+		}
+		requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/rulesets", map[string]any{"name": "x", "kind": "classification", "rules": many}), 400, conversation.CodeInvalid, "/rules")
+
+		made := b.create("rulesets", map[string]any{"name": "what", "kind": "classification", "rules": []any{good, map[string]any{"condition": "false"}}})
+		require.NotEmpty(t, made.text(t, "rules", 0, "id"))
+		require.NotEqual(t, made.text(t, "rules", 0, "id"), made.text(t, "rules", 1, "id"))
+		require.Equal(t, good["condition"], made.text(t, "rules", 0, "condition"))
+		require.Equal(t, map[string]any{
+			"priority": float64(-5), "language": "ja", "units": float64(2), "attributes": map[string]any{"topic": "refund"}, "skills": []any{map[string]any{"skill_id": skill, "level": float64(7)}},
+		}, made.get(t, "rules", 0, "outputs"))
+		path := "/api/v1/rulesets/" + made.text(t, "id")
+		require.Equal(t, made.get(t, "rules"), b.patch(path, map[string]any{"name": "was"}).get(t, "rules"))
+		requireProblem(t, b.patch(path, map[string]any{"kind": "route"}), 400, conversation.CodeInvalid, "/kind")
+
+		route := b.create("rulesets", map[string]any{"name": "where", "kind": "route", "rules": []any{map[string]any{"id": "vip", "condition": `context[?"tier"].orValue("") == "gold"`, "queue_id": queue}}})
+		require.Equal(t, "vip", route.text(t, "rules", 0, "id"))
+		requireProblem(t, b.delete("queues/"+queue), 409, conversation.CodeInUse)
+		w := "/api/v1/workstreams/" + b.workstream()
+		set := func(settings map[string]any) response { return b.patch(w, map[string]any{"settings": settings}) }
+		d := b.create("dispositions", map[string]any{"name": "解決"}).text(t, "id")
+		requireProblem(t, set(map[string]any{"classification_ruleset_ids": []any{made.text(t, "id"), route.text(t, "id")}}), 400, conversation.CodeInvalid, "/settings/classification_ruleset_ids/1")
+		requireProblem(t, set(map[string]any{"disposition_ids": []any{d, d}}), 400, conversation.CodeInvalid, "/settings/disposition_ids/1")
+		requireProblem(t, set(map[string]any{"disposition_required": true, "capacity_units": 0}), 400, conversation.CodeInvalid, "/settings/capacity_units")
+		requireProblem(t, set(map[string]any{"disposition_required": true}), 400, conversation.CodeInvalid, "/settings/disposition_required")
+		done := set(map[string]any{
+			"classification_ruleset_ids": []any{made.text(t, "id")}, "route_ruleset_id": route.text(t, "id"), "capacity_units": 2, "default_priority": -3,
+			"disposition_ids": []any{d}, "disposition_required": true,
+		})
+		require.Equal(t, 200, done.Status, "%s", done.Raw)
+		require.Equal(t, float64(2), done.get(t, "settings", "capacity_units"))
+		for _, used := range []string{"rulesets/" + made.text(t, "id"), "rulesets/" + route.text(t, "id"), "dispositions/" + d} {
+			requireProblem(t, b.delete(used), 409, conversation.CodeInUse)
+		}
+		cleared := set(map[string]any{"route_ruleset_id": nil, "classification_ruleset_ids": []any{}})
+		require.NotContains(t, cleared.get(t, "settings"), "route_ruleset_id")
+		require.Equal(t, 204, b.delete("rulesets/"+route.text(t, "id")).Status)
+		require.Equal(t, 204, b.delete("queues/"+queue).Status)
+		require.Equal(t, "Solved", b.patch("/api/v1/dispositions/"+d, map[string]any{"name": "Solved"}).text(t, "name"))
+	})
+}

@@ -12,6 +12,8 @@ import (
 	"io"
 	"net/http"
 
+	"kaiwa/internal/calendar"
+	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 
 	"github.com/labstack/echo/v4"
@@ -420,6 +422,48 @@ func (e Permission) Valid() bool {
 	}
 }
 
+// Defines values for QueueAssignment.
+const (
+	QueueAssignmentHighestCapacity QueueAssignment = "highest_capacity"
+	QueueAssignmentLongestIdle     QueueAssignment = "longest_idle"
+	QueueAssignmentRoundRobin      QueueAssignment = "round_robin"
+)
+
+// Valid indicates whether the value is a known member of the QueueAssignment enum.
+func (e QueueAssignment) Valid() bool {
+	switch e {
+	case QueueAssignmentHighestCapacity:
+		return true
+	case QueueAssignmentLongestIdle:
+		return true
+	case QueueAssignmentRoundRobin:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for QueueInputAssignment.
+const (
+	QueueInputAssignmentHighestCapacity QueueInputAssignment = "highest_capacity"
+	QueueInputAssignmentLongestIdle     QueueInputAssignment = "longest_idle"
+	QueueInputAssignmentRoundRobin      QueueInputAssignment = "round_robin"
+)
+
+// Valid indicates whether the value is a known member of the QueueInputAssignment enum.
+func (e QueueInputAssignment) Valid() bool {
+	switch e {
+	case QueueInputAssignmentHighestCapacity:
+		return true
+	case QueueInputAssignmentLongestIdle:
+		return true
+	case QueueInputAssignmentRoundRobin:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	RoleAdmin      Role = "admin"
@@ -435,6 +479,24 @@ func (e Role) Valid() bool {
 	case RoleAgent:
 		return true
 	case RoleSupervisor:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RulesetKind.
+const (
+	RulesetKindClassification RulesetKind = "classification"
+	RulesetKindRoute          RulesetKind = "route"
+)
+
+// Valid indicates whether the value is a known member of the RulesetKind enum.
+func (e RulesetKind) Valid() bool {
+	switch e {
+	case RulesetKindClassification:
+		return true
+	case RulesetKindRoute:
 		return true
 	default:
 		return false
@@ -697,6 +759,55 @@ type BotSettings struct {
 	MaxMisses int64 `json:"max_misses,omitempty"`
 }
 
+// Calendar When somebody is there.
+type Calendar struct {
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+
+	// Holidays Days without hours. The list is replaced as a whole.
+	Holidays []CalendarHoliday `json:"holidays"`
+
+	// Hours Times of the week. The list is replaced as a whole.
+	Hours []CalendarSpan `json:"hours"`
+	ID    string         `json:"id"`
+	Name  string         `json:"name"`
+
+	// UpdatedAt RFC 3339, UTC, with milliseconds.
+	UpdatedAt Timestamp `json:"updated_at"`
+	Version   int64     `json:"version"`
+
+	// Zone An IANA time zone such as Asia/Tokyo.
+	Zone string `json:"zone"`
+}
+
+// CalendarHoliday defines model for CalendarHoliday.
+type CalendarHoliday = calendar.Holiday
+
+// CalendarInput defines model for CalendarInput.
+type CalendarInput struct {
+	// Holidays Days without hours. The list is replaced as a whole.
+	Holidays []CalendarHoliday `json:"holidays,omitempty"`
+
+	// Hours Times of the week. The list is replaced as a whole.
+	Hours []CalendarSpan `json:"hours"`
+	Name  string         `json:"name"`
+
+	// Zone An IANA time zone such as Asia/Tokyo.
+	Zone string `json:"zone"`
+}
+
+// CalendarList defines model for CalendarList.
+type CalendarList struct {
+	Items      []Calendar `json:"items"`
+	NextCursor Nullable   `json:"next_cursor"`
+}
+
+// CalendarPatch A JSON merge patch.
+type CalendarPatch = json.RawMessage
+
+// CalendarSpan One that closes at or before the time it opens closes on the day after.
+type CalendarSpan = calendar.Span
+
 // Channel defines model for Channel.
 type Channel struct {
 	// AutomatedMessages They win over those of the workstream.
@@ -854,6 +965,32 @@ type ConversationList struct {
 
 // ConversationStatus defines model for ConversationStatus.
 type ConversationStatus string
+
+// Disposition What came of a conversation, for the agent to choose at wrap-up.
+type Disposition struct {
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+
+	// UpdatedAt RFC 3339, UTC, with milliseconds.
+	UpdatedAt Timestamp `json:"updated_at"`
+	Version   int64     `json:"version"`
+}
+
+// DispositionInput defines model for DispositionInput.
+type DispositionInput struct {
+	Name string `json:"name"`
+}
+
+// DispositionList defines model for DispositionList.
+type DispositionList struct {
+	Items      []Disposition `json:"items"`
+	NextCursor Nullable      `json:"next_cursor"`
+}
+
+// DispositionPatch A JSON merge patch.
+type DispositionPatch = json.RawMessage
 
 // Event defines model for Event.
 type Event struct {
@@ -1022,6 +1159,9 @@ type Problem struct {
 
 // Queue defines model for Queue.
 type Queue struct {
+	Assignment QueueAssignment `json:"assignment"`
+	CalendarID Nullable        `json:"calendar_id"`
+
 	// CreatedAt RFC 3339, UTC, with milliseconds.
 	CreatedAt Timestamp `json:"created_at"`
 	ID        string    `json:"id"`
@@ -1033,18 +1173,44 @@ type Queue struct {
 	Version   int64     `json:"version"`
 }
 
+// QueueAssignment defines model for Queue.Assignment.
+type QueueAssignment string
+
 // QueueInput defines model for QueueInput.
 type QueueInput struct {
-	Name string `json:"name"`
+	// Assignment Whom its conversations are offered to first; highest_capacity when left out.
+	Assignment QueueInputAssignment `json:"assignment,omitempty"`
+
+	// CalendarID When it is open; always without one.
+	CalendarID string `json:"calendar_id,omitempty"`
+	Name       string `json:"name"`
 
 	// Priority Smaller is served first; 100 when left out.
 	Priority *int64 `json:"priority,omitempty"`
 }
 
+// QueueInputAssignment Whom its conversations are offered to first; highest_capacity when left out.
+type QueueInputAssignment string
+
 // QueueList defines model for QueueList.
 type QueueList struct {
 	Items      []Queue  `json:"items"`
 	NextCursor Nullable `json:"next_cursor"`
+}
+
+// QueueMember defines model for QueueMember.
+type QueueMember struct {
+	AgentID string `json:"agent_id"`
+
+	// CreatedAt Since when.
+	CreatedAt Time   `json:"created_at"`
+	Name      string `json:"name"`
+}
+
+// QueueMemberList defines model for QueueMemberList.
+type QueueMemberList struct {
+	Items      []QueueMember `json:"items"`
+	NextCursor Nullable      `json:"next_cursor"`
 }
 
 // QueuePatch A JSON merge patch.
@@ -1060,6 +1226,69 @@ type QuickReplyInput struct {
 
 // Role defines model for Role.
 type Role string
+
+// Rule defines model for Rule.
+type Rule struct {
+	// Condition An expression in CEL that gives true or false; see docs/routing.md.
+	Condition string `json:"condition"`
+
+	// ID Names the rule in the routing log. One is made when it is left out.
+	ID   string `json:"id,omitempty"`
+	Name string `json:"name,omitempty"`
+
+	// Outputs What a classification rule sets; what is left out stays as it is.
+	Outputs RuleOutputs `json:"outputs,omitempty"`
+
+	// QueueID The queue of a route rule.
+	QueueID string `json:"queue_id,omitempty"`
+
+	// Split In place of queue_id: queues that share the conversations.
+	Split []RuleShare `json:"split,omitempty"`
+}
+
+// RuleOutputs What a classification rule sets; what is left out stays as it is.
+type RuleOutputs = *routing.Outputs
+
+// RuleShare defines model for RuleShare.
+type RuleShare = routing.Share
+
+// Ruleset Rules by which conversations are classified or find their queue.
+type Ruleset struct {
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+	ID        string    `json:"id"`
+
+	// Kind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200.
+	Kind  RulesetKind `json:"kind"`
+	Name  string      `json:"name"`
+	Rules []Rule      `json:"rules"`
+
+	// UpdatedAt RFC 3339, UTC, with milliseconds.
+	UpdatedAt Timestamp `json:"updated_at"`
+	Version   int64     `json:"version"`
+}
+
+// RulesetInput defines model for RulesetInput.
+type RulesetInput struct {
+	// Kind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200.
+	Kind RulesetKind `json:"kind"`
+	Name string      `json:"name"`
+
+	// Rules In order; the first that matches counts. The list is replaced as a whole.
+	Rules []Rule `json:"rules"`
+}
+
+// RulesetKind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200.
+type RulesetKind string
+
+// RulesetList defines model for RulesetList.
+type RulesetList struct {
+	Items      []Ruleset `json:"items"`
+	NextCursor Nullable  `json:"next_cursor"`
+}
+
+// RulesetPatch A JSON merge patch.
+type RulesetPatch = json.RawMessage
 
 // Skill A named ability, for agents to have and conversations to require at a level from 1 to 10.
 type Skill struct {
@@ -1314,6 +1543,33 @@ type UpdateBotParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListCalendarsParams defines parameters for ListCalendars.
+type ListCalendarsParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateCalendarParams defines parameters for CreateCalendar.
+type CreateCalendarParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteCalendarParams defines parameters for DeleteCalendar.
+type DeleteCalendarParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateCalendarParams defines parameters for UpdateCalendar.
+type UpdateCalendarParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListChannelsParams defines parameters for ListChannels.
 type ListChannelsParams struct {
 	// Limit How many items at most; 50 when left out.
@@ -1459,6 +1715,33 @@ type WrapUpConversationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListDispositionsParams defines parameters for ListDispositions.
+type ListDispositionsParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateDispositionParams defines parameters for CreateDisposition.
+type CreateDispositionParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteDispositionParams defines parameters for DeleteDisposition.
+type DeleteDispositionParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateDispositionParams defines parameters for UpdateDisposition.
+type UpdateDispositionParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListEventsParams defines parameters for ListEvents.
 type ListEventsParams struct {
 	// After The seq of the last event already known.
@@ -1492,6 +1775,42 @@ type DeleteQueueParams struct {
 
 // UpdateQueueParams defines parameters for UpdateQueue.
 type UpdateQueueParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListQueueMembersParams defines parameters for ListQueueMembers.
+type ListQueueMembersParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListRulesetsParams defines parameters for ListRulesets.
+type ListRulesetsParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateRulesetParams defines parameters for CreateRuleset.
+type CreateRulesetParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteRulesetParams defines parameters for DeleteRuleset.
+type DeleteRulesetParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateRulesetParams defines parameters for UpdateRuleset.
+type UpdateRulesetParams struct {
 	// IfMatch The ETag last seen. Required; 428 without.
 	IfMatch IfMatch `json:"If-Match,omitempty"`
 }
@@ -1581,6 +1900,12 @@ type CreateBotJSONRequestBody = BotInput
 // UpdateBotJSONRequestBody defines body for UpdateBot for application/json ContentType.
 type UpdateBotJSONRequestBody = BotPatch
 
+// CreateCalendarJSONRequestBody defines body for CreateCalendar for application/json ContentType.
+type CreateCalendarJSONRequestBody = CalendarInput
+
+// UpdateCalendarJSONRequestBody defines body for UpdateCalendar for application/json ContentType.
+type UpdateCalendarJSONRequestBody = CalendarPatch
+
 // CreateChannelJSONRequestBody defines body for CreateChannel for application/json ContentType.
 type CreateChannelJSONRequestBody = ChannelInput
 
@@ -1635,11 +1960,23 @@ type TransferConversationJSONRequestBody = TransferInput
 // WrapUpConversationJSONRequestBody defines body for WrapUpConversation for application/json ContentType.
 type WrapUpConversationJSONRequestBody = WrapUpInput
 
+// CreateDispositionJSONRequestBody defines body for CreateDisposition for application/json ContentType.
+type CreateDispositionJSONRequestBody = DispositionInput
+
+// UpdateDispositionJSONRequestBody defines body for UpdateDisposition for application/json ContentType.
+type UpdateDispositionJSONRequestBody = DispositionPatch
+
 // CreateQueueJSONRequestBody defines body for CreateQueue for application/json ContentType.
 type CreateQueueJSONRequestBody = QueueInput
 
 // UpdateQueueJSONRequestBody defines body for UpdateQueue for application/json ContentType.
 type UpdateQueueJSONRequestBody = QueuePatch
+
+// CreateRulesetJSONRequestBody defines body for CreateRuleset for application/json ContentType.
+type CreateRulesetJSONRequestBody = RulesetInput
+
+// UpdateRulesetJSONRequestBody defines body for UpdateRuleset for application/json ContentType.
+type UpdateRulesetJSONRequestBody = RulesetPatch
 
 // CreateSkillJSONRequestBody defines body for CreateSkill for application/json ContentType.
 type CreateSkillJSONRequestBody = SkillInput
@@ -1697,6 +2034,21 @@ type ServerInterface interface {
 	// UpdateBot Changes a bot, by a JSON merge patch.
 	// (PATCH /api/v1/bots/{id})
 	UpdateBot(ctx echo.Context, id ID, params UpdateBotParams) error
+	// ListCalendars Lists calendars, oldest first.
+	// (GET /api/v1/calendars)
+	ListCalendars(ctx echo.Context, params ListCalendarsParams) error
+	// CreateCalendar Creates a calendar.
+	// (POST /api/v1/calendars)
+	CreateCalendar(ctx echo.Context, params CreateCalendarParams) error
+	// DeleteCalendar Deletes a calendar.
+	// (DELETE /api/v1/calendars/{id})
+	DeleteCalendar(ctx echo.Context, id ID, params DeleteCalendarParams) error
+	// GetCalendar Reads a calendar.
+	// (GET /api/v1/calendars/{id})
+	GetCalendar(ctx echo.Context, id ID) error
+	// UpdateCalendar Changes a calendar, by a JSON merge patch.
+	// (PATCH /api/v1/calendars/{id})
+	UpdateCalendar(ctx echo.Context, id ID, params UpdateCalendarParams) error
 	// ListChannels Lists channels, oldest first.
 	// (GET /api/v1/channels)
 	ListChannels(ctx echo.Context, params ListChannelsParams) error
@@ -1772,6 +2124,21 @@ type ServerInterface interface {
 	// WrapUpConversation Finishes wrap-up; the conversation is closed.
 	// (POST /api/v1/conversations/{id}/wrap-up)
 	WrapUpConversation(ctx echo.Context, id ID, params WrapUpConversationParams) error
+	// ListDispositions Lists dispositions, oldest first.
+	// (GET /api/v1/dispositions)
+	ListDispositions(ctx echo.Context, params ListDispositionsParams) error
+	// CreateDisposition Creates a disposition.
+	// (POST /api/v1/dispositions)
+	CreateDisposition(ctx echo.Context, params CreateDispositionParams) error
+	// DeleteDisposition Deletes a disposition.
+	// (DELETE /api/v1/dispositions/{id})
+	DeleteDisposition(ctx echo.Context, id ID, params DeleteDispositionParams) error
+	// GetDisposition Reads a disposition.
+	// (GET /api/v1/dispositions/{id})
+	GetDisposition(ctx echo.Context, id ID) error
+	// UpdateDisposition Changes a disposition, by a JSON merge patch.
+	// (PATCH /api/v1/dispositions/{id})
+	UpdateDisposition(ctx echo.Context, id ID, params UpdateDispositionParams) error
 	// ListEvents Lists what happened, in the one order that every reader sees.
 	// (GET /api/v1/events)
 	ListEvents(ctx echo.Context, params ListEventsParams) error
@@ -1793,6 +2160,30 @@ type ServerInterface interface {
 	// UpdateQueue Changes a queue, by a JSON merge patch.
 	// (PATCH /api/v1/queues/{id})
 	UpdateQueue(ctx echo.Context, id ID, params UpdateQueueParams) error
+	// ListQueueMembers Lists the agents who work a queue, the first member first.
+	// (GET /api/v1/queues/{id}/members)
+	ListQueueMembers(ctx echo.Context, id ID, params ListQueueMembersParams) error
+	// RemoveQueueMember Has an agent work a queue no longer. One who does not stays away.
+	// (DELETE /api/v1/queues/{id}/members/{agent_id})
+	RemoveQueueMember(ctx echo.Context, id ID, agentID string) error
+	// AddQueueMember Has an agent work a queue. One who does already goes on.
+	// (PUT /api/v1/queues/{id}/members/{agent_id})
+	AddQueueMember(ctx echo.Context, id ID, agentID string) error
+	// ListRulesets Lists rulesets, oldest first.
+	// (GET /api/v1/rulesets)
+	ListRulesets(ctx echo.Context, params ListRulesetsParams) error
+	// CreateRuleset Creates a ruleset.
+	// (POST /api/v1/rulesets)
+	CreateRuleset(ctx echo.Context, params CreateRulesetParams) error
+	// DeleteRuleset Deletes a ruleset.
+	// (DELETE /api/v1/rulesets/{id})
+	DeleteRuleset(ctx echo.Context, id ID, params DeleteRulesetParams) error
+	// GetRuleset Reads a ruleset.
+	// (GET /api/v1/rulesets/{id})
+	GetRuleset(ctx echo.Context, id ID) error
+	// UpdateRuleset Changes a ruleset, by a JSON merge patch.
+	// (PATCH /api/v1/rulesets/{id})
+	UpdateRuleset(ctx echo.Context, id ID, params UpdateRulesetParams) error
 	// ListSkills Lists skills, oldest first.
 	// (GET /api/v1/skills)
 	ListSkills(ctx echo.Context, params ListSkillsParams) error
@@ -2204,6 +2595,148 @@ func (w *ServerInterfaceWrapper) UpdateBot(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateBot(ctx, id, params)
+	return err
+}
+
+// ListCalendars converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCalendars(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCalendarsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCalendars(ctx, params)
+	return err
+}
+
+// CreateCalendar converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateCalendar(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCalendarParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateCalendar(ctx, params)
+	return err
+}
+
+// DeleteCalendar converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteCalendar(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteCalendarParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteCalendar(ctx, id, params)
+	return err
+}
+
+// GetCalendar converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCalendar(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCalendar(ctx, id)
+	return err
+}
+
+// UpdateCalendar converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateCalendar(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateCalendarParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateCalendar(ctx, id, params)
 	return err
 }
 
@@ -3022,6 +3555,148 @@ func (w *ServerInterfaceWrapper) WrapUpConversation(ctx echo.Context) error {
 	return err
 }
 
+// ListDispositions converts echo context to params.
+func (w *ServerInterfaceWrapper) ListDispositions(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListDispositionsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListDispositions(ctx, params)
+	return err
+}
+
+// CreateDisposition converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateDisposition(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateDispositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateDisposition(ctx, params)
+	return err
+}
+
+// DeleteDisposition converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteDisposition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteDispositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteDisposition(ctx, id, params)
+	return err
+}
+
+// GetDisposition converts echo context to params.
+func (w *ServerInterfaceWrapper) GetDisposition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetDisposition(ctx, id)
+	return err
+}
+
+// UpdateDisposition converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateDisposition(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateDispositionParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateDisposition(ctx, id, params)
+	return err
+}
+
 // ListEvents converts echo context to params.
 func (w *ServerInterfaceWrapper) ListEvents(ctx echo.Context) error {
 	var err error
@@ -3202,6 +3877,228 @@ func (w *ServerInterfaceWrapper) UpdateQueue(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateQueue(ctx, id, params)
+	return err
+}
+
+// ListQueueMembers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListQueueMembers(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListQueueMembersParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListQueueMembers(ctx, id, params)
+	return err
+}
+
+// RemoveQueueMember converts echo context to params.
+func (w *ServerInterfaceWrapper) RemoveQueueMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "agent_id" -------------
+	var agentID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "agent_id", ctx.Param("agent_id"), &agentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter agent_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RemoveQueueMember(ctx, id, agentID)
+	return err
+}
+
+// AddQueueMember converts echo context to params.
+func (w *ServerInterfaceWrapper) AddQueueMember(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "agent_id" -------------
+	var agentID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "agent_id", ctx.Param("agent_id"), &agentID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter agent_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AddQueueMember(ctx, id, agentID)
+	return err
+}
+
+// ListRulesets converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRulesets(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListRulesetsParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRulesets(ctx, params)
+	return err
+}
+
+// CreateRuleset converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateRuleset(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateRulesetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateRuleset(ctx, params)
+	return err
+}
+
+// DeleteRuleset converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteRuleset(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteRulesetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteRuleset(ctx, id, params)
+	return err
+}
+
+// GetRuleset converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRuleset(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRuleset(ctx, id)
+	return err
+}
+
+// UpdateRuleset converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateRuleset(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateRulesetParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateRuleset(ctx, id, params)
 	return err
 }
 
@@ -3643,6 +4540,24 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v1/queues/:id", wrapper.DeleteQueue, options.OperationMiddlewares["DeleteQueue"]...)
 	router.GET(options.BaseURL+"/api/v1/queues/:id", wrapper.GetQueue, options.OperationMiddlewares["GetQueue"]...)
 	router.PATCH(options.BaseURL+"/api/v1/queues/:id", wrapper.UpdateQueue, options.OperationMiddlewares["UpdateQueue"]...)
+	router.GET(options.BaseURL+"/api/v1/queues/:id/members", wrapper.ListQueueMembers, options.OperationMiddlewares["ListQueueMembers"]...)
+	router.DELETE(options.BaseURL+"/api/v1/queues/:id/members/:agent_id", wrapper.RemoveQueueMember, options.OperationMiddlewares["RemoveQueueMember"]...)
+	router.PUT(options.BaseURL+"/api/v1/queues/:id/members/:agent_id", wrapper.AddQueueMember, options.OperationMiddlewares["AddQueueMember"]...)
+	router.GET(options.BaseURL+"/api/v1/rulesets", wrapper.ListRulesets, options.OperationMiddlewares["ListRulesets"]...)
+	router.POST(options.BaseURL+"/api/v1/rulesets", wrapper.CreateRuleset, options.OperationMiddlewares["CreateRuleset"]...)
+	router.DELETE(options.BaseURL+"/api/v1/rulesets/:id", wrapper.DeleteRuleset, options.OperationMiddlewares["DeleteRuleset"]...)
+	router.GET(options.BaseURL+"/api/v1/rulesets/:id", wrapper.GetRuleset, options.OperationMiddlewares["GetRuleset"]...)
+	router.PATCH(options.BaseURL+"/api/v1/rulesets/:id", wrapper.UpdateRuleset, options.OperationMiddlewares["UpdateRuleset"]...)
+	router.GET(options.BaseURL+"/api/v1/calendars", wrapper.ListCalendars, options.OperationMiddlewares["ListCalendars"]...)
+	router.POST(options.BaseURL+"/api/v1/calendars", wrapper.CreateCalendar, options.OperationMiddlewares["CreateCalendar"]...)
+	router.DELETE(options.BaseURL+"/api/v1/calendars/:id", wrapper.DeleteCalendar, options.OperationMiddlewares["DeleteCalendar"]...)
+	router.GET(options.BaseURL+"/api/v1/calendars/:id", wrapper.GetCalendar, options.OperationMiddlewares["GetCalendar"]...)
+	router.PATCH(options.BaseURL+"/api/v1/calendars/:id", wrapper.UpdateCalendar, options.OperationMiddlewares["UpdateCalendar"]...)
+	router.GET(options.BaseURL+"/api/v1/dispositions", wrapper.ListDispositions, options.OperationMiddlewares["ListDispositions"]...)
+	router.POST(options.BaseURL+"/api/v1/dispositions", wrapper.CreateDisposition, options.OperationMiddlewares["CreateDisposition"]...)
+	router.DELETE(options.BaseURL+"/api/v1/dispositions/:id", wrapper.DeleteDisposition, options.OperationMiddlewares["DeleteDisposition"]...)
+	router.GET(options.BaseURL+"/api/v1/dispositions/:id", wrapper.GetDisposition, options.OperationMiddlewares["GetDisposition"]...)
+	router.PATCH(options.BaseURL+"/api/v1/dispositions/:id", wrapper.UpdateDisposition, options.OperationMiddlewares["UpdateDisposition"]...)
 	router.GET(options.BaseURL+"/api/v1/skills", wrapper.ListSkills, options.OperationMiddlewares["ListSkills"]...)
 	router.POST(options.BaseURL+"/api/v1/skills", wrapper.CreateSkill, options.OperationMiddlewares["CreateSkill"]...)
 	router.DELETE(options.BaseURL+"/api/v1/skills/:id", wrapper.DeleteSkill, options.OperationMiddlewares["DeleteSkill"]...)
@@ -3699,6 +4614,15 @@ type BotJSONResponse struct {
 	Headers BotResponseHeaders
 }
 
+type CalendarResponseHeaders struct {
+	ETag string
+}
+type CalendarJSONResponse struct {
+	Body Calendar
+
+	Headers CalendarResponseHeaders
+}
+
 type ChannelResponseHeaders struct {
 	ETag string
 }
@@ -3706,6 +4630,15 @@ type ChannelJSONResponse struct {
 	Body Channel
 
 	Headers ChannelResponseHeaders
+}
+
+type DispositionResponseHeaders struct {
+	ETag string
+}
+type DispositionJSONResponse struct {
+	Body Disposition
+
+	Headers DispositionResponseHeaders
 }
 
 type ProblemApplicationProblemPlusJSONResponse Problem
@@ -3717,6 +4650,15 @@ type QueueJSONResponse struct {
 	Body Queue
 
 	Headers QueueResponseHeaders
+}
+
+type RulesetResponseHeaders struct {
+	ETag string
+}
+type RulesetJSONResponse struct {
+	Body Ruleset
+
+	Headers RulesetResponseHeaders
 }
 
 type SkillResponseHeaders struct {
@@ -4236,6 +5178,202 @@ type UpdateBotdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateBotdefaultApplicationProblemPlusJSONResponse) VisitUpdateBotResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarsRequestObject struct {
+	Params ListCalendarsParams
+}
+
+type ListCalendarsResponseObject interface {
+	VisitListCalendarsResponse(w http.ResponseWriter) error
+}
+
+type ListCalendars200JSONResponse CalendarList
+
+func (response ListCalendars200JSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCalendarsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCalendarsdefaultApplicationProblemPlusJSONResponse) VisitListCalendarsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendarRequestObject struct {
+	Params CreateCalendarParams
+	Body   *CreateCalendarJSONRequestBody
+}
+
+type CreateCalendarResponseObject interface {
+	VisitCreateCalendarResponse(w http.ResponseWriter) error
+}
+
+type CreateCalendar201JSONResponse struct{ CalendarJSONResponse }
+
+func (response CreateCalendar201JSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCalendardefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateCalendardefaultApplicationProblemPlusJSONResponse) VisitCreateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCalendarRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteCalendarParams
+}
+
+type DeleteCalendarResponseObject interface {
+	VisitDeleteCalendarResponse(w http.ResponseWriter) error
+}
+
+type DeleteCalendar204Response struct {
+}
+
+func (response DeleteCalendar204Response) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteCalendardefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteCalendardefaultApplicationProblemPlusJSONResponse) VisitDeleteCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendarRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetCalendarResponseObject interface {
+	VisitGetCalendarResponse(w http.ResponseWriter) error
+}
+
+type GetCalendar200JSONResponse struct{ CalendarJSONResponse }
+
+func (response GetCalendar200JSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCalendardefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCalendardefaultApplicationProblemPlusJSONResponse) VisitGetCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateCalendarRequestObject struct {
+	ID     ID `json:"id"`
+	Params UpdateCalendarParams
+	Body   *UpdateCalendarJSONRequestBody
+}
+
+type UpdateCalendarResponseObject interface {
+	VisitUpdateCalendarResponse(w http.ResponseWriter) error
+}
+
+type UpdateCalendar200JSONResponse struct{ CalendarJSONResponse }
+
+func (response UpdateCalendar200JSONResponse) VisitUpdateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateCalendardefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateCalendardefaultApplicationProblemPlusJSONResponse) VisitUpdateCalendarResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5268,6 +6406,202 @@ func (response WrapUpConversationdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type ListDispositionsRequestObject struct {
+	Params ListDispositionsParams
+}
+
+type ListDispositionsResponseObject interface {
+	VisitListDispositionsResponse(w http.ResponseWriter) error
+}
+
+type ListDispositions200JSONResponse DispositionList
+
+func (response ListDispositions200JSONResponse) VisitListDispositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListDispositionsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListDispositionsdefaultApplicationProblemPlusJSONResponse) VisitListDispositionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDispositionRequestObject struct {
+	Params CreateDispositionParams
+	Body   *CreateDispositionJSONRequestBody
+}
+
+type CreateDispositionResponseObject interface {
+	VisitCreateDispositionResponse(w http.ResponseWriter) error
+}
+
+type CreateDisposition201JSONResponse struct{ DispositionJSONResponse }
+
+func (response CreateDisposition201JSONResponse) VisitCreateDispositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateDispositiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateDispositiondefaultApplicationProblemPlusJSONResponse) VisitCreateDispositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteDispositionRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteDispositionParams
+}
+
+type DeleteDispositionResponseObject interface {
+	VisitDeleteDispositionResponse(w http.ResponseWriter) error
+}
+
+type DeleteDisposition204Response struct {
+}
+
+func (response DeleteDisposition204Response) VisitDeleteDispositionResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteDispositiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteDispositiondefaultApplicationProblemPlusJSONResponse) VisitDeleteDispositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDispositionRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetDispositionResponseObject interface {
+	VisitGetDispositionResponse(w http.ResponseWriter) error
+}
+
+type GetDisposition200JSONResponse struct{ DispositionJSONResponse }
+
+func (response GetDisposition200JSONResponse) VisitGetDispositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetDispositiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetDispositiondefaultApplicationProblemPlusJSONResponse) VisitGetDispositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDispositionRequestObject struct {
+	ID     ID `json:"id"`
+	Params UpdateDispositionParams
+	Body   *UpdateDispositionJSONRequestBody
+}
+
+type UpdateDispositionResponseObject interface {
+	VisitUpdateDispositionResponse(w http.ResponseWriter) error
+}
+
+type UpdateDisposition200JSONResponse struct{ DispositionJSONResponse }
+
+func (response UpdateDisposition200JSONResponse) VisitUpdateDispositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateDispositiondefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateDispositiondefaultApplicationProblemPlusJSONResponse) VisitUpdateDispositionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListEventsRequestObject struct {
 	Params ListEventsParams
 }
@@ -5530,6 +6864,310 @@ type UpdateQueuedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateQueuedefaultApplicationProblemPlusJSONResponse) VisitUpdateQueueResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQueueMembersRequestObject struct {
+	ID     ID `json:"id"`
+	Params ListQueueMembersParams
+}
+
+type ListQueueMembersResponseObject interface {
+	VisitListQueueMembersResponse(w http.ResponseWriter) error
+}
+
+type ListQueueMembers200JSONResponse QueueMemberList
+
+func (response ListQueueMembers200JSONResponse) VisitListQueueMembersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQueueMembersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListQueueMembersdefaultApplicationProblemPlusJSONResponse) VisitListQueueMembersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RemoveQueueMemberRequestObject struct {
+	ID      ID     `json:"id"`
+	AgentID string `json:"agent_id"`
+}
+
+type RemoveQueueMemberResponseObject interface {
+	VisitRemoveQueueMemberResponse(w http.ResponseWriter) error
+}
+
+type RemoveQueueMember204Response struct {
+}
+
+func (response RemoveQueueMember204Response) VisitRemoveQueueMemberResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RemoveQueueMemberdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RemoveQueueMemberdefaultApplicationProblemPlusJSONResponse) VisitRemoveQueueMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AddQueueMemberRequestObject struct {
+	ID      ID     `json:"id"`
+	AgentID string `json:"agent_id"`
+}
+
+type AddQueueMemberResponseObject interface {
+	VisitAddQueueMemberResponse(w http.ResponseWriter) error
+}
+
+type AddQueueMember204Response struct {
+}
+
+func (response AddQueueMember204Response) VisitAddQueueMemberResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type AddQueueMemberdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AddQueueMemberdefaultApplicationProblemPlusJSONResponse) VisitAddQueueMemberResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRulesetsRequestObject struct {
+	Params ListRulesetsParams
+}
+
+type ListRulesetsResponseObject interface {
+	VisitListRulesetsResponse(w http.ResponseWriter) error
+}
+
+type ListRulesets200JSONResponse RulesetList
+
+func (response ListRulesets200JSONResponse) VisitListRulesetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRulesetsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRulesetsdefaultApplicationProblemPlusJSONResponse) VisitListRulesetsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRulesetRequestObject struct {
+	Params CreateRulesetParams
+	Body   *CreateRulesetJSONRequestBody
+}
+
+type CreateRulesetResponseObject interface {
+	VisitCreateRulesetResponse(w http.ResponseWriter) error
+}
+
+type CreateRuleset201JSONResponse struct{ RulesetJSONResponse }
+
+func (response CreateRuleset201JSONResponse) VisitCreateRulesetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateRulesetdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateRulesetdefaultApplicationProblemPlusJSONResponse) VisitCreateRulesetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteRulesetRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteRulesetParams
+}
+
+type DeleteRulesetResponseObject interface {
+	VisitDeleteRulesetResponse(w http.ResponseWriter) error
+}
+
+type DeleteRuleset204Response struct {
+}
+
+func (response DeleteRuleset204Response) VisitDeleteRulesetResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteRulesetdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteRulesetdefaultApplicationProblemPlusJSONResponse) VisitDeleteRulesetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRulesetRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetRulesetResponseObject interface {
+	VisitGetRulesetResponse(w http.ResponseWriter) error
+}
+
+type GetRuleset200JSONResponse struct{ RulesetJSONResponse }
+
+func (response GetRuleset200JSONResponse) VisitGetRulesetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRulesetdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetRulesetdefaultApplicationProblemPlusJSONResponse) VisitGetRulesetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRulesetRequestObject struct {
+	ID     ID `json:"id"`
+	Params UpdateRulesetParams
+	Body   *UpdateRulesetJSONRequestBody
+}
+
+type UpdateRulesetResponseObject interface {
+	VisitUpdateRulesetResponse(w http.ResponseWriter) error
+}
+
+type UpdateRuleset200JSONResponse struct{ RulesetJSONResponse }
+
+func (response UpdateRuleset200JSONResponse) VisitUpdateRulesetResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateRulesetdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateRulesetdefaultApplicationProblemPlusJSONResponse) VisitUpdateRulesetResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -6088,6 +7726,21 @@ type StrictServerInterface interface {
 	// UpdateBot Changes a bot, by a JSON merge patch.
 	// (PATCH /api/v1/bots/{id})
 	UpdateBot(ctx context.Context, request UpdateBotRequestObject) (UpdateBotResponseObject, error)
+	// ListCalendars Lists calendars, oldest first.
+	// (GET /api/v1/calendars)
+	ListCalendars(ctx context.Context, request ListCalendarsRequestObject) (ListCalendarsResponseObject, error)
+	// CreateCalendar Creates a calendar.
+	// (POST /api/v1/calendars)
+	CreateCalendar(ctx context.Context, request CreateCalendarRequestObject) (CreateCalendarResponseObject, error)
+	// DeleteCalendar Deletes a calendar.
+	// (DELETE /api/v1/calendars/{id})
+	DeleteCalendar(ctx context.Context, request DeleteCalendarRequestObject) (DeleteCalendarResponseObject, error)
+	// GetCalendar Reads a calendar.
+	// (GET /api/v1/calendars/{id})
+	GetCalendar(ctx context.Context, request GetCalendarRequestObject) (GetCalendarResponseObject, error)
+	// UpdateCalendar Changes a calendar, by a JSON merge patch.
+	// (PATCH /api/v1/calendars/{id})
+	UpdateCalendar(ctx context.Context, request UpdateCalendarRequestObject) (UpdateCalendarResponseObject, error)
 	// ListChannels Lists channels, oldest first.
 	// (GET /api/v1/channels)
 	ListChannels(ctx context.Context, request ListChannelsRequestObject) (ListChannelsResponseObject, error)
@@ -6163,6 +7816,21 @@ type StrictServerInterface interface {
 	// WrapUpConversation Finishes wrap-up; the conversation is closed.
 	// (POST /api/v1/conversations/{id}/wrap-up)
 	WrapUpConversation(ctx context.Context, request WrapUpConversationRequestObject) (WrapUpConversationResponseObject, error)
+	// ListDispositions Lists dispositions, oldest first.
+	// (GET /api/v1/dispositions)
+	ListDispositions(ctx context.Context, request ListDispositionsRequestObject) (ListDispositionsResponseObject, error)
+	// CreateDisposition Creates a disposition.
+	// (POST /api/v1/dispositions)
+	CreateDisposition(ctx context.Context, request CreateDispositionRequestObject) (CreateDispositionResponseObject, error)
+	// DeleteDisposition Deletes a disposition.
+	// (DELETE /api/v1/dispositions/{id})
+	DeleteDisposition(ctx context.Context, request DeleteDispositionRequestObject) (DeleteDispositionResponseObject, error)
+	// GetDisposition Reads a disposition.
+	// (GET /api/v1/dispositions/{id})
+	GetDisposition(ctx context.Context, request GetDispositionRequestObject) (GetDispositionResponseObject, error)
+	// UpdateDisposition Changes a disposition, by a JSON merge patch.
+	// (PATCH /api/v1/dispositions/{id})
+	UpdateDisposition(ctx context.Context, request UpdateDispositionRequestObject) (UpdateDispositionResponseObject, error)
 	// ListEvents Lists what happened, in the one order that every reader sees.
 	// (GET /api/v1/events)
 	ListEvents(ctx context.Context, request ListEventsRequestObject) (ListEventsResponseObject, error)
@@ -6184,6 +7852,30 @@ type StrictServerInterface interface {
 	// UpdateQueue Changes a queue, by a JSON merge patch.
 	// (PATCH /api/v1/queues/{id})
 	UpdateQueue(ctx context.Context, request UpdateQueueRequestObject) (UpdateQueueResponseObject, error)
+	// ListQueueMembers Lists the agents who work a queue, the first member first.
+	// (GET /api/v1/queues/{id}/members)
+	ListQueueMembers(ctx context.Context, request ListQueueMembersRequestObject) (ListQueueMembersResponseObject, error)
+	// RemoveQueueMember Has an agent work a queue no longer. One who does not stays away.
+	// (DELETE /api/v1/queues/{id}/members/{agent_id})
+	RemoveQueueMember(ctx context.Context, request RemoveQueueMemberRequestObject) (RemoveQueueMemberResponseObject, error)
+	// AddQueueMember Has an agent work a queue. One who does already goes on.
+	// (PUT /api/v1/queues/{id}/members/{agent_id})
+	AddQueueMember(ctx context.Context, request AddQueueMemberRequestObject) (AddQueueMemberResponseObject, error)
+	// ListRulesets Lists rulesets, oldest first.
+	// (GET /api/v1/rulesets)
+	ListRulesets(ctx context.Context, request ListRulesetsRequestObject) (ListRulesetsResponseObject, error)
+	// CreateRuleset Creates a ruleset.
+	// (POST /api/v1/rulesets)
+	CreateRuleset(ctx context.Context, request CreateRulesetRequestObject) (CreateRulesetResponseObject, error)
+	// DeleteRuleset Deletes a ruleset.
+	// (DELETE /api/v1/rulesets/{id})
+	DeleteRuleset(ctx context.Context, request DeleteRulesetRequestObject) (DeleteRulesetResponseObject, error)
+	// GetRuleset Reads a ruleset.
+	// (GET /api/v1/rulesets/{id})
+	GetRuleset(ctx context.Context, request GetRulesetRequestObject) (GetRulesetResponseObject, error)
+	// UpdateRuleset Changes a ruleset, by a JSON merge patch.
+	// (PATCH /api/v1/rulesets/{id})
+	UpdateRuleset(ctx context.Context, request UpdateRulesetRequestObject) (UpdateRulesetResponseObject, error)
 	// ListSkills Lists skills, oldest first.
 	// (GET /api/v1/skills)
 	ListSkills(ctx context.Context, request ListSkillsRequestObject) (ListSkillsResponseObject, error)
@@ -6674,6 +8366,179 @@ func (sh *strictHandler) UpdateBot(ctx echo.Context, id ID, params UpdateBotPara
 		return err
 	} else if validResponse, ok := response.(UpdateBotResponseObject); ok {
 		return validResponse.VisitUpdateBotResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCalendars operation middleware
+func (sh *strictHandler) ListCalendars(ctx echo.Context, params ListCalendarsParams) error {
+	var request ListCalendarsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCalendars(ctx.Request().Context(), request.(ListCalendarsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCalendars")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCalendarsResponseObject); ok {
+		return validResponse.VisitListCalendarsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateCalendar operation middleware
+func (sh *strictHandler) CreateCalendar(ctx echo.Context, params CreateCalendarParams) error {
+	var request CreateCalendarRequestObject
+
+	request.Params = params
+
+	var body CreateCalendarJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCalendar(ctx.Request().Context(), request.(CreateCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCalendar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateCalendarResponseObject); ok {
+		return validResponse.VisitCreateCalendarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteCalendar operation middleware
+func (sh *strictHandler) DeleteCalendar(ctx echo.Context, id ID, params DeleteCalendarParams) error {
+	var request DeleteCalendarRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteCalendar(ctx.Request().Context(), request.(DeleteCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteCalendar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteCalendarResponseObject); ok {
+		return validResponse.VisitDeleteCalendarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCalendar operation middleware
+func (sh *strictHandler) GetCalendar(ctx echo.Context, id ID) error {
+	var request GetCalendarRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCalendar(ctx.Request().Context(), request.(GetCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCalendar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCalendarResponseObject); ok {
+		return validResponse.VisitGetCalendarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateCalendar operation middleware
+func (sh *strictHandler) UpdateCalendar(ctx echo.Context, id ID, params UpdateCalendarParams) error {
+	var request UpdateCalendarRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateCalendarJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateCalendar(ctx.Request().Context(), request.(UpdateCalendarRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateCalendar")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateCalendarResponseObject); ok {
+		return validResponse.VisitUpdateCalendarResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -7766,6 +9631,179 @@ func (sh *strictHandler) WrapUpConversation(ctx echo.Context, id ID, params Wrap
 	return nil
 }
 
+// ListDispositions operation middleware
+func (sh *strictHandler) ListDispositions(ctx echo.Context, params ListDispositionsParams) error {
+	var request ListDispositionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListDispositions(ctx.Request().Context(), request.(ListDispositionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListDispositions")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListDispositionsResponseObject); ok {
+		return validResponse.VisitListDispositionsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateDisposition operation middleware
+func (sh *strictHandler) CreateDisposition(ctx echo.Context, params CreateDispositionParams) error {
+	var request CreateDispositionRequestObject
+
+	request.Params = params
+
+	var body CreateDispositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateDisposition(ctx.Request().Context(), request.(CreateDispositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateDisposition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateDispositionResponseObject); ok {
+		return validResponse.VisitCreateDispositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteDisposition operation middleware
+func (sh *strictHandler) DeleteDisposition(ctx echo.Context, id ID, params DeleteDispositionParams) error {
+	var request DeleteDispositionRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteDisposition(ctx.Request().Context(), request.(DeleteDispositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteDisposition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteDispositionResponseObject); ok {
+		return validResponse.VisitDeleteDispositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetDisposition operation middleware
+func (sh *strictHandler) GetDisposition(ctx echo.Context, id ID) error {
+	var request GetDispositionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDisposition(ctx.Request().Context(), request.(GetDispositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDisposition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetDispositionResponseObject); ok {
+		return validResponse.VisitGetDispositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateDisposition operation middleware
+func (sh *strictHandler) UpdateDisposition(ctx echo.Context, id ID, params UpdateDispositionParams) error {
+	var request UpdateDispositionRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateDispositionJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateDisposition(ctx.Request().Context(), request.(UpdateDispositionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateDisposition")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateDispositionResponseObject); ok {
+		return validResponse.VisitUpdateDispositionResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListEvents operation middleware
 func (sh *strictHandler) ListEvents(ctx echo.Context, params ListEventsParams) error {
 	var request ListEventsRequestObject
@@ -7981,6 +10019,257 @@ func (sh *strictHandler) UpdateQueue(ctx echo.Context, id ID, params UpdateQueue
 		return err
 	} else if validResponse, ok := response.(UpdateQueueResponseObject); ok {
 		return validResponse.VisitUpdateQueueResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListQueueMembers operation middleware
+func (sh *strictHandler) ListQueueMembers(ctx echo.Context, id ID, params ListQueueMembersParams) error {
+	var request ListQueueMembersRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListQueueMembers(ctx.Request().Context(), request.(ListQueueMembersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListQueueMembers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListQueueMembersResponseObject); ok {
+		return validResponse.VisitListQueueMembersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RemoveQueueMember operation middleware
+func (sh *strictHandler) RemoveQueueMember(ctx echo.Context, id ID, agentID string) error {
+	var request RemoveQueueMemberRequestObject
+
+	request.ID = id
+	request.AgentID = agentID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RemoveQueueMember(ctx.Request().Context(), request.(RemoveQueueMemberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RemoveQueueMember")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RemoveQueueMemberResponseObject); ok {
+		return validResponse.VisitRemoveQueueMemberResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AddQueueMember operation middleware
+func (sh *strictHandler) AddQueueMember(ctx echo.Context, id ID, agentID string) error {
+	var request AddQueueMemberRequestObject
+
+	request.ID = id
+	request.AgentID = agentID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AddQueueMember(ctx.Request().Context(), request.(AddQueueMemberRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AddQueueMember")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AddQueueMemberResponseObject); ok {
+		return validResponse.VisitAddQueueMemberResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRulesets operation middleware
+func (sh *strictHandler) ListRulesets(ctx echo.Context, params ListRulesetsParams) error {
+	var request ListRulesetsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRulesets(ctx.Request().Context(), request.(ListRulesetsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRulesets")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRulesetsResponseObject); ok {
+		return validResponse.VisitListRulesetsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateRuleset operation middleware
+func (sh *strictHandler) CreateRuleset(ctx echo.Context, params CreateRulesetParams) error {
+	var request CreateRulesetRequestObject
+
+	request.Params = params
+
+	var body CreateRulesetJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateRuleset(ctx.Request().Context(), request.(CreateRulesetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateRuleset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateRulesetResponseObject); ok {
+		return validResponse.VisitCreateRulesetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteRuleset operation middleware
+func (sh *strictHandler) DeleteRuleset(ctx echo.Context, id ID, params DeleteRulesetParams) error {
+	var request DeleteRulesetRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteRuleset(ctx.Request().Context(), request.(DeleteRulesetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteRuleset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteRulesetResponseObject); ok {
+		return validResponse.VisitDeleteRulesetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRuleset operation middleware
+func (sh *strictHandler) GetRuleset(ctx echo.Context, id ID) error {
+	var request GetRulesetRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRuleset(ctx.Request().Context(), request.(GetRulesetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRuleset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRulesetResponseObject); ok {
+		return validResponse.VisitGetRulesetResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateRuleset operation middleware
+func (sh *strictHandler) UpdateRuleset(ctx echo.Context, id ID, params UpdateRulesetParams) error {
+	var request UpdateRulesetRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateRulesetJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateRuleset(ctx.Request().Context(), request.(UpdateRulesetRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateRuleset")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateRulesetResponseObject); ok {
+		return validResponse.VisitUpdateRulesetResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -4,13 +4,17 @@ import (
 	"context"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 )
 
 const defaultPriority = 100
 
 func showQueue(q store.Queue) Queue {
-	return Queue{ID: q.ID, Name: q.Name, Priority: q.Priority, Version: q.Version, CreatedAt: Time(q.CreatedAt), UpdatedAt: Time(q.UpdatedAt)}
+	return Queue{
+		ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: QueueAssignment(q.Assignment), CalendarID: Nullable(q.CalendarID),
+		Version: q.Version, CreatedAt: Time(q.CreatedAt), UpdatedAt: Time(q.UpdatedAt),
+	}
 }
 
 func queueResponse(q store.Queue) QueueJSONResponse {
@@ -18,7 +22,7 @@ func queueResponse(q store.Queue) QueueJSONResponse {
 }
 
 func (in QueueInput) apply(q *store.Queue) {
-	q.Name, q.Priority = in.Name, defaultPriority
+	q.Name, q.Priority, q.Assignment, q.CalendarID = in.Name, defaultPriority, routing.Method(in.Assignment), in.CalendarID
 	if in.Priority != nil {
 		q.Priority = *in.Priority
 	}
@@ -54,7 +58,9 @@ func (s *Server) UpdateQueue(ctx context.Context, r UpdateQueueRequestObject) (U
 	}
 	q, err := s.store.UpdateQueue(ctx, origin(ctx), r.ID, version, func(q *store.Queue) error {
 		var in QueueInput
-		if err := mergePatch(QueueInput{Name: q.Name, Priority: &q.Priority}, *r.Body, &in); err != nil {
+		if err := mergePatch(QueueInput{
+			Name: q.Name, Priority: &q.Priority, Assignment: QueueInputAssignment(q.Assignment), CalendarID: q.CalendarID,
+		}, *r.Body, &in); err != nil {
 			return err
 		}
 		in.apply(q)
@@ -70,4 +76,26 @@ func (s *Server) DeleteQueue(ctx context.Context, r DeleteQueueRequestObject) (D
 		return nil, err
 	}
 	return DeleteQueue204Response{}, s.store.DeleteQueue(ctx, origin(ctx), r.ID, version)
+}
+
+func showMember(m store.Member) QueueMember {
+	return QueueMember{AgentID: m.AgentID, Name: m.Name, CreatedAt: Time(m.Since)}
+}
+
+// ListQueueMembers lists those who work a queue.
+func (s *Server) ListQueueMembers(ctx context.Context, r ListQueueMembersRequestObject) (ListQueueMembersResponseObject, error) {
+	items, next, err := listed("members", r.Params.Cursor, r.Params.Limit, func(after store.Cursor, limit int) ([]store.Member, error) {
+		return s.store.Members(ctx, r.ID, after, limit)
+	}, func(m store.Member) store.Cursor { return store.Cursor{At: m.Since, ID: m.AgentID} }, showMember)
+	return ListQueueMembers200JSONResponse{Items: items, NextCursor: next}, err
+}
+
+// AddQueueMember has an agent work a queue.
+func (s *Server) AddQueueMember(ctx context.Context, r AddQueueMemberRequestObject) (AddQueueMemberResponseObject, error) {
+	return AddQueueMember204Response{}, s.store.AddMember(ctx, origin(ctx), r.ID, r.AgentID)
+}
+
+// RemoveQueueMember has an agent work a queue no longer.
+func (s *Server) RemoveQueueMember(ctx context.Context, r RemoveQueueMemberRequestObject) (RemoveQueueMemberResponseObject, error) {
+	return RemoveQueueMember204Response{}, s.store.RemoveMember(ctx, origin(ctx), r.ID, r.AgentID)
 }

@@ -53,6 +53,28 @@ var routes = []route{
 	{http.MethodPatch, "/api/v1/queues/{id}", PermissionConfigurationWrite},
 	{http.MethodDelete, "/api/v1/queues/{id}", PermissionConfigurationWrite},
 
+	{http.MethodGet, "/api/v1/queues/{id}/members", PermissionDirectoryRead},
+	{http.MethodPut, "/api/v1/queues/{id}/members/{agent_id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/queues/{id}/members/{agent_id}", PermissionConfigurationWrite},
+
+	{http.MethodGet, "/api/v1/rulesets", PermissionConfigurationRead},
+	{http.MethodPost, "/api/v1/rulesets", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/rulesets/{id}", PermissionConfigurationRead},
+	{http.MethodPatch, "/api/v1/rulesets/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/rulesets/{id}", PermissionConfigurationWrite},
+
+	{http.MethodGet, "/api/v1/calendars", PermissionDirectoryRead},
+	{http.MethodPost, "/api/v1/calendars", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/calendars/{id}", PermissionDirectoryRead},
+	{http.MethodPatch, "/api/v1/calendars/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/calendars/{id}", PermissionConfigurationWrite},
+
+	{http.MethodGet, "/api/v1/dispositions", PermissionDirectoryRead},
+	{http.MethodPost, "/api/v1/dispositions", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/dispositions/{id}", PermissionDirectoryRead},
+	{http.MethodPatch, "/api/v1/dispositions/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/dispositions/{id}", PermissionConfigurationWrite},
+
 	{http.MethodGet, "/api/v1/skills", PermissionDirectoryRead},
 	{http.MethodPost, "/api/v1/skills", PermissionConfigurationWrite},
 	{http.MethodGet, "/api/v1/skills/{id}", PermissionDirectoryRead},

@@ -27,7 +27,7 @@ func TestEveryRouteTakesExactlyTheRolesOfItsPermission(t *testing.T) {
 			needs, ok := table[method+" "+path]
 			require.True(t, ok, "%s %s of openapi.yaml is not in the route table", method, path)
 			delete(table, method+" "+path)
-			target := strings.NewReplacer("{id}", "agt_none", "{channel_id}", "chn_none").Replace(path)
+			target := strings.NewReplacer("{id}", "agt_none", "{agent_id}", "agt_none", "{channel_id}", "chn_none").Replace(path)
 			for _, role := range []store.Role{"", store.RoleAgent, store.RoleSupervisor, store.RoleAdmin} {
 				r := b.as(role, method, target, nil)
 				switch {

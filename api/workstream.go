@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode"
@@ -42,6 +43,16 @@ func (in WorkstreamInput) apply(w *store.Workstream) error {
 		return err
 	}
 	wrong.privacy("/settings/privacy", w.Settings.Privacy)
+	for field, ids := range map[string][]string{"classification_ruleset_ids": w.Settings.ClassificationRulesetIDs, "disposition_ids": w.Settings.DispositionIDs} {
+		for i, id := range ids {
+			if slices.Contains(ids[:i], id) {
+				wrong.add("/settings/"+field+"/"+strconv.Itoa(i), "This is in the list already.")
+			}
+		}
+	}
+	if w.Settings.DispositionRequired && len(w.Settings.DispositionIDs) == 0 {
+		wrong.add("/settings/disposition_required", "There is no disposition to choose from: see disposition_ids.")
+	}
 	for name := range w.Settings.Context {
 		if n := len([]rune(name)); n == 0 || n > maxVariableName {
 			wrong.add("/settings/context"+conversation.Pointer(name), "The name of a context variable has 1 to %d characters.", maxVariableName)

@@ -279,13 +279,168 @@ export interface paths {
         post?: never;
         /**
          * Deletes a queue.
-         * @description Refused with in_use while a workstream falls back to it or a conversation waits in it.
+         * @description Refused with in_use while a workstream falls back to it, a rule names it or a conversation waits in it.
          */
         delete: operations["DeleteQueue"];
         options?: never;
         head?: never;
         /** Changes a queue, by a JSON merge patch. */
         patch: operations["UpdateQueue"];
+        trace?: never;
+    };
+    "/api/v1/queues/{id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the agents who work a queue, the first member first. */
+        get: operations["ListQueueMembers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/queues/{id}/members/{agent_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** Has an agent work a queue. One who does already goes on. */
+        put: operations["AddQueueMember"];
+        post?: never;
+        /** Has an agent work a queue no longer. One who does not stays away. */
+        delete: operations["RemoveQueueMember"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rulesets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists rulesets, oldest first. */
+        get: operations["ListRulesets"];
+        put?: never;
+        /** Creates a ruleset. */
+        post: operations["CreateRuleset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/rulesets/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a ruleset. */
+        get: operations["GetRuleset"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a ruleset.
+         * @description Refused with in_use while a workstream uses it.
+         */
+        delete: operations["DeleteRuleset"];
+        options?: never;
+        head?: never;
+        /** Changes a ruleset, by a JSON merge patch. */
+        patch: operations["UpdateRuleset"];
+        trace?: never;
+    };
+    "/api/v1/calendars": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists calendars, oldest first. */
+        get: operations["ListCalendars"];
+        put?: never;
+        /** Creates a calendar. */
+        post: operations["CreateCalendar"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/calendars/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a calendar. */
+        get: operations["GetCalendar"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a calendar.
+         * @description Refused with in_use while a queue uses it.
+         */
+        delete: operations["DeleteCalendar"];
+        options?: never;
+        head?: never;
+        /** Changes a calendar, by a JSON merge patch. */
+        patch: operations["UpdateCalendar"];
+        trace?: never;
+    };
+    "/api/v1/dispositions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists dispositions, oldest first. */
+        get: operations["ListDispositions"];
+        put?: never;
+        /** Creates a disposition. */
+        post: operations["CreateDisposition"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/dispositions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a disposition. */
+        get: operations["GetDisposition"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a disposition.
+         * @description Refused with in_use while a workstream offers it.
+         */
+        delete: operations["DeleteDisposition"];
+        options?: never;
+        head?: never;
+        /** Changes a disposition, by a JSON merge patch. */
+        patch: operations["UpdateDisposition"];
         trace?: never;
     };
     "/api/v1/skills": {
@@ -480,7 +635,13 @@ export interface paths {
         /** Lists the messages of a conversation, oldest first. */
         get: operations["ListMessages"];
         put?: never;
-        post?: never;
+        /**
+         * Writes to the customer.
+         * @description The message is durable when the answer comes. The answer waits up to two seconds for LINE: 201 once LINE has
+         *     accepted it, otherwise 202, with the message as it then stands. A text too long for one LINE message becomes
+         *     several, of which the answer has the first.
+         */
+        post: operations["SendMessage"];
         delete?: never;
         options?: never;
         head?: never;
@@ -522,6 +683,246 @@ export interface paths {
         options?: never;
         head?: never;
         patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/pick": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a conversation that waits in a queue.
+         * @description 409 with a code that says why when its state, or who has it, does not allow it.
+         */
+        post: operations["PickConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/assign": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a conversation to an agent, whatever their capacity.
+         * @description 409 with a code that says why when its state, or who has it, does not allow it.
+         */
+        post: operations["AssignConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/transfer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Passes a conversation to an agent, a queue or a bot.
+         * @description Exactly one of agent_id, queue_id and bot_id is needed. A queue without members gives way to the fallback queue of the workstream; the timeline says so. 409 with a code that says why when its state, or who has it, does not allow it.
+         */
+        post: operations["TransferConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Gives a conversation back to its queue.
+         * @description 409 with a code that says why when its state, or who has it, does not allow it.
+         */
+        post: operations["ReleaseConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/park": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sets a conversation aside until the customer writes again; its capacity is free at once.
+         * @description 409 with a code that says why when its state, or who has it, does not allow it.
+         */
+        post: operations["ParkConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a parked conversation up again.
+         * @description 409 with a code that says why when its state, or who has it, does not allow it.
+         */
+        post: operations["ResumeConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/end": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ends a conversation for the customer; wrap-up begins.
+         * @description 409 with a code that says why when its state, or who has it, does not allow it. Messages that are on their way go on.
+         */
+        post: operations["EndConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/wrap-up": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Finishes wrap-up; the conversation is closed.
+         * @description 409 with a code that says why when its state, or who has it, does not allow it.
+         */
+        post: operations["WrapUpConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/handoff": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes a conversation from its bot and has it routed to people.
+         * @description 409 with a code that says why when its state, or who has it, does not allow it.
+         */
+        post: operations["HandOffConversation"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/notes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Writes an internal note, which the customer never sees.
+         * @description Possible in every state, closed conversations included.
+         */
+        post: operations["CreateNote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/contact": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Links the customer to a contact, or to none.
+         * @description It applies to this conversation and to later ones of the same LINE user.
+         */
+        put: operations["LinkContact"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/context": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Sets context variables.
+         * @description What is left out stays, null removes. Names have at most 100 characters, values 4,000; there are at most 100 variables.
+         */
+        patch: operations["PatchContext"];
         trace?: never;
     };
     "/api/v1/events": {
@@ -752,6 +1153,24 @@ export interface components {
              */
             reopen_seconds: number;
             assignment: components["schemas"]["AssignmentSettings"];
+            /** @description In order; each sees what those before it set. */
+            classification_ruleset_ids: string[];
+            /** @description Decides the queue; the fallback queue does without one. */
+            route_ruleset_id?: string;
+            /**
+             * Format: int64
+             * @description What a conversation takes of the capacity of an agent; 1 by default.
+             */
+            capacity_units: number;
+            /**
+             * Format: int64
+             * @description Larger is served first; 0 by default.
+             */
+            default_priority: number;
+            /** @description What an agent chooses from at wrap-up, in order. */
+            disposition_ids: string[];
+            /** @description An agent cannot finish wrap-up without choosing one. */
+            disposition_required: boolean;
             privacy: components["schemas"]["PrivacySettings"];
             automated_messages: components["schemas"]["AutomatedMessage"][];
             context: {
@@ -768,6 +1187,24 @@ export interface components {
              */
             reopen_seconds?: number;
             assignment?: components["schemas"]["AssignmentSettings"];
+            /** @description In order; each sees what those before it set. */
+            classification_ruleset_ids?: string[];
+            /** @description Decides the queue; the fallback queue does without one. */
+            route_ruleset_id?: string | null;
+            /**
+             * Format: int64
+             * @description What a conversation takes of the capacity of an agent; 1 by default.
+             */
+            capacity_units?: number;
+            /**
+             * Format: int64
+             * @description Larger is served first; 0 by default.
+             */
+            default_priority?: number;
+            /** @description What an agent chooses from at wrap-up, in order. */
+            disposition_ids?: string[];
+            /** @description An agent cannot finish wrap-up without choosing one. */
+            disposition_required?: boolean;
             privacy?: components["schemas"]["PrivacySettings"];
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             context?: {
@@ -899,6 +1336,9 @@ export interface components {
             name: string;
             /** Format: int64 */
             priority: number;
+            /** @enum {string} */
+            assignment: "highest_capacity" | "round_robin" | "longest_idle";
+            calendar_id: string | null;
             /** Format: int64 */
             version: number;
             created_at: components["schemas"]["Timestamp"];
@@ -911,6 +1351,13 @@ export interface components {
              * @description Smaller is served first; 100 when left out.
              */
             priority?: number;
+            /**
+             * @description Whom its conversations are offered to first; highest_capacity when left out.
+             * @enum {string}
+             */
+            assignment?: "highest_capacity" | "round_robin" | "longest_idle";
+            /** @description When it is open; always without one. */
+            calendar_id?: string | null;
         };
         /** @description A JSON merge patch. */
         QueuePatch: {
@@ -920,9 +1367,176 @@ export interface components {
              * @description Smaller is served first; 100 when left out.
              */
             priority?: number;
+            /**
+             * @description Whom its conversations are offered to first; highest_capacity when left out.
+             * @enum {string}
+             */
+            assignment?: "highest_capacity" | "round_robin" | "longest_idle";
+            /** @description When it is open; always without one. */
+            calendar_id?: string | null;
         };
         QueueList: {
             items: components["schemas"]["Queue"][];
+            next_cursor: string | null;
+        };
+        QueueMember: {
+            agent_id: string;
+            name: string;
+            /**
+             * Format: date-time
+             * @description Since when.
+             */
+            created_at: string;
+        };
+        QueueMemberList: {
+            items: components["schemas"]["QueueMember"][];
+            next_cursor: string | null;
+        };
+        /** @description Rules by which conversations are classified or find their queue. */
+        Ruleset: {
+            id: string;
+            name: string;
+            kind: components["schemas"]["RulesetKind"];
+            rules: components["schemas"]["Rule"][];
+            /** Format: int64 */
+            version: number;
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        RulesetInput: {
+            name: string;
+            kind: components["schemas"]["RulesetKind"];
+            /** @description In order; the first that matches counts. The list is replaced as a whole. */
+            rules: components["schemas"]["Rule"][];
+        };
+        /** @description A JSON merge patch. */
+        RulesetPatch: {
+            name?: string;
+            /** @description In order; the first that matches counts. The list is replaced as a whole. */
+            rules?: components["schemas"]["Rule"][];
+        };
+        RulesetList: {
+            items: components["schemas"]["Ruleset"][];
+            next_cursor: string | null;
+        };
+        /**
+         * @description classification: its rules set outputs, at most 100. route: its rules name queues, at most 200.
+         * @enum {string}
+         */
+        RulesetKind: "classification" | "route";
+        Rule: {
+            /** @description Names the rule in the routing log. One is made when it is left out. */
+            id?: string;
+            name?: string;
+            /** @description An expression in CEL that gives true or false; see docs/routing.md. */
+            condition: string;
+            outputs?: components["schemas"]["RuleOutputs"];
+            /** @description The queue of a route rule. */
+            queue_id?: string;
+            /** @description In place of queue_id: queues that share the conversations. */
+            split?: components["schemas"]["RuleShare"][];
+        };
+        /** @description What a classification rule sets; what is left out stays as it is. */
+        RuleOutputs: {
+            attributes?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: int64
+             * @description Larger is served first.
+             */
+            priority?: number;
+            /** @description Required, beside those required already. */
+            skills?: components["schemas"]["AgentSkill"][];
+            /**
+             * Format: int64
+             * @description What it takes of the capacity of an agent.
+             */
+            units?: number;
+            /** @description A BCP 47 tag such as ja or zh-TW. */
+            language?: string;
+        };
+        RuleShare: {
+            queue_id: string;
+            /**
+             * Format: int64
+             * @description Those of a rule sum to 100.
+             */
+            percent: number;
+        };
+        /** @description When somebody is there. */
+        Calendar: {
+            id: string;
+            name: string;
+            /** @description An IANA time zone such as Asia/Tokyo. */
+            zone: string;
+            /** @description Times of the week. The list is replaced as a whole. */
+            hours: components["schemas"]["CalendarSpan"][];
+            /** @description Days without hours. The list is replaced as a whole. */
+            holidays: components["schemas"]["CalendarHoliday"][];
+            /** Format: int64 */
+            version: number;
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        CalendarInput: {
+            name: string;
+            /** @description An IANA time zone such as Asia/Tokyo. */
+            zone: string;
+            /** @description Times of the week. The list is replaced as a whole. */
+            hours: components["schemas"]["CalendarSpan"][];
+            /** @description Days without hours. The list is replaced as a whole. */
+            holidays?: components["schemas"]["CalendarHoliday"][];
+        };
+        /** @description A JSON merge patch. */
+        CalendarPatch: {
+            name?: string;
+            /** @description An IANA time zone such as Asia/Tokyo. */
+            zone?: string;
+            /** @description Times of the week. The list is replaced as a whole. */
+            hours?: components["schemas"]["CalendarSpan"][];
+            /** @description Days without hours. The list is replaced as a whole. */
+            holidays?: components["schemas"]["CalendarHoliday"][];
+        };
+        CalendarList: {
+            items: components["schemas"]["Calendar"][];
+            next_cursor: string | null;
+        };
+        /** @description One that closes at or before the time it opens closes on the day after. */
+        CalendarSpan: {
+            /**
+             * @description On which it opens.
+             * @enum {string}
+             */
+            day: "monday" | "tuesday" | "wednesday" | "thursday" | "friday" | "saturday" | "sunday";
+            /** @description From 00:00 to 23:59. */
+            opens: string;
+            /** @description From 00:00 to 24:00. */
+            closes: string;
+        };
+        CalendarHoliday: {
+            /** @description A day such as 2026-12-31. */
+            date: string;
+            name: string;
+        };
+        /** @description What came of a conversation, for the agent to choose at wrap-up. */
+        Disposition: {
+            id: string;
+            name: string;
+            /** Format: int64 */
+            version: number;
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        DispositionInput: {
+            name: string;
+        };
+        /** @description A JSON merge patch. */
+        DispositionPatch: {
+            name?: string;
+        };
+        DispositionList: {
+            items: components["schemas"]["Disposition"][];
             next_cursor: string | null;
         };
         /** @description A named ability, for agents to have and conversations to require at a level from 1 to 10. */
@@ -1003,7 +1617,7 @@ export interface components {
         /** @enum {string} */
         Role: "agent" | "supervisor" | "admin";
         /** @enum {string} */
-        Permission: "self" | "conversations.read" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read";
+        Permission: "self" | "conversations.read" | "conversations.serve" | "conversations.supervise" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read";
         /** @enum {string} */
         ConversationStatus: "open" | "active" | "waiting" | "wrap_up" | "closed";
         TokenInput: {
@@ -1051,6 +1665,63 @@ export interface components {
             token_id: string;
             role: components["schemas"]["Role"];
             permissions: components["schemas"]["Permission"][];
+        };
+        AssignInput: {
+            agent_id: string;
+        };
+        /** @description Exactly one of the three. */
+        TransferInput: {
+            agent_id?: string;
+            queue_id?: string;
+            bot_id?: string;
+        };
+        WrapUpInput: {
+            /** @description One of the dispositions of the workstream. */
+            disposition_id?: string;
+            /** @description Kept as an internal note. */
+            note?: string;
+        };
+        NoteInput: {
+            text: string;
+        };
+        ContactLink: {
+            contact_id: string | null;
+        };
+        ContextPatch: {
+            [key: string]: (string | number) | null;
+        };
+        /**
+         * @description What an agent writes. text needs text; attachment needs attachment_id; sticker needs package_id and sticker_id;
+         *     location needs title, address, latitude and longitude; flex and template need alt_text and contents or template.
+         */
+        MessageInput: {
+            /** @enum {string} */
+            type: "text" | "attachment" | "sticker" | "location" | "flex" | "template";
+            text?: string;
+            quick_replies?: components["schemas"]["QuickReplyInput"][];
+            attachment_id?: string;
+            package_id?: string;
+            sticker_id?: string;
+            title?: string;
+            address?: string;
+            /** Format: double */
+            latitude?: number;
+            /** Format: double */
+            longitude?: number;
+            alt_text?: string;
+            contents?: {
+                [key: string]: unknown;
+            };
+            template?: {
+                [key: string]: unknown;
+            };
+        };
+        /** @description Exactly one of text, data and uri. */
+        QuickReplyInput: {
+            label: string;
+            text?: string;
+            data?: string;
+            uri?: string;
         };
         /** @description The customer. The id is null until a contact is linked. */
         ConversationContact: {
@@ -1247,6 +1918,36 @@ export interface components {
                 "application/json": components["schemas"]["Queue"];
             };
         };
+        /** @description The ruleset. */
+        Ruleset: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Ruleset"];
+            };
+        };
+        /** @description The calendar. */
+        Calendar: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Calendar"];
+            };
+        };
+        /** @description The disposition. */
+        Disposition: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Disposition"];
+            };
+        };
         /** @description The skill. */
         Skill: {
             headers: {
@@ -1322,6 +2023,26 @@ export type Queue = components['schemas']['Queue'];
 export type QueueInput = components['schemas']['QueueInput'];
 export type QueuePatch = components['schemas']['QueuePatch'];
 export type QueueList = components['schemas']['QueueList'];
+export type QueueMember = components['schemas']['QueueMember'];
+export type QueueMemberList = components['schemas']['QueueMemberList'];
+export type Ruleset = components['schemas']['Ruleset'];
+export type RulesetInput = components['schemas']['RulesetInput'];
+export type RulesetPatch = components['schemas']['RulesetPatch'];
+export type RulesetList = components['schemas']['RulesetList'];
+export type RulesetKind = components['schemas']['RulesetKind'];
+export type Rule = components['schemas']['Rule'];
+export type RuleOutputs = components['schemas']['RuleOutputs'];
+export type RuleShare = components['schemas']['RuleShare'];
+export type Calendar = components['schemas']['Calendar'];
+export type CalendarInput = components['schemas']['CalendarInput'];
+export type CalendarPatch = components['schemas']['CalendarPatch'];
+export type CalendarList = components['schemas']['CalendarList'];
+export type CalendarSpan = components['schemas']['CalendarSpan'];
+export type CalendarHoliday = components['schemas']['CalendarHoliday'];
+export type Disposition = components['schemas']['Disposition'];
+export type DispositionInput = components['schemas']['DispositionInput'];
+export type DispositionPatch = components['schemas']['DispositionPatch'];
+export type DispositionList = components['schemas']['DispositionList'];
 export type Skill = components['schemas']['Skill'];
 export type SkillInput = components['schemas']['SkillInput'];
 export type SkillPatch = components['schemas']['SkillPatch'];
@@ -1339,6 +2060,14 @@ export type Token = components['schemas']['Token'];
 export type IssuedToken = components['schemas']['IssuedToken'];
 export type TokenList = components['schemas']['TokenList'];
 export type Me = components['schemas']['Me'];
+export type AssignInput = components['schemas']['AssignInput'];
+export type TransferInput = components['schemas']['TransferInput'];
+export type WrapUpInput = components['schemas']['WrapUpInput'];
+export type NoteInput = components['schemas']['NoteInput'];
+export type ContactLink = components['schemas']['ContactLink'];
+export type ContextPatch = components['schemas']['ContextPatch'];
+export type MessageInput = components['schemas']['MessageInput'];
+export type QuickReplyInput = components['schemas']['QuickReplyInput'];
 export type ConversationContact = components['schemas']['ConversationContact'];
 export type Conversation = components['schemas']['Conversation'];
 export type ConversationList = components['schemas']['ConversationList'];
@@ -1358,6 +2087,9 @@ export type ResponseChannel = components['responses']['Channel'];
 export type ResponseWorkstream = components['responses']['Workstream'];
 export type ResponseBot = components['responses']['Bot'];
 export type ResponseQueue = components['responses']['Queue'];
+export type ResponseRuleset = components['responses']['Ruleset'];
+export type ResponseCalendar = components['responses']['Calendar'];
+export type ResponseDisposition = components['responses']['Disposition'];
 export type ResponseSkill = components['responses']['Skill'];
 export type ResponseAgent = components['responses']['Agent'];
 export type ParameterId = components['parameters']['ID'];
@@ -1976,6 +2708,399 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    ListQueueMembers: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of members. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueMemberList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    AddQueueMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The agent works the queue. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    RemoveQueueMember: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+                agent_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The agent does not work the queue. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListRulesets: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of rulesets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RulesetList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateRuleset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RulesetInput"];
+            };
+        };
+        responses: {
+            201: components["responses"]["Ruleset"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetRuleset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Ruleset"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteRuleset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateRuleset: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RulesetPatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Ruleset"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListCalendars: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of calendars. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CalendarList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateCalendar: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CalendarInput"];
+            };
+        };
+        responses: {
+            201: components["responses"]["Calendar"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetCalendar: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Calendar"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteCalendar: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateCalendar: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CalendarPatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Calendar"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListDispositions: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of dispositions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DispositionList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateDisposition: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DispositionInput"];
+            };
+        };
+        responses: {
+            201: components["responses"]["Disposition"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetDisposition: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Disposition"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteDisposition: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateDisposition: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DispositionPatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Disposition"];
+            default: components["responses"]["Problem"];
+        };
+    };
     ListSkills: {
         parameters: {
             query?: {
@@ -2374,6 +3499,45 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    SendMessage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessageInput"];
+            };
+        };
+        responses: {
+            /** @description LINE has accepted it. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description It is stored, and LINE has not accepted it yet. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     GetTimeline: {
         parameters: {
             query?: never;
@@ -2416,6 +3580,360 @@ export interface operations {
         };
         responses: {
             /** @description The conversation, closed. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    PickConversation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    AssignConversation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AssignInput"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    TransferConversation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TransferInput"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ReleaseConversation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ParkConversation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ResumeConversation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    EndConversation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    WrapUpConversation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["WrapUpInput"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    HandOffConversation: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateNote: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NoteInput"];
+            };
+        };
+        responses: {
+            /** @description The note, as a message of direction internal. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    LinkContact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactLink"];
+            };
+        };
+        responses: {
+            /** @description The conversation. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    PatchContext: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContextPatch"];
+            };
+        };
+        responses: {
+            /** @description The conversation. */
             200: {
                 headers: {
                     [name: string]: unknown;

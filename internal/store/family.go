@@ -309,8 +309,9 @@ type references map[string][]string
 func (r references) add(id, pointer string) { r[id] = append(r[id], pointer) }
 
 // exist locks the rows of everything referred to, in the order of their ids,
-// and says which fields of the request are wrong.
-func (c conn) exist(ctx context.Context, table, kind string, refs references) error {
+// and says which fields of the request are wrong. from is a table, or a table
+// with a condition.
+func (c conn) exist(ctx context.Context, from, kind string, refs references) error {
 	if len(refs) == 0 {
 		return nil
 	}
@@ -319,8 +320,12 @@ func (c conn) exist(ctx context.Context, table, kind string, refs references) er
 	for i, id := range ids {
 		args[i] = id
 	}
+	and := " WHERE "
+	if strings.Contains(from, and) {
+		and = " AND "
+	}
 	var found []string
-	if err := c.list(ctx, &found, "SELECT id FROM "+table+" WHERE id IN "+values(1, len(args), 1)+" ORDER BY id"+c.s.d.forUpdate(), args...); err != nil {
+	if err := c.list(ctx, &found, "SELECT id FROM "+from+and+"id IN "+values(1, len(args), 1)+" ORDER BY id"+c.s.d.forUpdate(), args...); err != nil {
 		return err
 	}
 	var wrong []conversation.FieldError

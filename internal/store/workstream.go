@@ -46,10 +46,19 @@ type WorkstreamSettings struct {
 	} `json:"auto_close"`
 	// ReopenSeconds is how long after closing a message of the customer reopens
 	// the same conversation; 0 is off.
-	ReopenSeconds     int64              `json:"reopen_seconds"`
-	Privacy           Privacy            `json:"privacy"`
-	Assignment        Assignment         `json:"assignment"`
-	AutomatedMessages []AutomatedMessage `json:"automated_messages"`
+	ReopenSeconds int64 `json:"reopen_seconds"`
+	// ClassificationRulesetIDs say what a conversation is about, in order;
+	// RouteRulesetID decides its queue, "" leaves that to the fallback queue.
+	ClassificationRulesetIDs []string `json:"classification_ruleset_ids"`
+	RouteRulesetID           string   `json:"route_ruleset_id,omitempty"`
+	CapacityUnits            int64    `json:"capacity_units"`   // what a conversation takes of an agent's capacity; 0 means 1
+	DefaultPriority          int64    `json:"default_priority"` // larger is served first
+	// DispositionIDs are what an agent chooses from at wrap-up.
+	DispositionIDs      []string           `json:"disposition_ids"`
+	DispositionRequired bool               `json:"disposition_required"` // wrap-up is not finished without one
+	Privacy             Privacy            `json:"privacy"`
+	Assignment          Assignment         `json:"assignment"`
+	AutomatedMessages   []AutomatedMessage `json:"automated_messages"`
 	// SurveyID and BotSurveyID are what is asked after people and after bots; ""
 	// is nothing. SurveyAfter says after which ends; nil means after people's
 	// and after bots'.
@@ -133,12 +142,18 @@ func (w WorkstreamSettings) Defaults() WorkstreamSettings {
 		&w.AutoClose.ActiveSeconds:  30 * 24 * 3600,
 		&w.AutoClose.WaitingSeconds: 24 * 3600,
 		&w.AutoClose.WrapUpSeconds:  24 * 3600,
+		&w.CapacityUnits:            1,
 	} {
 		if *at == 0 {
 			*at = value
 		}
 	}
 	w.Assignment.defaults()
+	for _, list := range []*[]string{&w.ClassificationRulesetIDs, &w.DispositionIDs} {
+		if *list == nil {
+			*list = []string{}
+		}
+	}
 	if w.AutomatedMessages == nil {
 		w.AutomatedMessages = []AutomatedMessage{}
 	}
@@ -179,6 +194,9 @@ var workstreams = &family[Workstream, workstreamRow]{
 		return map[string]any{
 			"name": w.Name, "mode": w.Mode, "fallback_queue_id": w.FallbackQueueID, "bot_id": w.BotID,
 			"settings/bot": w.Settings.Bot, "settings/auto_close": w.Settings.AutoClose, "settings/reopen_seconds": w.Settings.ReopenSeconds,
+			"settings/classification_ruleset_ids": w.Settings.ClassificationRulesetIDs, "settings/route_ruleset_id": w.Settings.RouteRulesetID,
+			"settings/capacity_units": w.Settings.CapacityUnits, "settings/default_priority": w.Settings.DefaultPriority,
+			"settings/disposition_ids": w.Settings.DispositionIDs, "settings/disposition_required": w.Settings.DispositionRequired,
 			"settings/privacy": w.Settings.Privacy, "settings/assignment": w.Settings.Assignment,
 			"settings/automated_messages": w.Settings.AutomatedMessages, "settings/context": w.Settings.Context,
 		}
@@ -190,9 +208,11 @@ var workstreams = &family[Workstream, workstreamRow]{
 			}
 		}
 		if w.BotID != "" {
-			return c.exists(ctx, "bots", w.BotID, "/bot_id", "bot")
+			if err := c.exists(ctx, "bots", w.BotID, "/bot_id", "bot"); err != nil {
+				return err
+			}
 		}
-		return nil
+		return c.settingsUse(ctx, w.Settings)
 	},
 	unused: func(ctx context.Context, c conn, w Workstream) error {
 		if err := c.inUse(ctx, "The channel %q uses this workstream. Give it another workstream first.",
@@ -202,6 +222,27 @@ var workstreams = &family[Workstream, workstreamRow]{
 		return c.inUse(ctx, "The conversation %q of this workstream is live. Close it first.",
 			"SELECT id FROM conversations WHERE workstream_id = $1 AND status <> 'closed'", w.ID)
 	},
+}
+
+// settingsUse checks, and locks, what a workstream's settings refer to.
+func (c conn) settingsUse(ctx context.Context, w WorkstreamSettings) error {
+	classification, route, dispositions := references{}, references{}, references{}
+	for i, id := range w.ClassificationRulesetIDs {
+		classification.add(id, fmt.Sprintf("/settings/classification_ruleset_ids/%d", i))
+	}
+	if w.RouteRulesetID != "" {
+		route.add(w.RouteRulesetID, "/settings/route_ruleset_id")
+	}
+	for i, id := range w.DispositionIDs {
+		dispositions.add(id, fmt.Sprintf("/settings/disposition_ids/%d", i))
+	}
+	if err := c.exist(ctx, "rulesets WHERE kind = '"+RulesetClassification+"'", "classification ruleset", classification); err != nil {
+		return err
+	}
+	if err := c.exist(ctx, "rulesets WHERE kind = '"+RulesetRoute+"'", "route ruleset", route); err != nil {
+		return err
+	}
+	return c.exist(ctx, "dispositions", "disposition", dispositions)
 }
 
 // Workstream reads one workstream; CodeNotFound when there is none.
