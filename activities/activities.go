@@ -15,6 +15,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
@@ -24,6 +25,8 @@ import (
 type Activities struct {
 	store      *store.Store
 	line       *line.API
+	blobs      *blob.Bucket
+	mediaHTTP  *http.Client
 	bots       *bots
 	plans      *plans
 	inbox      Notifier
@@ -54,8 +57,12 @@ func (nobody) Kick(context.Context) {}
 type Options struct {
 	Store   *store.Store
 	LINE    *line.API
+	Blobs   *blob.Bucket // where files are kept
 	BotHTTP *http.Client // reaches webhook bots; guards against private addresses
-	Logger  *slog.Logger
+	// MediaHTTP reaches files that are not at LINE; guards against private
+	// addresses, and bounds what it reads.
+	MediaHTTP *http.Client
+	Logger    *slog.Logger
 	// Inbox and Dispatcher are told what concerns them; nil tells nobody, and
 	// they find out by themselves some time.
 	Inbox      Notifier
@@ -72,7 +79,8 @@ func New(o Options) *Activities {
 		now = time.Now
 	}
 	a := &Activities{
-		store: o.Store, line: o.LINE, bots: newBots(o.BotHTTP), plans: newPlans(o.Store), inbox: o.Inbox, dispatcher: o.Dispatcher, logger: o.Logger, now: now,
+		store: o.Store, line: o.LINE, blobs: o.Blobs, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), plans: newPlans(o.Store),
+		inbox: o.Inbox, dispatcher: o.Dispatcher, logger: o.Logger, now: now,
 	}
 	if a.inbox == nil {
 		a.inbox = nobody{}

@@ -83,7 +83,7 @@ func interpret(e store.LINEEvent) store.Item {
 		}
 		m := event.Message
 		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{
-			Type: m.Type, Text: m.Text, LINEMessageID: m.ID, Payload: payload(m),
+			Type: m.Type, Text: m.Text, LINEMessageID: m.ID, Payload: payload(m), File: fileOf(m),
 		}}
 	case line.EventPostback:
 		if event.Postback == nil {

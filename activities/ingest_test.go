@@ -23,6 +23,12 @@ func message(kind, text, id, payload string) store.Item {
 	return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: kind, Text: text, LINEMessageID: id, Payload: payload}}
 }
 
+// withFile is a message that brings a file.
+func withFile(i store.Item, f store.InboundFile) store.Item {
+	i.Message.File = &f
+	return i
+}
+
 var fact = store.Item{Kind: store.ItemFact}
 
 func TestWhatBecomesOfAnEvent(t *testing.T) {
@@ -53,27 +59,27 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		},
 		"image": {
 			`{"type":"message","message":{"id":"1","type":"image","contentProvider":{"type":"line"},"quoteToken":"quote-me","markAsReadToken":"read-me"}}`,
-			message("image", "", "1", `{"contentProvider":{"type":"line"},"quoteToken":"quote-me","markAsReadToken":"read-me"}`),
+			withFile(message("image", "", "1", `{"contentProvider":{"type":"line"},"quoteToken":"quote-me","markAsReadToken":"read-me"}`), store.InboundFile{Kind: store.FileImage}),
 		},
 		"image of a set": {
 			`{"type":"message","message":{"id":"1","type":"image","contentProvider":{"type":"line"},"imageSet":{"id":"s","index":1,"total":2}}}`,
-			message("image", "", "1", `{"contentProvider":{"type":"line"},"imageSet":{"id":"s","index":1,"total":2}}`),
+			withFile(message("image", "", "1", `{"contentProvider":{"type":"line"},"imageSet":{"id":"s","index":1,"total":2}}`), store.InboundFile{Kind: store.FileImage}),
 		},
 		"image kept elsewhere": {
 			`{"type":"message","message":{"id":"1","type":"image","contentProvider":{"type":"external","originalContentUrl":"https://shop.example/a.jpg"}}}`,
-			message("image", "", "1", `{"contentProvider":{"originalContentUrl":"https://shop.example/a.jpg","type":"external"}}`),
+			withFile(message("image", "", "1", `{"contentProvider":{"originalContentUrl":"https://shop.example/a.jpg","type":"external"}}`), store.InboundFile{Kind: store.FileImage}),
 		},
 		"video": {
 			`{"type":"message","message":{"id":"1","type":"video","duration":60000,"contentProvider":{"type":"line"},"quoteToken":"quote-me"}}`,
-			message("video", "", "1", `{"contentProvider":{"type":"line"},"duration":60000,"quoteToken":"quote-me"}`),
+			withFile(message("video", "", "1", `{"contentProvider":{"type":"line"},"duration":60000,"quoteToken":"quote-me"}`), store.InboundFile{Kind: store.FileVideo, DurationMS: 60000}),
 		},
 		"audio": {
 			`{"type":"message","message":{"id":"1","type":"audio","duration":1500,"contentProvider":{"type":"line"},"markAsReadToken":"read-me"}}`,
-			message("audio", "", "1", `{"contentProvider":{"type":"line"},"duration":1500,"markAsReadToken":"read-me"}`),
+			withFile(message("audio", "", "1", `{"contentProvider":{"type":"line"},"duration":1500,"markAsReadToken":"read-me"}`), store.InboundFile{Kind: store.FileAudio, DurationMS: 1500}),
 		},
 		"file": {
 			`{"type":"message","message":{"id":"1","type":"file","fileName":"bill.pdf","fileSize":2138}}`,
-			message("file", "bill.pdf", "1", `{"fileName":"bill.pdf","fileSize":2138}`),
+			withFile(message("file", "bill.pdf", "1", `{"fileName":"bill.pdf","fileSize":2138}`), store.InboundFile{Kind: store.FileOther, Name: "bill.pdf", Size: 2138}),
 		},
 		"location": {
 			`{"type":"message","message":{"id":"1","type":"location","title":"Shop","address":"Marunouchi 1","latitude":35.68,"longitude":139.76}}`,

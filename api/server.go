@@ -17,6 +17,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"golang.org/x/time/rate"
 
+	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
@@ -54,6 +55,11 @@ type Config struct {
 	Dispatcher Dispatcher
 	// PublicURL is how LINE reaches this server, without a slash at the end.
 	PublicURL string
+	// Blobs is where files are kept.
+	Blobs *blob.Bucket
+	// FilesURL is how LINE and browsers reach files, if other than by PublicURL:
+	// an origin that serves nothing else. Optional.
+	FilesURL string
 	// AllowPrivateAddresses lets bots be on private and loopback addresses.
 	AllowPrivateAddresses bool
 

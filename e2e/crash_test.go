@@ -43,8 +43,8 @@ const crashScript = `{
   "handoff": {"node": "person"}
 }`
 
-// crashPlay is what the customer writes, and what the phone must then show: the
-// same whether or not the process died on the way.
+// crashPlay is what the customer writes ("" sends a picture), and what the phone
+// must then show: the same whether or not the process died on the way.
 var crashPlay = []struct {
 	writes string
 	shows  []string
@@ -54,6 +54,7 @@ var crashPlay = []struct {
 	{"Bye", []string{"Goodbye"}},
 	{"hi again", []string{"Greetings", "Welcome"}},
 	{"talk to a person", []string{"Please wait"}},
+	{"", nil},
 }
 
 // buildOnce builds kaiwa-dev with its failpoints.
@@ -262,7 +263,11 @@ func (m *mortal) play(user string) error {
 	var wrote, want []string
 	var slowest time.Duration
 	for _, step := range crashPlay {
-		if _, err := m.sim.SendText(ctx, mortalLINE, user, step.writes); err != nil {
+		message := linesim.Message{Type: "text", Text: step.writes}
+		if step.writes == "" {
+			message = linesim.Message{Type: "image", Content: photo(m.t)}
+		}
+		if _, err := m.sim.Send(ctx, mortalLINE, user, message); err != nil {
 			return err
 		}
 		wrote, want = append(wrote, step.writes), append(want, step.shows...)
@@ -329,6 +334,21 @@ func (m *mortal) settled(user string) error {
 		if msg.State != conversation.MessageAccepted {
 			return fmt.Errorf("message %q is %s (%s)", msg.Text, msg.State, msg.FailureDetail)
 		}
+	}
+	files := 0
+	for _, msg := range m.transcript(user) {
+		if msg.AttachmentID == "" {
+			continue
+		}
+		files++
+		if a, err := m.store.Attachment(context.Background(), msg.AttachmentID); err != nil || a.State != conversation.AttachmentStored {
+			return fmt.Errorf("the picture is %s (%v)", a.State, err)
+		} else if _, err := os.Stat(filepath.Join(m.dir, "blobs", a.BlobKey)); err != nil {
+			return err
+		}
+	}
+	if files != 1 {
+		return fmt.Errorf("there are %d pictures", files)
 	}
 	list := m.conversations(user)
 	if len(list) != 2 || list[0].Status != conversation.StatusClosed || list[1].Status != conversation.StatusOpen {
@@ -403,6 +423,8 @@ func TestTheProcessMayDieAtAnyPointBetweenTwoDurableSteps(t *testing.T) {
 					m := newMortal(t, dialect, fmt.Sprintf("KAIWA_FAILPOINT=%s:%d", point.Name, pass))
 					m.ready()
 					require.NoError(t, m.play(m.addCustomer()))
+					// The last point is passed after all there is to see.
+					require.NoError(t, m.until(func() bool { return m.died() > 0 }))
 					require.FileExists(t, filepath.Join(m.dir, point.Name), "the process died there")
 					require.Equal(t, 1, m.died())
 				})
@@ -415,7 +437,7 @@ func TestTheProcessMayDieAtAnyPointBetweenTwoDurableSteps(t *testing.T) {
 // first time, when the conversation begins, and the second, in its middle.
 // Some it passes only once.
 func passes(point string) int {
-	for _, prefix := range []string{"close.", "transition.", "profile."} {
+	for _, prefix := range []string{"close.", "transition.", "profile.", "media."} {
 		if strings.HasPrefix(point, prefix) {
 			return 1
 		}

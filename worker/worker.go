@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"kaiwa/activities"
+	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
@@ -23,12 +24,18 @@ import (
 // stopTime is how long a worker that is told to stop waits for what it does.
 const stopTime = 10 * time.Second
 
+// mediaAtOnce is how many files a worker fetches at once: each holds some
+// megabytes on its way into the bucket.
+const mediaAtOnce = 8
+
 // Options are what a worker process stands on.
 type Options struct {
 	Temporal client.Client
 	Store    *store.Store
 	LINE     *line.API
-	BotHTTP  *http.Client
+	Blobs    *blob.Bucket
+	// BotHTTP reaches bots, MediaHTTP files that are not at LINE.
+	BotHTTP, MediaHTTP *http.Client
 	// Inbox wakes the workflows of chats, Dispatcher the one that matches.
 	Inbox      activities.Notifier
 	Dispatcher activities.Dispatcher
@@ -38,17 +45,19 @@ type Options struct {
 	Failed func(error)
 }
 
-// Worker is Kaiwa's Temporal workers, one a task queue: conversations, LINE
-// and bots are apart, so that one slow dependency delays only itself.
+// Worker is Kaiwa's Temporal workers, one a task queue: conversations, LINE,
+// bots and files are apart, so that one slow dependency delays only itself.
 type Worker struct {
 	workers []worker.Worker
 }
 
 // Start starts polling.
 func Start(o Options) (*Worker, error) {
-	acts := activities.New(activities.Options{Store: o.Store, LINE: o.LINE, BotHTTP: o.BotHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger})
+	acts := activities.New(activities.Options{
+		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger,
+	})
 	w := &Worker{}
-	for _, queue := range []string{conversation.QueueConversations, conversation.QueueLINE, conversation.QueueBots} {
+	for _, queue := range []string{conversation.QueueConversations, conversation.QueueLINE, conversation.QueueBots, conversation.QueueMedia} {
 		one := worker.New(o.Temporal, queue, options(queue, o))
 		if queue == conversation.QueueConversations {
 			Register(one)
@@ -82,6 +91,9 @@ func options(queue string, o Options) worker.Options {
 				o.Failed(fmt.Errorf("worker for %s: %w", queue, err))
 			}
 		},
+	}
+	if queue == conversation.QueueMedia {
+		opts.MaxConcurrentActivityExecutionSize = mediaAtOnce
 	}
 	return opts
 }

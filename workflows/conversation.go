@@ -28,6 +28,9 @@ func Conversation(ctx workflow.Context, in conversation.WorkflowInput) error {
 func (c *talk) live() error {
 	for c.ingest(); !c.begun(); c.ingest() {
 		c.refuseRequests()
+		if err := c.awaitMedia(); err != nil {
+			return err
+		}
 		if !c.arrived() {
 			return nil // only facts that belong to no conversation
 		}

@@ -32,6 +32,9 @@ func (c *talk) explain() {
 	if c.sending || c.unsent {
 		text += "- messages are on their way to LINE\n"
 	}
+	if n := len(c.media); n > 0 {
+		text += fmt.Sprintf("- %d files are being fetched\n", n)
+	}
 	if d := c.deadline(); !d.at.IsZero() && !c.closed() {
 		text += fmt.Sprintf("- at %s: %s\n", clock(d.at.UnixMilli()), d.summary)
 	}
@@ -67,8 +70,11 @@ func (c *talk) waitsFor() string {
 	case conversation.PhaseWrapUp:
 		return "The agent finishes notes"
 	case conversation.PhaseClosed:
-		if c.sending || c.unsent {
+		switch {
+		case c.sending || c.unsent:
 			return "Closed; the last messages are on their way to LINE"
+		case len(c.media) > 0:
+			return "Closed; the last files are being fetched"
 		}
 		return "Closed"
 	}

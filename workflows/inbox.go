@@ -27,6 +27,7 @@ func (c *talk) ingest() {
 		return
 	}
 	c.more = out.More
+	c.fetchMedia(out.Media)
 	if out.ConversationID == "" {
 		return
 	}

@@ -70,17 +70,19 @@ func (c *talk) quiet() bool {
 func (c *talk) continueAsNew() error {
 	c.drain()
 	next := c.in
-	next.State = &c.state
+	next.State, next.Media = &c.state, c.media
 	return workflow.NewContinueAsNewError(c.ctx, Conversation, next)
 }
 
 // finish ends the run of a closed conversation. What is still to be sent is
-// sent first. When something waits for the next conversation, the run goes on
-// as that.
+// sent first, and files are fetched. When something waits for the next
+// conversation, the run goes on as that, and takes the fetching along.
 func (c *talk) finish() error {
 	c.explain()
 	c.resting = true
-	if err := workflow.Await(c.ctx, func() bool { return !c.sending && !c.unsent }); err != nil {
+	if err := workflow.Await(c.ctx, func() bool {
+		return !c.sending && !c.unsent && (len(c.media) == 0 || c.remains || c.arrived())
+	}); err != nil {
 		return err
 	}
 	c.refuseRequests()
@@ -88,5 +90,5 @@ func (c *talk) finish() error {
 		return nil
 	}
 	c.drain()
-	return workflow.NewContinueAsNewError(c.ctx, Conversation, conversation.WorkflowInput{ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey})
+	return workflow.NewContinueAsNewError(c.ctx, Conversation, conversation.WorkflowInput{ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, Media: c.media})
 }

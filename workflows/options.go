@@ -25,6 +25,11 @@ const (
 	// liveness is how soon a worker that died in the middle of an activity is
 	// missed: the worker reports for its activities while they run.
 	liveness = 5 * time.Second
+	// mediaAttempt bounds one attempt at a file: LINE's largest have 200 MB.
+	mediaAttempt = 15 * time.Minute
+	// mediaBudget bounds all attempts: longer than the activity tries by itself,
+	// for the case that no worker serves its queue.
+	mediaBudget = time.Hour
 	// turnSlack is what a bot's turn may take beside the bot's own deadline.
 	turnSlack = 5 * time.Second
 )
@@ -86,5 +91,18 @@ func turn(ctx workflow.Context, deadline time.Duration) workflow.Context {
 		ScheduleToCloseTimeout: 3 * (deadline + turnSlack),
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 300 * time.Millisecond, MaximumAttempts: 3},
 		Summary:                "ask the bot",
+	})
+}
+
+// media fetches a file. What LINE does not have ready is tried again without
+// limit, since the activity knows when it is too late.
+func media(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              conversation.QueueMedia,
+		StartToCloseTimeout:    mediaAttempt,
+		HeartbeatTimeout:       liveness,
+		ScheduleToCloseTimeout: mediaBudget,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
+		Summary:                "fetch a file",
 	})
 }

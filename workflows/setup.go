@@ -35,6 +35,9 @@ type talk struct {
 	unsent   bool                   // the lane has something to do
 	sending  bool                   // the lane works
 
+	media    []string // files that are being fetched
+	fetching int      // of these, at this moment
+
 	offeredTo      string // the agent it is offered to
 	offeredUntilMS int64
 
@@ -59,6 +62,7 @@ func setup(ctx workflow.Context, in conversation.WorkflowInput) (*talk, error) {
 		c.cancelled = true
 	})
 	workflow.Go(detached, c.workLane)
+	c.fetchMedia(in.Media)
 	return c, c.handleUpdates(ctx)
 }
 

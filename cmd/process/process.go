@@ -37,6 +37,9 @@ import (
 // has a deadline of its own.
 const botCallTime = 5 * time.Minute
 
+// mediaCallTime bounds the download of a file that is not at LINE.
+const mediaCallTime = 10 * time.Minute
+
 // drainTime is how long a process that is told to stop waits for requests
 // under way.
 const drainTime = 10 * time.Second
@@ -50,14 +53,23 @@ func Logger(w io.Writer, level string) (*slog.Logger, error) {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: l})), nil
 }
 
-// checkBlobs makes sure that the bucket that is set can be reached, so that a
-// wrong setting stops the start and not the first file.
-func checkBlobs(ctx context.Context, url string) error {
+// OpenBlobs opens the bucket that is set, so that a wrong setting stops the start
+// and not the first file.
+func OpenBlobs(ctx context.Context, url string) (*blob.Bucket, error) {
 	b, err := blob.Open(ctx, url)
 	if err != nil {
-		return settings.Wrong("KAIWA_BLOB_URL", "%s", err)
+		return nil, settings.Wrong("KAIWA_BLOB_URL", "%s", err)
 	}
-	return b.Close()
+	return b, nil
+}
+
+// blobs is the bucket a process was given, or one it opens, and closes by close.
+func blobs(ctx context.Context, given *blob.Bucket, url string) (b *blob.Bucket, closeIt func(), err error) {
+	if given != nil {
+		return given, func() {}, nil
+	}
+	b, err = OpenBlobs(ctx, url)
+	return b, func() { _ = b.Close() }, err // what was written is written
 }
 
 func lineAPI(o settings.Outside) *line.API {
@@ -72,6 +84,8 @@ type API struct {
 	kicker *dispatch.Kicker
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
+
+	closeBucket func()
 }
 
 // APIOptions are what an API process stands on.
@@ -82,6 +96,8 @@ type APIOptions struct {
 	Temporal client.Client
 	Console  fs.FS
 	Logger   *slog.Logger
+	// Blobs, when given, is used instead of opening Outside.BlobURL.
+	Blobs *blob.Bucket
 	// Listener, when given, is served instead of HTTP.HTTPAddr.
 	Listener net.Listener
 	// DropWakeups, when given, tells which wake-ups are lost (for tests of the
@@ -100,13 +116,14 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	if err := o.Outside.Check(); err != nil {
 		return nil, err
 	}
-	if err := checkBlobs(ctx, o.Outside.BlobURL); err != nil {
+	bucket, closeBucket, err := blobs(ctx, o.Blobs, o.Outside.BlobURL)
+	if err != nil {
 		return nil, err
 	}
 	listener := o.Listener
 	if listener == nil {
-		var err error
 		if listener, err = Listen("KAIWA_HTTP_ADDR", o.HTTP.HTTPAddr); err != nil {
+			closeBucket()
 			return nil, err
 		}
 	}
@@ -124,14 +141,16 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger)
 	handler, err := api.New(api.Config{
 		Store: o.Store, LINE: lineAPI(o.Outside), Inbox: signaller, Engine: engine.New(o.Temporal), Dispatcher: kicker, PublicURL: o.HTTP.PublicURL,
+		Blobs: bucket, FilesURL: o.Outside.FilesURL,
 		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Console: o.Console,
 	})
 	if err != nil {
 		_ = listener.Close()
+		closeBucket()
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a := &API{Addr: listener.Addr(), server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, kicker: kicker, stop: stop}
+	a := &API{Addr: listener.Addr(), server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, kicker: kicker, stop: stop, closeBucket: closeBucket}
 	relay := inbox.NewRelay(o.Store, signaller, o.Logger)
 	a.wg.Go(func() { relay.Run(running) })
 	a.wg.Go(func() { sequencer.Run(running, o.Store, o.Logger) })
@@ -158,6 +177,7 @@ func (a *API) Stop() {
 	a.kicker.Close()
 	a.stop()
 	a.wg.Wait()
+	a.closeBucket()
 }
 
 // Worker is a running worker process.
@@ -167,6 +187,8 @@ type Worker struct {
 	kicker *dispatch.Kicker
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
+
+	closeBucket func()
 }
 
 // WorkerOptions are what a worker process stands on.
@@ -176,7 +198,9 @@ type WorkerOptions struct {
 	Temporal  client.Client
 	Namespace string
 	Logger    *slog.Logger
-	Failed    func(error)
+	// Blobs, when given, is used instead of opening Outside.BlobURL.
+	Blobs  *blob.Bucket
+	Failed func(error)
 }
 
 // StartWorker runs workflows and activities, and the reconciler.
@@ -184,7 +208,8 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	if err := o.Outside.Check(); err != nil {
 		return nil, err
 	}
-	if err := checkBlobs(ctx, o.Outside.BlobURL); err != nil {
+	bucket, closeBucket, err := blobs(ctx, o.Blobs, o.Outside.BlobURL)
+	if err != nil {
 		return nil, err
 	}
 	signaller := inbox.NewSignaller(inbox.Temporal(o.Temporal), o.Logger)
@@ -195,12 +220,17 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 		BotHTTP: netguard.NewClient(netguard.Options{
 			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: botCallTime,
 		}),
+		Blobs: bucket,
+		MediaHTTP: netguard.NewClient(netguard.Options{
+			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: mediaCallTime, MaxRedirects: 3, MaxResponseBytes: store.MaxAttachmentSize,
+		}),
 	})
 	if err != nil {
+		closeBucket()
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	out := &Worker{worker: w, inbox: signaller, kicker: kicker, stop: stop}
+	out := &Worker{worker: w, inbox: signaller, kicker: kicker, stop: stop, closeBucket: closeBucket}
 	reconciler := &reconcile.Reconciler{
 		Store: o.Store, Temporal: o.Temporal, Namespace: o.Namespace, Wake: reconcile.Waker(inbox.Temporal(o.Temporal)), Logger: o.Logger,
 	}
@@ -215,6 +245,7 @@ func (w *Worker) Stop() {
 	w.inbox.Close()
 	w.kicker.Close()
 	w.wg.Wait()
+	w.closeBucket()
 }
 
 // Listen listens on an address a setting names. The error names the setting.

@@ -78,6 +78,7 @@ type WorkflowInput struct {
 	ChannelID string         `json:"channel_id"`
 	ChatKey   string         `json:"chat_key"`
 	State     *WorkflowState `json:"state,omitempty"`
+	Media     []string       `json:"media,omitempty"` // attachments whose fetching the run before has begun
 }
 
 // WorkflowState is what one run of a conversation hands to the next. It is

@@ -143,3 +143,17 @@ const (
 	ViaReply Via = "reply"
 	ViaPush  Via = "push"
 )
+
+// AttachmentState is how the file of a message stands. Only a stored one has
+// bytes.
+type AttachmentState string
+
+// The states of an attachment.
+const (
+	AttachmentPending AttachmentState = "pending" // on its way into the blob store
+	AttachmentStored  AttachmentState = "stored"
+	AttachmentRefused AttachmentState = "refused" // the workstream does not take it
+	AttachmentGone    AttachmentState = "gone"    // LINE, or whoever provides it, has it no longer
+	AttachmentFailed  AttachmentState = "failed"  // it could not be had in time
+	AttachmentRevoked AttachmentState = "revoked" // unsent by the customer, or taken back by people
+)

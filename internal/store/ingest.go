@@ -52,6 +52,7 @@ type Item struct {
 type InboundMessage struct {
 	Type, Text, LINEMessageID string
 	Payload                   string // JSON; "" when Type and Text say everything
+	File                      *InboundFile
 }
 
 // Interpreter reads a raw event. It must be pure, and must never fail: what it
@@ -90,6 +91,7 @@ type IngestResult struct {
 	Greeted        bool                       `json:"greeted,omitempty"`
 	ProfileDue     bool                       `json:"profile_due,omitempty"` // the profile is missing or stale
 	Pending        bool                       `json:"pending,omitempty"`     // messages wait to be sent that the workflow may not know of
+	Media          []string                   `json:"media,omitempty"`       // attachments to be fetched, or deleted
 	ClosureReason  conversation.ClosureReason `json:"closure_reason,omitempty"`
 }
 
@@ -234,10 +236,16 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 		return err
 	}
 	var messages, records []any
+	var files []arrivedFile
 	var n int
 	for _, e := range events {
+		file := ""
 		if e.item.Kind == ItemMessage {
 			g.res.Messages++
+			if e.item.Message.File != nil && !slices.Contains(unsent.ids, e.item.Message.LINEMessageID) {
+				file = attachmentID(g.req.ChannelID, e.WebhookEventID)
+				g.res.Media = append(g.res.Media, file)
+			}
 		}
 		g.res.Seen = max(g.res.Seen, e.Position)
 		if !e.new {
@@ -254,7 +262,10 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			id := conversation.DerivedID(conversation.PrefixMessage, g.req.ChannelID, e.WebhookEventID)
 			messages = append(messages, id, conversationID, g.req.ChannelID, e.ID, e.LineTime, e.Position,
 				string(conversation.Inbound), string(conversation.SenderCustomer), profileID(g.req.ChannelID, g.req.ChatKey), m.Type, m.Text, m.Payload,
-				string(state), e.WebhookEventID, m.LINEMessageID, g.now)
+				string(state), e.WebhookEventID, m.LINEMessageID, file, g.now)
+			if file != "" {
+				files = append(files, arrivedFile{file, id, *m.File})
+			}
 			records = append(records, "message.received", conversationID, id, "{}", g.now)
 			n++
 		case ItemFollow, ItemUnfollow:
@@ -267,8 +278,11 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if n > 0 {
 		if _, err := g.c.exec(ctx, `
 			INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, position, direction, sender_kind,
-				sender_id, type, text, payload, state, webhook_event_id, line_message_id, created_at)
-			VALUES `+values(n, 16, 1)+` ON CONFLICT DO NOTHING`, messages...); err != nil {
+				sender_id, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, created_at)
+			VALUES `+values(n, 17, 1)+` ON CONFLICT DO NOTHING`, messages...); err != nil {
+			return err
+		}
+		if err := g.c.insertFiles(ctx, conversationID, files, g.now); err != nil {
 			return err
 		}
 		if _, err := g.c.exec(ctx, `
@@ -322,11 +336,12 @@ func (g *ingest) recall(ctx context.Context, u *unsends) error {
 			ID             string `db:"id"`
 			ConversationID string `db:"conversation_id"`
 			EventID        string `db:"webhook_event_id"`
+			AttachmentID   string `db:"attachment_id"`
 		}
 		found, err := g.c.get(ctx, &m, `
 			UPDATE messages SET state = $1, text = '', payload = ''
 			WHERE channel_id = $2 AND line_message_id = $3 AND direction = 'inbound'
-			RETURNING id, conversation_id, webhook_event_id`, string(conversation.MessageRecalled), g.req.ChannelID, id)
+			RETURNING id, conversation_id, webhook_event_id, attachment_id`, string(conversation.MessageRecalled), g.req.ChannelID, id)
 		if err != nil {
 			return err
 		}
@@ -340,6 +355,12 @@ func (g *ingest) recall(ctx context.Context, u *unsends) error {
 		}
 		if err := g.c.record(ctx, "message.recalled", m.ConversationID, m.ID, "{}", g.now); err != nil {
 			return err
+		}
+		if m.AttachmentID != "" {
+			if err := g.c.revokeFile(ctx, m.AttachmentID, ReasonUnsent); err != nil {
+				return err
+			}
+			g.res.Media = append(g.res.Media, m.AttachmentID)
 		}
 	}
 	if len(waiting) > unsentKept {
@@ -543,7 +564,7 @@ func (g *ingest) facts(ctx context.Context, events []taken) error {
 	if err := g.store(ctx, "", events); err != nil {
 		return err
 	}
-	*g.res = IngestResult{More: len(events) == ingestLimit}
+	*g.res = IngestResult{More: len(events) == ingestLimit, Media: g.res.Media}
 	return nil
 }
 
@@ -571,6 +592,9 @@ func (g *ingest) takeOver(ctx context.Context, id string, seen int64) error {
 		return err
 	}
 	if err := g.returned(ctx); err != nil {
+		return err
+	}
+	if g.res.Media, err = g.c.pendingFiles(ctx, id); err != nil {
 		return err
 	}
 	if _, err := g.c.exec(ctx, `UPDATE conversations SET run_id = $1 WHERE id = $2`, g.req.RunID, id); err != nil {

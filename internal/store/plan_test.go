@@ -100,6 +100,8 @@ func (p *planner) fill(t *testing.T) {
 			`SELECT 'k' || i, 'k', 'k' || i, 'k', 'k' || i, CASE WHEN i % 100 = 0 THEN 'active' ELSE 'closed' END, CASE WHEN i % 100 = 0 THEN 'bot' ELSE 'none' END, 1, i, i FROM n`,
 		`INSERT INTO messages (id, conversation_id, channel_id, occurred_at, direction, sender_kind, type, state, line_message_id, batch_id, created_at)` + numbers +
 			`SELECT 'k' || i, ` + one + `, 'k', i, CASE WHEN i % 2 = 0 THEN 'inbound' ELSE 'outbound' END, 'customer', 'text', 'accepted', 'k' || i, 'k' || i, i FROM n`,
+		`INSERT INTO attachments (id, conversation_id, direction, kind, state, link, blob_key, created_at, updated_at)` + numbers +
+			`SELECT 'k' || i, ` + one + `, 'inbound', 'image', CASE WHEN i % 100 = 0 THEN 'pending' WHEN i % 100 = 1 THEN 'revoked' ELSE 'stored' END, 'k' || i, 'k', i, i FROM n`,
 		`INSERT INTO batches (id, conversation_id, ordinal, kind, recipient, body, message_ids, state, deadline, created_at)` + numbers +
 			`SELECT 'k' || i, ` + one + `, i, 'push', 'k', '', '[]', 'accepted', i, i FROM n`,
 		`INSERT INTO events (type, conversation_id, seq, created_at)` + numbers + `SELECT 'k', ` + one + `, CASE WHEN i < 19990 THEN i END, i FROM n`,
@@ -322,6 +324,12 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		by("a close done again", func() { _, err := s.Transition(ctx, step); check(err) })
 		by("an ingest of a closed conversation", func() { p.ingest(id, res.Seen) })
 		by("a fresh run that finds nothing", func() { p.ingest("", 0) })
+
+		by("an attachment's fetch", func() { _, _ = s.Fetch(ctx, "k1") })
+		by("a link", func() { _, _ = s.AttachmentByLink(ctx, "k") }, "attachments_link")
+		by("a page's attachments", func() { _, err := s.Attachments(ctx, []string{"a", "b"}); check(err) })
+		by("what is late", func() { check(s.AbandonAttachments(ctx)) }, "attachments_late")
+		by("what is to be deleted", func() { _, err := s.AttachmentsToDelete(ctx, store.Position{}, 100); check(err) }, "attachments_to_delete")
 
 		by("the reconciler's look", func() {
 			_, err := s.OpenConversations(ctx, "", 1000)

@@ -148,6 +148,7 @@ type Message struct {
 	State          conversation.MessageState `db:"state"`
 	Via            string                    `db:"via"`
 	BatchID        string                    `db:"batch_id"`
+	AttachmentID   string                    `db:"attachment_id"`
 	WebhookEventID string                    `db:"webhook_event_id"`
 	LINEMessageID  string                    `db:"line_message_id"`
 	LINERequestID  string                    `db:"line_request_id"`
@@ -158,7 +159,7 @@ type Message struct {
 }
 
 const messageColumns = `id, conversation_id, ordinal, occurred_at, position, direction, sender_kind, sender_id, sender_name, type, text, payload,
-	automated, state, via, batch_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail, created_at, sent_at`
+	automated, state, via, batch_id, attachment_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail, created_at, sent_at`
 
 // MessagePosition is a place in a transcript.
 type MessagePosition struct {

@@ -62,9 +62,10 @@ type WorkstreamSettings struct {
 	// SurveyID and BotSurveyID are what is asked after people and after bots; ""
 	// is nothing. SurveyAfter says after which ends; nil means after people's
 	// and after bots'.
-	SurveyID    string         `json:"survey_id,omitempty"`
-	BotSurveyID string         `json:"bot_survey_id,omitempty"`
-	SurveyAfter []survey.Cause `json:"survey_after,omitempty"`
+	SurveyID    string             `json:"survey_id,omitempty"`
+	BotSurveyID string             `json:"bot_survey_id,omitempty"`
+	SurveyAfter []survey.Cause     `json:"survey_after,omitempty"`
+	Attachments AttachmentSettings `json:"attachments"`
 	// Context is what a conversation's context variables begin with.
 	Context map[string]string `json:"context"`
 }
@@ -154,6 +155,7 @@ func (w WorkstreamSettings) Defaults() WorkstreamSettings {
 			*list = []string{}
 		}
 	}
+	w.Attachments.defaults()
 	if w.AutomatedMessages == nil {
 		w.AutomatedMessages = []AutomatedMessage{}
 	}
@@ -197,7 +199,8 @@ var workstreams = &family[Workstream, workstreamRow]{
 			"settings/classification_ruleset_ids": w.Settings.ClassificationRulesetIDs, "settings/route_ruleset_id": w.Settings.RouteRulesetID,
 			"settings/capacity_units": w.Settings.CapacityUnits, "settings/default_priority": w.Settings.DefaultPriority,
 			"settings/disposition_ids": w.Settings.DispositionIDs, "settings/disposition_required": w.Settings.DispositionRequired,
-			"settings/privacy": w.Settings.Privacy, "settings/assignment": w.Settings.Assignment,
+			"settings/attachments": w.Settings.Attachments,
+			"settings/privacy":     w.Settings.Privacy, "settings/assignment": w.Settings.Assignment,
 			"settings/automated_messages": w.Settings.AutomatedMessages, "settings/context": w.Settings.Context,
 		}
 	},

@@ -162,8 +162,14 @@ func (d *Dev) startKaiwa(ctx context.Context, o Options) error {
 			return err
 		}
 	}
+	blobs, err := process.OpenBlobs(ctx, d.Settings.BlobURL)
+	if err != nil {
+		_ = listener.Close()
+		return err
+	}
+	d.onStop(func() { _ = blobs.Close() }) // what was written is written
 	worker, err := process.StartWorker(ctx, process.WorkerOptions{
-		Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Namespace: embedded.DefaultNamespace, Logger: o.Logger,
+		Blobs: blobs, Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Namespace: embedded.DefaultNamespace, Logger: o.Logger,
 		Failed: func(err error) {
 			select {
 			case d.failed <- err:
@@ -177,7 +183,7 @@ func (d *Dev) startKaiwa(ctx context.Context, o Options) error {
 	}
 	d.onStop(worker.Stop)
 	api, err := process.StartAPI(ctx, process.APIOptions{
-		HTTP: d.Settings.HTTP, Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Console: o.Console, Logger: o.Logger,
+		Blobs: blobs, HTTP: d.Settings.HTTP, Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Console: o.Console, Logger: o.Logger,
 		Listener: listener, DropWakeups: o.DropWakeups,
 	})
 	if err != nil {

@@ -185,7 +185,7 @@ CREATE TABLE attachments (
     height          INTEGER NOT NULL DEFAULT 0,
     duration_ms     INTEGER NOT NULL DEFAULT 0,
     link            TEXT   NOT NULL DEFAULT '', -- the unguessable part of its address
-    blob_key        TEXT   NOT NULL DEFAULT '',
+    blob_key        TEXT   NOT NULL DEFAULT '', -- '' when the bucket holds nothing of it
     preview_key     TEXT   NOT NULL DEFAULT '',
     created_at      INTEGER NOT NULL,
     updated_at      INTEGER NOT NULL
@@ -194,6 +194,8 @@ CREATE UNIQUE INDEX attachments_link ON attachments (link) WHERE link <> '';
 CREATE INDEX attachments_of_conversation ON attachments (conversation_id, created_at);
 CREATE INDEX attachments_of_message ON attachments (message_id) WHERE message_id <> '';
 CREATE INDEX attachments_pending ON attachments (conversation_id) WHERE state = 'pending';
+CREATE INDEX attachments_late ON attachments (created_at) WHERE state = 'pending';
+CREATE INDEX attachments_to_delete ON attachments (updated_at, id) WHERE blob_key <> '' AND state NOT IN ('pending', 'stored');
 
 -- What is asked after a conversation, and what was answered.
 CREATE TABLE surveys (

@@ -1,0 +1,348 @@
+package activities
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"kaiwa/internal/attachment"
+	"kaiwa/internal/automessage"
+	"kaiwa/internal/blob"
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
+	"kaiwa/internal/media"
+	"kaiwa/internal/netguard"
+	"kaiwa/internal/store"
+)
+
+const (
+	// mediaTime is how long after its arrival a file is asked for: LINE has
+	// prepared it by then, or never will.
+	mediaTime = 30 * time.Minute
+	// stallTime is how long a download may bring nothing.
+	stallTime = 30 * time.Second
+	// maxLINEPreview bounds what is read of a preview that LINE made.
+	maxLINEPreview = 8 << 20
+)
+
+// MediaInput names a file to be fetched.
+type MediaInput struct {
+	AttachmentID string `json:"attachment_id"`
+}
+
+// MediaOutput says what it has come to.
+type MediaOutput struct {
+	ConversationID string                       `json:"conversation_id"`
+	State          conversation.AttachmentState `json:"state"`
+	Reason         string                       `json:"reason,omitempty"`
+	Messages       int                          `json:"messages,omitempty"` // wait to be sent
+}
+
+// FetchMedia brings a customer's file from LINE, or from whoever provides it,
+// into the blob store, and notes what it is; or refuses it and tells the
+// customer. Of one that was revoked it deletes the bytes.
+//
+// While LINE prepares the file, or does not answer, it fails in a way that
+// Temporal retries. What ends that is the file's age, not a number of tries.
+// Each run writes under a key of its own, and the first that ends decides: so it
+// may run twice, also at the same time.
+func (a *Activities) FetchMedia(ctx context.Context, in MediaInput) (MediaOutput, error) {
+	f, err := a.store.Fetch(ctx, in.AttachmentID)
+	if err != nil {
+		return MediaOutput{}, final(err)
+	}
+	out := MediaOutput{ConversationID: f.ConversationID, State: f.State, Reason: f.Reason}
+	if f.State == conversation.AttachmentPending {
+		end, err := a.fetch(ctx, f)
+		if err != nil {
+			return MediaOutput{}, err
+		}
+		at, done, said, err := a.store.FinishAttachment(ctx, f.ID, end)
+		if err != nil {
+			return MediaOutput{}, final(err)
+		}
+		out.State, out.Reason, out.Messages = at.State, at.Reason, said
+		if !done && at.State == conversation.AttachmentStored {
+			return out, nil // another run was first; what this one wrote goes with the attachment
+		}
+	}
+	if out.State != conversation.AttachmentStored {
+		if err := a.blobs.DeleteAll(ctx, f.ID); err != nil {
+			return MediaOutput{}, err
+		}
+		if err := a.store.AttachmentDeleted(ctx, f.ID); err != nil {
+			return MediaOutput{}, final(err)
+		}
+	}
+	return out, nil
+}
+
+// fileOf is what LINE tells of the file in a message; nil when there is none.
+func fileOf(m *line.Message) *store.InboundFile {
+	kinds := map[string]string{
+		line.MessageImage: store.FileImage, line.MessageVideo: store.FileVideo, line.MessageAudio: store.FileAudio, line.MessageFile: store.FileOther,
+	}
+	kind, ok := kinds[m.Type]
+	if !ok {
+		return nil
+	}
+	told := readLINEFile(m.Payload)
+	return &store.InboundFile{Kind: kind, Name: media.Name(told.FileName), Size: max(told.FileSize, 0), DurationMS: max(told.Duration, 0)}
+}
+
+// lineFile is what LINE's message object tells of a file.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#wh-image
+type lineFile struct {
+	FileName        string `json:"fileName"`
+	FileSize        int64  `json:"fileSize"`
+	Duration        int64  `json:"duration"` // milliseconds
+	ContentProvider struct {
+		Type               string `json:"type"`
+		OriginalContentURL string `json:"originalContentUrl"`
+	} `json:"contentProvider"`
+}
+
+func readLINEFile(payload []byte) lineFile {
+	var f lineFile
+	_ = json.Unmarshal(payload, &f) // a field that is not as it should be counts as absent
+	return f
+}
+
+// fetch is one attempt. It returns what the file has come to, or why there must
+// be another attempt.
+func (a *Activities) fetch(ctx context.Context, f store.Fetch) (store.AttachmentEnd, error) {
+	end, err := a.tryFetch(ctx, f)
+	if err == nil {
+		return end, nil
+	}
+	if age := a.now().Sub(time.UnixMicro(f.CreatedAt)); age >= mediaTime {
+		a.logger.WarnContext(ctx, "a file could not be had in time", slog.String("attachment", f.ID), slog.Any("error", err))
+		return ended(conversation.AttachmentFailed, store.ReasonLate), nil
+	}
+	var later *temporal.ApplicationError
+	if errors.As(err, &later) {
+		return end, err
+	}
+	return end, a.mediaLater(f, "media_failed", err)
+}
+
+// mediaLater has Temporal run the activity again, after a wait that grows with
+// the file's age, from one second to thirty.
+func (a *Activities) mediaLater(f store.Fetch, code string, cause error) error {
+	age := a.now().Sub(time.UnixMicro(f.CreatedAt))
+	return temporal.NewApplicationErrorWithOptions("the file is not here yet", code, temporal.ApplicationErrorOptions{
+		Cause: cause, NextRetryDelay: min(max(age/3, time.Second), 30*time.Second), Category: temporal.ApplicationErrorCategoryBenign,
+	})
+}
+
+func ended(state conversation.AttachmentState, reason string) store.AttachmentEnd {
+	return store.AttachmentEnd{State: state, Reason: reason}
+}
+
+func (a *Activities) tryFetch(ctx context.Context, f store.Fetch) (store.AttachmentEnd, error) {
+	plan, err := a.plans.get(ctx, f.ChannelID)
+	if conversation.CodeOf(err) == conversation.CodeNotFound {
+		return ended(conversation.AttachmentFailed, store.ReasonChannelGone), nil
+	}
+	if err != nil {
+		return store.AttachmentEnd{}, err
+	}
+	rules := plan.Workstream.Settings.Attachments
+	switch {
+	case !*rules.CustomersMaySend:
+		return a.refuseFile(ctx, plan, f, store.ReasonNotAllowed)
+	case f.Size > rules.MaxBytes:
+		return a.refuseFile(ctx, plan, f, store.ReasonSize)
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	src, end, err := a.open(ctx, plan, f)
+	if src == nil {
+		return end, err
+	}
+	defer func() { _ = src.body.Close() }() // whatever it says, the bytes are here or not
+	if src.length > rules.MaxBytes {
+		return a.refuseFile(ctx, plan, f, store.ReasonSize)
+	}
+	kept, err := attachment.Keep(ctx, a.blobs, f.ID, newStallGuard(src.body, stallTime, stop), attachment.Rules{MaxBytes: rules.MaxBytes, Allowed: rules.AllowedTypes, Blocked: rules.BlockedTypes})
+	switch {
+	case errors.Is(err, attachment.ErrKind):
+		return a.refuseFile(ctx, plan, f, store.ReasonKind)
+	case errors.Is(err, blob.ErrTooLarge), errors.Is(err, netguard.ErrTooLarge):
+		return a.refuseFile(ctx, plan, f, store.ReasonSize)
+	case context.Cause(ctx) != nil:
+		return store.AttachmentEnd{}, context.Cause(ctx)
+	case err != nil:
+		return store.AttachmentEnd{}, err
+	}
+	if f.Kind == store.FileVideo && src.preview != nil {
+		kept.PreviewKey = a.keepLINEPreview(ctx, f, src.preview)
+	}
+	return store.AttachmentEnd{
+		State: conversation.AttachmentStored, ContentType: kept.ContentType, BlobKey: kept.Key, PreviewKey: kept.PreviewKey, Size: kept.Size, SHA256: kept.SHA256,
+		Width: int64(kept.Width), Height: int64(kept.Height), DurationMS: kept.Duration.Milliseconds(),
+	}, nil
+}
+
+// keepLINEPreview keeps the frame LINE shows of a video, made anew. A video
+// without one is no worse.
+func (a *Activities) keepLINEPreview(ctx context.Context, f store.Fetch, open func(context.Context) (line.ContentStream, error)) string {
+	ctx, cancel := context.WithTimeout(ctx, stallTime)
+	defer cancel()
+	key, err := func() (string, error) {
+		frame, err := open(ctx)
+		if err != nil {
+			return "", err
+		}
+		defer func() { _ = frame.Body.Close() }() // it was read, or is not needed
+		raw, err := io.ReadAll(io.LimitReader(frame.Body, maxLINEPreview))
+		if err != nil {
+			return "", err
+		}
+		picture, err := media.Preview(ctx, bytes.NewReader(raw))
+		if err != nil {
+			return "", err
+		}
+		return attachment.KeepPreview(ctx, a.blobs, f.ID, picture.JPEG)
+	}()
+	if err != nil {
+		a.logger.InfoContext(ctx, "a video has no preview", slog.String("attachment", f.ID), slog.Any("error", err))
+		return ""
+	}
+	return key
+}
+
+// refuseFile is the end of a file that the workstream does not take, with what
+// the customer is told.
+func (a *Activities) refuseFile(ctx context.Context, plan store.Plan, f store.Fetch, reason string) (store.AttachmentEnd, error) {
+	end := ended(conversation.AttachmentRefused, reason)
+	conv, err := a.store.Conversation(ctx, f.ConversationID)
+	if err != nil || conv.ClosureReason == conversation.ReasonCustomerBlocked {
+		return end, err
+	}
+	trigger := map[string]automessage.Trigger{
+		store.ReasonNotAllowed: automessage.AttachmentNotAllowed, store.ReasonKind: automessage.AttachmentKind, store.ReasonSize: automessage.AttachmentSize,
+	}[reason]
+	end.Say, err = a.drafts(ctx, plan, conv, trigger, "")
+	return end, err
+}
+
+// source is a file that is being downloaded.
+type source struct {
+	body   io.ReadCloser
+	length int64 // bytes; -1 when nobody says
+
+	preview func(context.Context) (line.ContentStream, error) // nil when LINE has none
+}
+
+// open begins the download of a file: from LINE, which may still prepare it, or
+// from the address LINE gives for it. Without a source it returns the file's
+// end, or why to come again.
+func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (*source, store.AttachmentEnd, error) {
+	told := readLINEFile([]byte(f.Payload))
+	if told.ContentProvider.Type == "external" {
+		return a.openExternal(ctx, f, told.ContentProvider.OriginalContentURL)
+	}
+	client := a.line.As(plan.Channel.Token)
+	if f.Kind == store.FileVideo || f.Kind == store.FileAudio {
+		t, err := client.Transcoding(ctx, f.LINEMessageID)
+		switch {
+		case err != nil:
+			return a.notThere(f, err)
+		case t.Status == line.TranscodingFailed:
+			return nil, ended(conversation.AttachmentFailed, store.ReasonTranscodingFailed), nil
+		case t.Status != line.TranscodingSucceeded:
+			return nil, store.AttachmentEnd{}, a.mediaLater(f, "line_not_ready", line.ErrNotReady)
+		}
+	}
+	content, err := client.Content(ctx, f.LINEMessageID)
+	if err != nil {
+		return a.notThere(f, err)
+	}
+	return &source{content.Body, content.Length, func(ctx context.Context) (line.ContentStream, error) {
+		return client.Preview(ctx, f.LINEMessageID)
+	}}, store.AttachmentEnd{}, nil
+}
+
+// notThere is what LINE's refusal to give a file means.
+func (a *Activities) notThere(f store.Fetch, err error) (*source, store.AttachmentEnd, error) {
+	switch class := line.ClassOf(err); class {
+	case line.ClassGone:
+		return nil, ended(conversation.AttachmentGone, store.ReasonUnsent), nil
+	case line.ClassNotFound, line.ClassRefused:
+		return nil, ended(conversation.AttachmentGone, store.ReasonExpired), nil
+	default: // also a token that is not accepted: it can be replaced
+		return nil, store.AttachmentEnd{}, a.mediaLater(f, "line_"+string(class), err)
+	}
+}
+
+// openExternal begins the download of a file that is not at LINE. The channel's
+// token does not go there.
+func (a *Activities) openExternal(ctx context.Context, f store.Fetch, at string) (*source, store.AttachmentEnd, error) {
+	refused := ended(conversation.AttachmentFailed, store.ReasonProvider)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
+	if err != nil {
+		return nil, refused, nil
+	}
+	res, err := a.mediaHTTP.Do(req)
+	switch {
+	case errors.Is(err, netguard.ErrTooLarge):
+		return &source{body: http.NoBody, length: store.MaxAttachmentSize + 1}, store.AttachmentEnd{}, nil
+	case errors.Is(err, netguard.ErrRefused), errors.Is(err, netguard.ErrTooManyRedirects):
+		return nil, refused, nil
+	case err != nil:
+		return nil, store.AttachmentEnd{}, a.mediaLater(f, "provider_no_answer", withoutURL(err))
+	case res.StatusCode == http.StatusOK:
+		return &source{body: res.Body, length: res.ContentLength}, store.AttachmentEnd{}, nil
+	}
+	_ = res.Body.Close() // it is not read
+	switch res.StatusCode {
+	case http.StatusNotFound, http.StatusGone:
+		return nil, ended(conversation.AttachmentGone, store.ReasonExpired), nil
+	case http.StatusAccepted, http.StatusTooManyRequests:
+	default:
+		if res.StatusCode < http.StatusInternalServerError {
+			return nil, refused, nil
+		}
+	}
+	return nil, store.AttachmentEnd{}, a.mediaLater(f, "provider_not_ready", fmt.Errorf("the provider answered with status %d", res.StatusCode))
+}
+
+var errStalled = errors.New("the download brought nothing for too long")
+
+// stallGuard ends a download that brings nothing.
+type stallGuard struct {
+	r     io.Reader
+	limit time.Duration
+	stop  context.CancelCauseFunc
+}
+
+func newStallGuard(r io.Reader, limit time.Duration, stop context.CancelCauseFunc) *stallGuard {
+	return &stallGuard{r, limit, stop}
+}
+
+func (g *stallGuard) Read(p []byte) (int, error) {
+	timer := time.AfterFunc(g.limit, func() { g.stop(errStalled) })
+	defer timer.Stop()
+	return g.r.Read(p)
+}
+
+// withoutURL takes the address out of an error of net/http: histories carry no
+// content.
+func withoutURL(err error) error {
+	var u *url.Error
+	if errors.As(err, &u) {
+		return u.Err
+	}
+	return err
+}

@@ -1,0 +1,408 @@
+package store
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"time"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
+)
+
+// The kinds of Attachment: what LINE, or the composer of a message, calls it.
+// Its content type says what it is.
+const (
+	FileImage = "image"
+	FileVideo = "video"
+	FileAudio = "audio"
+	FileOther = "file"
+)
+
+// Why an attachment is not there.
+const (
+	ReasonNotAllowed        = "not_allowed"        // refused: the sender may send none
+	ReasonKind              = "kind"               // refused: its type is not taken
+	ReasonSize              = "size"               // refused: it is too large
+	ReasonExpired           = "expired"            // gone: nobody has it any more
+	ReasonTranscodingFailed = "transcoding_failed" // failed: LINE could not prepare it
+	ReasonLate              = "late"               // failed: it could not be had in time
+	ReasonProvider          = "provider"           // failed: who provides it does not give it, or is at a forbidden address
+	ReasonChannelGone       = "channel_gone"       // failed: its channel was deleted
+	ReasonBroken            = "broken"             // failed: the upload broke off
+	ReasonUnsent            = "unsent"             // revoked: by the customer
+	ReasonTakenBack         = "taken_back"         // revoked: by people
+)
+
+// The sizes a workstream may take, in bytes.
+const (
+	DefaultAttachmentSize = 25 << 20
+	MaxAttachmentSize     = 200 << 20 // LINE's own limit of videos and audio
+)
+
+// AttachmentSettings are what files a workstream takes and sends.
+type AttachmentSettings struct {
+	CustomersMaySend *bool `json:"customers_may_send"` // nil means yes
+	AgentsMaySend    *bool `json:"agents_may_send"`    // nil means yes
+	MaxBytes         int64 `json:"max_bytes"`          // 0 means DefaultAttachmentSize
+	// Types are media types, such as application/pdf, or families, such as
+	// image/*. What a file is, its content says.
+	AllowedTypes []string `json:"allowed_types"` // none: all
+	BlockedTypes []string `json:"blocked_types"`
+}
+
+func (a *AttachmentSettings) defaults() {
+	if a.MaxBytes == 0 {
+		a.MaxBytes = DefaultAttachmentSize
+	}
+	for _, may := range []**bool{&a.CustomersMaySend, &a.AgentsMaySend} {
+		if *may == nil {
+			yes := true
+			*may = &yes
+		}
+	}
+	for _, types := range []*[]string{&a.AllowedTypes, &a.BlockedTypes} {
+		if *types == nil {
+			*types = []string{}
+		}
+	}
+}
+
+// Attachment is the file of a message. The bytes are in the blob store, under
+// its keys.
+type Attachment struct {
+	ID             string                       `db:"id"`
+	ConversationID string                       `db:"conversation_id"`
+	MessageID      string                       `db:"message_id"` // "" while no message names it
+	Direction      conversation.Direction       `db:"direction"`
+	Kind           string                       `db:"kind"`
+	State          conversation.AttachmentState `db:"state"`
+	Reason         string                       `db:"reason"`
+	AgentID        string                       `db:"agent_id"` // who uploaded it
+	FileName       string                       `db:"file_name"`
+	ContentType    string                       `db:"content_type"` // as sniffed
+	Size           int64                        `db:"size"`         // bytes
+	SHA256         string                       `db:"sha256"`
+	Width          int64                        `db:"width"`
+	Height         int64                        `db:"height"`
+	DurationMS     int64                        `db:"duration_ms"`
+	Link           string                       `db:"link"`        // the unguessable part of its address
+	BlobKey        string                       `db:"blob_key"`    // "" when the bucket holds nothing of it; its id until it is stored
+	PreviewKey     string                       `db:"preview_key"` // "" without a preview
+	CreatedAt      int64                        `db:"created_at"`
+	UpdatedAt      int64                        `db:"updated_at"`
+}
+
+const attachmentColumns = `id, conversation_id, message_id, direction, kind, state, reason, agent_id, file_name, content_type, size, sha256,
+	width, height, duration_ms, link, blob_key, preview_key, created_at, updated_at`
+
+// InboundFile is what LINE tells of a customer's file before it is fetched.
+type InboundFile struct {
+	Kind       string
+	Name       string
+	Size       int64 // bytes; 0 when LINE does not say
+	DurationMS int64
+}
+
+// arrivedFile is an InboundFile on its way into the database.
+type arrivedFile struct {
+	id, messageID string
+	InboundFile
+}
+
+func attachmentID(channelID, webhookEventID string) string {
+	return conversation.DerivedID(conversation.PrefixAttachment, channelID, webhookEventID)
+}
+
+// insertFiles notes files that are to be fetched.
+func (c conn) insertFiles(ctx context.Context, conversationID string, files []arrivedFile, now int64) error {
+	if len(files) == 0 {
+		return nil
+	}
+	var rows []any
+	for _, f := range files {
+		rows = append(rows, f.id, conversationID, f.messageID, string(conversation.Inbound), f.Kind, string(conversation.AttachmentPending),
+			f.Name, f.Size, f.DurationMS, f.id, now, now)
+	}
+	_, err := c.exec(ctx, `
+		INSERT INTO attachments (id, conversation_id, message_id, direction, kind, state, file_name, size, duration_ms, blob_key, created_at, updated_at)
+		VALUES `+values(len(files), 12, 1)+` ON CONFLICT DO NOTHING`, rows...)
+	return err
+}
+
+// pendingFiles are the customer's files of a conversation that are not fetched.
+func (c conn) pendingFiles(ctx context.Context, conversationID string) ([]string, error) {
+	var ids []string
+	err := c.list(ctx, &ids, `SELECT id FROM attachments WHERE conversation_id = $1 AND state = 'pending' AND direction = 'inbound' ORDER BY created_at, id`, conversationID)
+	return ids, err
+}
+
+// revokeFile takes an attachment back. Its bytes are deleted after that.
+func (c conn) revokeFile(ctx context.Context, id, reason string) error {
+	now := micros(c.s.now())
+	var a Attachment
+	found, err := c.get(ctx, &a, `UPDATE attachments SET state = $1, reason = $2, file_name = '', updated_at = $3
+		WHERE id = $4 AND state <> $1 RETURNING `+attachmentColumns, string(conversation.AttachmentRevoked), reason, now, id)
+	if err != nil || !found {
+		return err
+	}
+	return c.recordFile(ctx, a)
+}
+
+// recordFile writes the event of what an attachment has become.
+func (c conn) recordFile(ctx context.Context, a Attachment) error {
+	return c.record(ctx, "attachment."+string(a.State), a.ConversationID, a.ID, jsonOf(map[string]string{"message_id": a.MessageID, "reason": a.Reason}), a.UpdatedAt)
+}
+
+// Attachment reads one attachment; CodeNotFound when there is none.
+func (s *Store) Attachment(ctx context.Context, id string) (Attachment, error) {
+	return s.read().attachment(ctx, "id", id)
+}
+
+// AttachmentByLink reads the attachment with a link; CodeNotFound when there is
+// none.
+func (s *Store) AttachmentByLink(ctx context.Context, link string) (Attachment, error) {
+	return s.read().attachment(ctx, "link <> '' AND link", link) // the index is of those that have one
+}
+
+func (c conn) attachment(ctx context.Context, column, value string) (Attachment, error) {
+	var a Attachment
+	found, err := c.get(ctx, &a, `SELECT `+attachmentColumns+` FROM attachments WHERE `+column+` = $1`, value)
+	if err == nil && !found {
+		err = conversation.Errorf(conversation.CodeNotFound, "There is no such attachment.")
+	}
+	return a, err
+}
+
+// Attachments reads attachments by their ids, in one statement.
+func (s *Store) Attachments(ctx context.Context, ids []string) (map[string]Attachment, error) {
+	out := map[string]Attachment{}
+	if len(ids) == 0 {
+		return out, nil
+	}
+	args := make([]any, len(ids))
+	for i, id := range ids {
+		args[i] = id
+	}
+	var list []Attachment
+	if err := s.read().list(ctx, &list, `SELECT `+attachmentColumns+` FROM attachments WHERE id IN `+values(1, len(ids), 1), args...); err != nil {
+		return nil, err
+	}
+	for _, a := range list {
+		out[a.ID] = a
+	}
+	return out, nil
+}
+
+// Fetch is what fetching a customer's file needs to know.
+type Fetch struct {
+	Attachment
+	ChannelID     string `db:"channel_id"`
+	LINEMessageID string `db:"line_message_id"`
+	Payload       string `db:"payload"` // of its message: LINE's object
+}
+
+// Fetch reads an attachment together with its message; CodeNotFound when there
+// is none.
+func (s *Store) Fetch(ctx context.Context, id string) (Fetch, error) {
+	var f Fetch
+	found, err := s.read().get(ctx, &f, `SELECT a.`+strings.ReplaceAll(attachmentColumns, ", ", ", a.")+`, c.channel_id,
+			coalesce(m.line_message_id, '') AS line_message_id, coalesce(m.payload, '') AS payload
+		FROM attachments a JOIN conversations c ON c.id = a.conversation_id LEFT JOIN messages m ON m.id = a.message_id WHERE a.id = $1`, id)
+	if err == nil && !found {
+		err = conversation.Errorf(conversation.CodeNotFound, "There is no such attachment.")
+	}
+	return f, err
+}
+
+// AttachmentEnd is what the fetching or uploading of a file has come to.
+type AttachmentEnd struct {
+	State  conversation.AttachmentState
+	Reason string
+
+	// Of a stored one. Kind "" leaves what it is.
+	Kind, ContentType, SHA256       string
+	BlobKey, PreviewKey             string
+	Size, Width, Height, DurationMS int64
+
+	// Say is what the customer is told, once in sayOnce for all files refused
+	// for the same cause; of a refused one.
+	Say []Draft
+}
+
+// sayOnce is how long a refusal holds for the files that follow: several
+// pictures are sent at once, and one answer is enough.
+const sayOnce = time.Minute
+
+// FinishAttachment ends what is pending, and returns the attachment as it then
+// is. One that has ended before stays as it is: done is false. Telling the
+// customer is part of the transaction; said is how many messages wait to be
+// sent, also when it is called again.
+func (s *Store) FinishAttachment(ctx context.Context, id string, end AttachmentEnd) (a Attachment, done bool, said int, err error) {
+	err = s.tx(ctx, func(c conn) error {
+		a, done, said = Attachment{}, false, 0
+		now := micros(s.now())
+		var row conversationRow
+		if len(end.Say) > 0 { // the conversation's lock goes first
+			before, err := c.attachment(ctx, "id", id)
+			if err != nil {
+				return err
+			}
+			if row, err = c.lockConversation(ctx, before.ConversationID); err != nil {
+				return err
+			}
+		}
+		link := ""
+		if end.State == conversation.AttachmentStored {
+			link = rand.Text() // 128 bits
+		}
+		var err error
+		done, err = c.get(ctx, &a, `
+			UPDATE attachments SET state = $1, reason = $2, kind = CASE WHEN $3 = '' THEN kind ELSE $3 END, content_type = $4,
+				size = coalesce(nullif(CAST($5 AS BIGINT), 0), size), sha256 = $6, width = $7, height = $8,
+				duration_ms = coalesce(nullif(CAST($9 AS BIGINT), 0), duration_ms),
+				link = $10, blob_key = CASE WHEN $11 = '' THEN blob_key ELSE $11 END, preview_key = $12, updated_at = $13
+			WHERE id = $14 AND state = 'pending' RETURNING `+attachmentColumns,
+			string(end.State), end.Reason, end.Kind, end.ContentType, end.Size, end.SHA256, end.Width, end.Height, end.DurationMS,
+			link, end.BlobKey, end.PreviewKey, now, id)
+		if err != nil {
+			return err
+		}
+		if !done {
+			a, err = c.attachment(ctx, "id", id)
+			if err == nil {
+				_, err = c.get(ctx, &said, `SELECT count(*) FROM messages WHERE id = $1 AND state = 'pending'`, conversation.DerivedID(conversation.PrefixMessage, id, 0))
+			}
+			return err
+		}
+		if err := c.recordFile(ctx, a); err != nil {
+			return err
+		}
+		if len(end.Say) > 0 {
+			var lately int
+			if _, err := c.get(ctx, &lately, `SELECT count(*) FROM messages WHERE conversation_id = $1 AND automated = $2 AND created_at > $3`,
+				row.ID, end.Say[0].Automated, now-sayOnce.Microseconds()); err != nil || lately > 0 {
+				return err
+			}
+			if said, err = c.insertOutbound(ctx, row, id, end.Say); err != nil {
+				return err
+			}
+		}
+		failpoint.Hit("media.before_commit")
+		return nil
+	})
+	if err != nil {
+		return Attachment{}, false, 0, fmt.Errorf("finish attachment %s: %w", id, err)
+	}
+	if done {
+		failpoint.Hit("media.after_commit")
+	}
+	return a, done, said, nil
+}
+
+// BeginUpload notes that a file is being uploaded, before its bytes are stored,
+// so that they can be found if the process dies. It returns the attachment; one
+// with the same id is returned as it is, with fresh false.
+func (s *Store) BeginUpload(ctx context.Context, a Attachment) (_ Attachment, fresh bool, err error) {
+	now := micros(s.now())
+	n, err := s.write().exec(ctx, `
+		INSERT INTO attachments (id, conversation_id, direction, kind, state, agent_id, file_name, blob_key, created_at, updated_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $1, $8, $8) ON CONFLICT DO NOTHING`,
+		a.ID, a.ConversationID, string(conversation.Outbound), FileOther, string(conversation.AttachmentPending), a.AgentID, a.FileName, now)
+	if err != nil {
+		return Attachment{}, false, err
+	}
+	a, err = s.write().attachment(ctx, "id", a.ID)
+	return a, n > 0, err
+}
+
+// RevokeAttachment takes an attachment back: its link answers so at once, and
+// its bytes may be deleted. Doing it again changes nothing. CodeNotFound.
+func (s *Store) RevokeAttachment(ctx context.Context, by Origin, id string) (Attachment, error) {
+	var a Attachment
+	err := s.tx(ctx, func(c conn) error {
+		before, err := c.attachment(ctx, "id", id)
+		if err != nil {
+			return err
+		}
+		if err := c.revokeFile(ctx, id, ReasonTakenBack); err != nil {
+			return err
+		}
+		if a, err = c.attachment(ctx, "id", id); err != nil || before.State == conversation.AttachmentRevoked {
+			return err
+		}
+		return s.audit(ctx, c, by, AuditRevoked, "attachment", a.ID, "", map[string]any{"conversation_id": a.ConversationID}, nil)
+	})
+	return a, err
+}
+
+// takeAttachment gives an uploaded file to the message that sends it. CodeInvalid
+// when the conversation has no such file, CodeConflict when it is not stored or
+// another message has it.
+func (c conn) takeAttachment(ctx context.Context, conversationID, id, messageID string) (Attachment, error) {
+	var a Attachment
+	taken, err := c.get(ctx, &a, `UPDATE attachments SET message_id = $1
+		WHERE id = $2 AND conversation_id = $3 AND direction = 'outbound' AND state = 'stored' AND message_id IN ('', $1) RETURNING `+attachmentColumns,
+		messageID, id, conversationID)
+	if err != nil || taken {
+		return a, err
+	}
+	a, err = c.attachment(ctx, "id", id)
+	switch {
+	case conversation.CodeOf(err) == conversation.CodeNotFound,
+		err == nil && (a.ConversationID != conversationID || a.Direction != conversation.Outbound):
+		return Attachment{}, conversation.Invalid("/attachment_id", "This conversation has no uploaded file %s.", id)
+	case err != nil:
+		return Attachment{}, err
+	case a.State != conversation.AttachmentStored:
+		return Attachment{}, conversation.Errorf(conversation.CodeConflict, "The file %s is %s.", id, a.State)
+	}
+	return Attachment{}, conversation.Errorf(conversation.CodeConflict, "Another message has sent the file %s. Upload it again.", id)
+}
+
+// fetchLimit is how long a file may be pending: longer than any attempt at it
+// lives.
+const fetchLimit = 2 * time.Hour
+
+// stillWriting is how long after its end somebody who does not know of it may
+// still write bytes of an attachment.
+const stillWriting = time.Hour
+
+// AbandonAttachments ends what is pending though nobody can be at it any more:
+// uploads whose process died, files of conversations whose run was ended by an
+// operator. It may run at any time and in several processes.
+func (s *Store) AbandonAttachments(ctx context.Context) error {
+	return s.tx(ctx, func(c conn) error {
+		now := s.now()
+		var list []Attachment
+		if err := c.list(ctx, &list, `UPDATE attachments SET state = 'failed', reason = $1, updated_at = $2
+			WHERE state = 'pending' AND created_at < $3 RETURNING `+attachmentColumns, ReasonLate, micros(now), micros(now.Add(-fetchLimit))); err != nil {
+			return err
+		}
+		for _, a := range list {
+			if err := c.recordFile(ctx, a); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// AttachmentsToDelete lists attachments of which the bucket may hold bytes that
+// nobody may have, after a position (the zero Position starts at the oldest).
+func (s *Store) AttachmentsToDelete(ctx context.Context, after Position, limit int) ([]Attachment, error) {
+	var list []Attachment
+	err := s.read().list(ctx, &list, `SELECT `+attachmentColumns+` FROM attachments
+		WHERE blob_key <> '' AND state NOT IN ('pending', 'stored') AND (updated_at, id) > ($1, $2)
+		ORDER BY updated_at, id LIMIT $3`, after.At, after.ID, limit)
+	return list, err
+}
+
+// AttachmentDeleted notes that the bytes of an attachment were deleted, unless
+// somebody may still be writing some: then they are deleted again later.
+func (s *Store) AttachmentDeleted(ctx context.Context, id string) error {
+	_, err := s.write().exec(ctx, `UPDATE attachments SET blob_key = '', preview_key = ''
+		WHERE id = $1 AND state NOT IN ('pending', 'stored') AND updated_at < $2`, id, micros(s.now().Add(-stillWriting)))
+	return err
+}
