@@ -132,10 +132,17 @@ func named(err error, pointer string) error {
 }
 
 // affinityPatience is how long a customer who comes back waits for the agent
-// they had, before anybody is offered the conversation.
+// they had, where the workstream prefers them, before anybody is offered the
+// conversation.
 const affinityPatience = 2 * time.Minute
 
 // affinity is what the workstream says of keeping the same agent.
 func affinity(plan store.Plan, now time.Time) store.Affinity {
-	return store.Affinity{On: true, Until: now.Add(affinityPatience)}
+	switch plan.Workstream.Settings.Assignment.Affinity {
+	case store.AffinityPrefer:
+		return store.Affinity{On: true, Until: now.Add(affinityPatience)}
+	case store.AffinityRequire:
+		return store.Affinity{On: true}
+	}
+	return store.Affinity{}
 }
