@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"kaiwa/internal/automessage"
@@ -55,6 +56,9 @@ func (a *Activities) Transition(ctx context.Context, in TransitionInput) (Transi
 	if out.BotKind, err = a.participant(ctx, plan, conv, in, &req); err != nil {
 		return TransitionOutput{}, final(err)
 	}
+	if err := disposition(plan, in); err != nil {
+		return TransitionOutput{}, final(err)
+	}
 	if in.QueueID != "" {
 		if err := a.destination(ctx, plan, in.Event, &req); err != nil {
 			return TransitionOutput{}, final(err)
@@ -98,6 +102,25 @@ func (a *Activities) participant(ctx context.Context, plan store.Plan, conv stor
 		return bot.Kind, nil
 	}
 	return "", nil
+}
+
+// disposition checks what an agent chose at wrap-up: one of the workstream's,
+// and one at all where that is required.
+func disposition(plan store.Plan, in TransitionInput) error {
+	if in.Event != conversation.EventWrapUpDone {
+		return nil
+	}
+	w, detail := plan.Workstream.Settings, ""
+	switch {
+	case in.DispositionID == "" && w.DispositionRequired:
+		detail = "This workstream requires a disposition."
+	case in.DispositionID != "" && !slices.Contains(w.DispositionIDs, in.DispositionID):
+		detail = "It is none of the dispositions of this workstream."
+	default:
+		return nil
+	}
+	return &conversation.Error{Code: conversation.CodeInvalid, Detail: detail,
+		Fields: []conversation.FieldError{{Pointer: "/disposition_id", Detail: detail}}}
 }
 
 // destination checks the queue that was named. A queue that is not there is

@@ -6,7 +6,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"kaiwa/activities"
-	"kaiwa/internal/automessage"
 	"kaiwa/internal/bot"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
@@ -103,12 +102,12 @@ func (c *talk) heedBot() {
 	}
 }
 
-// handOff gives the conversation from the bot to people: it waits in a queue,
-// and the customer is told.
+// handOff gives the conversation from the bot to people. Where it waits is
+// decided next.
 func (c *talk) handOff(event conversation.Event, queueID, note string) {
 	in := activities.TransitionInput{
 		ID: c.step(string(event)), ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey,
-		Event: event, QueueID: queueID, Note: note, Announce: automessage.NoAgentAvailable,
+		Event: event, QueueID: queueID, Note: note,
 	}
 	var res activities.TransitionOutput
 	if err := c.do("hand over to people", acts.Transition, in, &res); err != nil {

@@ -41,6 +41,7 @@ func (c *talk) live() error {
 	}
 	for !c.closed() {
 		c.heedCustomer()
+		c.route()
 		c.explain()
 		c.answerByBot()
 		switch c.next() {

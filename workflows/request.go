@@ -126,8 +126,6 @@ func announcement(event conversation.Event) automessage.Trigger {
 		return automessage.SessionEnded
 	case conversation.EventEnded:
 		return automessage.AgentEnded
-	case conversation.EventHandedOff:
-		return automessage.NoAgentAvailable
 	}
 	return ""
 }

@@ -29,3 +29,20 @@ func (c *talk) heedCustomer() {
 	}
 	c.settle(res)
 }
+
+// route classifies a conversation that has come into a queue, and decides
+// which queue that is.
+func (c *talk) route() {
+	if c.phase() != conversation.PhaseQueued || c.state.Routed {
+		return
+	}
+	in := activities.RouteInput{
+		ID: c.step(string(conversation.EventRouted)), ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey,
+	}
+	var res activities.TransitionOutput
+	if err := c.do("classify and route", acts.Route, in, &res); err != nil {
+		workflow.GetLogger(c.ctx).Error("not routed; a supervisor can still assign it", "error", err)
+		return
+	}
+	c.settle(res)
+}
