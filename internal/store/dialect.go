@@ -17,6 +17,23 @@ func (d dialect) forUpdate() string {
 	return ""
 }
 
+// skipLocked locks the rows a SELECT reads and leaves out those that somebody
+// else has locked.
+func (d dialect) skipLocked() string {
+	if d == dialectPostgres {
+		return " FOR UPDATE SKIP LOCKED"
+	}
+	return ""
+}
+
+// skipLockedOf does the same by the rows of one of several tables.
+func (d dialect) skipLockedOf(table string) string {
+	if d == dialectPostgres {
+		return " FOR UPDATE OF " + table + " SKIP LOCKED"
+	}
+	return ""
+}
+
 // forKeyShare keeps the rows a SELECT reads from being deleted.
 func (d dialect) forKeyShare() string {
 	if d == dialectPostgres {

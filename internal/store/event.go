@@ -14,6 +14,22 @@ func (c conn) record(ctx context.Context, kind, conversationID, subjectID, data 
 	return err
 }
 
+// happened is an event to record.
+type happened struct{ kind, conversationID, subjectID, data string }
+
+// recordAll records several events at once.
+func (c conn) recordAll(ctx context.Context, list []happened, at int64) error {
+	if len(list) == 0 {
+		return nil
+	}
+	args := make([]any, 0, 5*len(list))
+	for _, h := range list {
+		args = append(args, h.kind, h.conversationID, h.subjectID, h.data, at)
+	}
+	_, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(len(list), 5, 1), args...)
+	return err
+}
+
 // jsonOf encodes plain values: maps, lists and structs of texts and numbers, which cannot fail.
 func jsonOf(v any) string {
 	b, err := json.Marshal(v)

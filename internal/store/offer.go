@@ -6,26 +6,59 @@ import (
 	"kaiwa/internal/conversation"
 )
 
-// offerRow is an offer as its row decides it.
+// Why an offer was rescinded, beside the events of the life table.
+const (
+	offerReasonOffline    = "agent_offline" // its agent went offline
+	offerReasonSupervisor = "supervisor"    // a supervisor took it back
+)
+
+// offerRow is an offer as the database has it.
 type offerRow struct {
 	ID             string                  `db:"id"`
 	ConversationID string                  `db:"conversation_id"`
 	AgentID        string                  `db:"agent_id"`
 	QueueID        string                  `db:"queue_id"`
+	Epoch          int64                   `db:"epoch"`
+	Units          int64                   `db:"units"`
 	State          conversation.OfferState `db:"state"`
+	CreatedAt      int64                   `db:"created_at"`
+	ExpiresAt      int64                   `db:"expires_at"`
 }
 
-const offerColumns = "id, conversation_id, agent_id, queue_id, state"
+const offerColumns = "id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at"
 
-// recordOffer records what became of an offer.
-func (c conn) recordOffer(ctx context.Context, o offerRow, now int64) error {
-	kind := "offer." + string(o.State)
-	if o.State == conversation.OfferLive {
-		kind = "offer.created"
+// Offer is one agent's exclusive reservation of one conversation.
+type Offer struct {
+	ID, ConversationID, AgentID, QueueID string
+	State                                conversation.OfferState
+	Units                                int64
+	CreatedAt, ExpiresAt                 int64 // microseconds
+}
+
+func (r offerRow) offer() Offer {
+	return Offer{r.ID, r.ConversationID, r.AgentID, r.QueueID, r.State, r.Units, r.CreatedAt, r.ExpiresAt}
+}
+
+// recordOffers records what became of offers, and says so in the routing log
+// when they are over. (Why one is made is there already, with its rules.)
+func (c conn) recordOffers(ctx context.Context, offers []offerRow, now int64) error {
+	var events []happened
+	var lines []any
+	for _, o := range offers {
+		data := jsonOf(map[string]any{"offer_id": o.ID, "agent_id": o.AgentID, "queue_id": o.QueueID})
+		if o.State == conversation.OfferLive {
+			events = append(events, happened{"offer.created", o.ConversationID, o.ID, data})
+			continue
+		}
+		events = append(events, happened{"offer." + string(o.State), o.ConversationID, o.ID, data})
+		lines = append(lines, conversation.DerivedID(conversation.PrefixRoutingEntry, o.ID, o.State), o.ConversationID, o.Epoch,
+			StageAssignment, string(o.State), data, now)
 	}
-	return c.record(ctx, kind, o.ConversationID, o.ID, jsonOf(map[string]any{
-		"offer_id": o.ID, "agent_id": o.AgentID, "queue_id": o.QueueID,
-	}), now)
+	if err := c.recordAll(ctx, events, now); err != nil || len(lines) == 0 {
+		return err
+	}
+	_, err := c.exec(ctx, `INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at) VALUES `+values(len(lines)/7, 7, 1), lines...)
+	return err
 }
 
 // acceptOffer takes a live offer for its agent. It belongs into the transaction
@@ -35,36 +68,46 @@ func (c conn) recordOffer(ctx context.Context, o offerRow, now int64) error {
 // agent the conversation before (which then went back to a queue) is
 // CodeOfferAccepted.
 func (c conn) acceptOffer(ctx context.Context, offerID, conversationID, agentID string, now int64) error {
-	o := offerRow{ID: offerID, ConversationID: conversationID, AgentID: agentID}
-	found, err := c.get(ctx, &o, `UPDATE offers SET state = 'accepted', ended_at = $4
-		WHERE id = $1 AND conversation_id = $2 AND agent_id = $3 AND state = 'live' RETURNING `+offerColumns, offerID, conversationID, agentID, now)
+	return c.answerOffer(ctx, offerRow{ID: offerID, ConversationID: conversationID, AgentID: agentID, State: conversation.OfferAccepted}, "", now)
+}
+
+// answerOffer ends a live offer the way its agent says. The conversation's row
+// is locked.
+func (c conn) answerOffer(ctx context.Context, o offerRow, reason string, now int64) error {
+	asked := o
+	found, err := c.get(ctx, &o, `UPDATE offers SET state = $4, reason = $5, ended_at = $6
+		WHERE id = $1 AND conversation_id = $2 AND agent_id = $3 AND state = 'live' RETURNING `+offerColumns,
+		o.ID, o.ConversationID, o.AgentID, string(o.State), reason, now)
 	if err != nil {
 		return err
 	}
 	if found {
-		return c.recordOffer(ctx, o, now)
+		return c.recordOffers(ctx, []offerRow{o}, now)
 	}
-	found, err = c.get(ctx, &o, `SELECT `+offerColumns+` FROM offers WHERE id = $1`, offerID)
+	found, err = c.get(ctx, &o, `SELECT `+offerColumns+` FROM offers WHERE id = $1`, asked.ID)
 	if err != nil {
 		return err
 	}
-	if !found || o.AgentID != agentID || o.ConversationID != conversationID {
-		return noOffer(offerID)
+	if !found || o.AgentID != asked.AgentID || o.ConversationID != asked.ConversationID {
+		return noOffer(asked.ID)
 	}
-	return offerOver(o.State)
+	return o.offer().Over()
 }
 
 func noOffer(id string) error {
 	return conversation.Errorf(conversation.CodeNotFound, "There is no offer %q to you.", id)
 }
 
-// offerOver says why an offer in a final state can no longer be answered.
-func offerOver(state conversation.OfferState) error {
-	switch state {
+// Over says, as a coded error, why an offer can no longer be answered; nil
+// while it is live.
+func (o Offer) Over() error {
+	switch o.State {
+	case conversation.OfferLive:
+		return nil
 	case conversation.OfferAccepted:
-		return conversation.Errorf(conversation.CodeOfferAccepted, "You have accepted this offer before.")
+		return conversation.Errorf(conversation.CodeOfferAccepted, "This offer was accepted before.")
 	case conversation.OfferDeclined:
-		return conversation.Errorf(conversation.CodeOfferDeclined, "You have declined this offer before.")
+		return conversation.Errorf(conversation.CodeOfferDeclined, "This offer was declined before.")
 	case conversation.OfferTimedOut:
 		return conversation.Errorf(conversation.CodeOfferExpired, "The time to answer this offer is over.")
 	}
@@ -80,5 +123,76 @@ func (c conn) endLiveOffer(ctx context.Context, conversationID string, state con
 	if err != nil || !found {
 		return err
 	}
-	return c.recordOffer(ctx, o, now)
+	return c.recordOffers(ctx, []offerRow{o}, now)
+}
+
+// Offer reads an offer; CodeNotFound when there is none.
+func (s *Store) Offer(ctx context.Context, id string) (Offer, error) {
+	var o offerRow
+	found, err := s.read().get(ctx, &o, `SELECT `+offerColumns+` FROM offers WHERE id = $1`, id)
+	if err == nil && !found {
+		err = conversation.Errorf(conversation.CodeNotFound, "There is no offer %q.", id)
+	}
+	return o.offer(), err
+}
+
+// LiveOffers lists what is on offer to an agent, the oldest first.
+func (s *Store) LiveOffers(ctx context.Context, agentID string) ([]Offer, error) {
+	var rows []offerRow
+	if err := s.read().list(ctx, &rows, `SELECT `+offerColumns+` FROM offers WHERE agent_id = $1 AND state = 'live' ORDER BY created_at, id`, agentID); err != nil {
+		return nil, err
+	}
+	list := make([]Offer, len(rows))
+	for i, r := range rows {
+		list[i] = r.offer()
+	}
+	return list, nil
+}
+
+// DeclineOffer ends an offer because its agent does not want it. reason is what
+// they say (content: it stays in the row). Declining again is no error; an offer
+// that is over otherwise is the code of what became of it, and one to somebody
+// else CodeNotFound.
+func (s *Store) DeclineOffer(ctx context.Context, id, agentID, reason string) (Offer, error) {
+	return s.endOffer(ctx, offerRow{ID: id, AgentID: agentID, State: conversation.OfferDeclined}, reason)
+}
+
+// RescindOffer takes an offer back on behalf of a supervisor. It does not count
+// as one the agent let pass. Rescinding again is no error; the codes are those
+// of DeclineOffer.
+func (s *Store) RescindOffer(ctx context.Context, id string) (Offer, error) {
+	return s.endOffer(ctx, offerRow{ID: id, State: conversation.OfferRescinded}, offerReasonSupervisor)
+}
+
+// endOffer ends an offer; with an agent id, only theirs.
+func (s *Store) endOffer(ctx context.Context, want offerRow, reason string) (Offer, error) {
+	o, err := s.Offer(ctx, want.ID)
+	if err != nil {
+		return o, err
+	}
+	if want.AgentID == "" {
+		want.AgentID = o.AgentID
+	}
+	want.ConversationID = o.ConversationID
+	err = s.tx(ctx, func(c conn) error {
+		if _, err := c.lockConversation(ctx, o.ConversationID); err != nil {
+			return err
+		}
+		if err := c.answerOffer(ctx, want, reason, micros(s.now())); err != nil {
+			return err
+		}
+		if want.State != conversation.OfferDeclined {
+			return nil
+		}
+		_, err := c.exec(ctx, `UPDATE conversations SET refused = TRUE WHERE id = $1`, o.ConversationID)
+		return err
+	})
+	again := map[conversation.OfferState]conversation.Code{
+		conversation.OfferDeclined: conversation.CodeOfferDeclined, conversation.OfferRescinded: conversation.CodeOfferRescinded,
+	}
+	if conversation.CodeOf(err) == again[want.State] {
+		err = nil
+	}
+	o.State = want.State
+	return o, err
 }

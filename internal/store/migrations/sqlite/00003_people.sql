@@ -14,10 +14,15 @@ ALTER TABLE conversations ADD COLUMN phase_since INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE conversations ADD COLUMN disposition_id TEXT NOT NULL DEFAULT '';
 ALTER TABLE conversations ADD COLUMN consent_version TEXT NOT NULL DEFAULT '';    -- of the notice it asked consent to
 ALTER TABLE conversations ADD COLUMN verdict TEXT NOT NULL DEFAULT '';            -- digest of why it was last not placed
+ALTER TABLE conversations ADD COLUMN refused BOOLEAN NOT NULL DEFAULT FALSE;     -- an agent let an offer of it pass
 CREATE INDEX conversations_by_agent ON conversations (agent_id, created_at, id) WHERE agent_id <> '';
 CREATE INDEX conversations_held ON conversations (agent_id) WHERE owner = 'agent';
 CREATE INDEX conversations_by_queue ON conversations (queue_id, created_at, id) WHERE queue_id <> '';
-CREATE INDEX conversations_queued ON conversations (queue_id, requirement, first_waited_at, id) WHERE owner = 'queue' AND routed_at > 0;
+-- Who waits: those that ask the same of the same people in order, and those
+-- that are looked at one by one.
+CREATE INDEX conversations_queued ON conversations (queue_id, workstream_id, requirement, priority DESC, first_waited_at, id)
+    WHERE owner = 'queue' AND routed_at > 0 AND NOT refused AND preferred_agent_id = '';
+CREATE INDEX conversations_queued_singly ON conversations (id) WHERE owner = 'queue' AND routed_at > 0 AND (refused OR preferred_agent_id <> '');
 CREATE INDEX conversations_by_contact ON conversations (contact_id, created_at, id) WHERE contact_id <> '';
 
 -- Somebody other than LINE has something for the chat's workflow since then.
@@ -92,6 +97,9 @@ CREATE INDEX offers_live ON offers (agent_id) WHERE state = 'live';
 CREATE INDEX offers_expiry ON offers (expires_at) WHERE state = 'live';
 CREATE INDEX offers_of_conversation ON offers (conversation_id, created_at);
 CREATE INDEX offers_of_agent ON offers (agent_id, created_at);
+
+-- The lock under which conversations and agents are matched.
+INSERT INTO counters (name, value) VALUES ('dispatcher', 0);
 
 -- Why a conversation went where it went.
 CREATE TABLE routing_log (
@@ -269,6 +277,7 @@ DROP TABLE calendars;
 DROP TABLE rulesets;
 DROP TABLE routing_log;
 DROP TABLE offers;
+DELETE FROM counters WHERE name = 'dispatcher';
 DROP TABLE agent_states;
 DROP TABLE queue_members;
 DROP TABLE agent_skills;
@@ -281,10 +290,12 @@ ALTER TABLE messages DROP COLUMN held;
 DROP INDEX chats_wanted;
 ALTER TABLE chats DROP COLUMN wanted_at;
 DROP INDEX conversations_by_contact;
+DROP INDEX conversations_queued_singly;
 DROP INDEX conversations_queued;
 DROP INDEX conversations_by_queue;
 DROP INDEX conversations_held;
 DROP INDEX conversations_by_agent;
+ALTER TABLE conversations DROP COLUMN refused;
 ALTER TABLE conversations DROP COLUMN verdict;
 ALTER TABLE conversations DROP COLUMN consent_version;
 ALTER TABLE conversations DROP COLUMN disposition_id;
