@@ -69,7 +69,13 @@ func (a agent) call(method, path string, header map[string]string, body, into an
 	}
 	defer func() { _ = res.Body.Close() }()
 	raw, err := io.ReadAll(res.Body)
-	if err != nil || into != nil && len(raw) > 0 && json.Unmarshal(raw, into) != nil {
+	if err != nil {
+		return 0
+	}
+	if r, ok := into.(interface{ refusal() *problem }); ok && res.StatusCode >= http.StatusBadRequest {
+		into = r.refusal()
+	}
+	if into != nil && len(raw) > 0 && json.Unmarshal(raw, into) != nil {
 		return 0
 	}
 	return res.StatusCode
@@ -80,6 +86,8 @@ type problem struct {
 	Code   string `json:"code"`
 	Detail string `json:"detail"`
 }
+
+func (p *problem) refusal() *problem { return p }
 
 // item is a conversation as the API shows it.
 type item struct {

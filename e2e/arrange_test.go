@@ -180,7 +180,7 @@ func (s *statements) reset() {
 // there are: by the relay, the sequencer, the reconciler, the sweeper and the
 // caches of the configuration.
 var background = []string{
-	"GROUP BY channel_id, chat_key ORDER BY min(received_at)",
+	"min(received_at) AS since FROM line_events",
 	"FROM events WHERE seq IS NULL", "WHERE name = 'events'",
 	"count(*) AS unhandled", "WHERE status <> 'closed' AND id >", "'scrubbed_to'", "FROM line_events WHERE received_at <", "SET raw = $1, reply_token = ''",
 	"FROM idempotency_keys",
