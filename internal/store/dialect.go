@@ -1,5 +1,7 @@
 package store
 
+import "fmt"
+
 // dialect is where PostgreSQL and SQLite differ.
 type dialect int
 
@@ -48,4 +50,13 @@ func (d dialect) name() string {
 		return "postgres"
 	}
 	return "sqlite"
+}
+
+// jsonText is the text of a member of a JSON object that a column holds, NULL
+// when it has none.
+func (d dialect) jsonText(column, member string) string {
+	if d == dialectPostgres {
+		return fmt.Sprintf("(%s::json ->> '%s')", column, member)
+	}
+	return fmt.Sprintf("(%s ->> '%s')", column, member)
 }

@@ -80,24 +80,103 @@ func (s *Store) SequenceEvents(ctx context.Context) (int, error) {
 		if err != nil || n == 0 {
 			return err
 		}
-		_, err = c.exec(ctx, `UPDATE counters SET value = $1 WHERE name = 'events'`, last+n)
-		return err
+		if _, err = c.exec(ctx, `UPDATE counters SET value = $1 WHERE name = 'events'`, last+n); err != nil {
+			return err
+		}
+		return c.notifyEvents(ctx)
 	})
+	if err == nil && n > 0 && s.d == dialectSQLite {
+		s.wakeLocal()
+	}
 	return int(n), err
+}
+
+// LastEvent is the number of the last numbered event, 0 when there is none.
+func (s *Store) LastEvent(ctx context.Context) (int64, error) {
+	var last int64
+	_, err := s.read().get(ctx, &last, `SELECT value FROM counters WHERE name = 'events'`)
+	return last, err
 }
 
 // Events returns numbered events after a position, oldest first; a
 // conversation id, if given, narrows them.
 func (s *Store) Events(ctx context.Context, after int64, limit int, conversationID string) ([]Event, error) {
 	var events []Event
-	if conversationID == "" {
-		err := s.read().list(ctx, &events, `
-			SELECT seq, type, conversation_id, subject_id, data, created_at FROM events
-			WHERE seq > $1 ORDER BY seq LIMIT $2`, after, limit)
-		return events, err
-	}
-	err := s.read().list(ctx, &events, `
-		SELECT seq, type, conversation_id, subject_id, data, created_at FROM events
-		WHERE conversation_id = $1 AND seq > $2 ORDER BY seq LIMIT $3`, conversationID, after, limit)
+	q, args := eventsAfter(after, limit, conversationID)
+	err := s.read().list(ctx, &events, q, args...)
 	return events, err
+}
+
+func eventsAfter(after int64, limit int, conversationID string) (q string, args []any) {
+	q, args = `SELECT seq, type, conversation_id, subject_id, data, created_at FROM events WHERE seq > $1`, []any{after, limit}
+	if conversationID != "" {
+		q, args = q+` AND conversation_id = $3`, append(args, conversationID)
+	}
+	return q + ` ORDER BY seq LIMIT $2`, args
+}
+
+// EventQuery asks for a page of the record.
+type EventQuery struct {
+	After          int64
+	Limit          int
+	ConversationID string // optional: of this conversation
+	AgentID        string // optional: what this agent may see
+}
+
+// EventPage is a part of the record.
+type EventPage struct {
+	Events []Event
+	// Next is where the page ends: after its last event, or after what was
+	// looked through and may not be seen.
+	Next int64
+	// More tells that there may be events after Next already.
+	More bool
+}
+
+// eventScan is how many events one page looks through for those that an agent
+// may see.
+const eventScan = 1000
+
+// EventPage reads a page of the record, in one statement. For an agent it may
+// have fewer events than the limit, or none, and there may be more.
+func (s *Store) EventPage(ctx context.Context, q EventQuery) (EventPage, error) {
+	if q.AgentID == "" {
+		events, err := s.Events(ctx, q.After, q.Limit+1, q.ConversationID)
+		page := EventPage{Events: events, Next: q.After, More: len(events) > q.Limit}
+		if page.More {
+			page.Events = events[:q.Limit]
+		}
+		if n := len(page.Events); n > 0 {
+			page.Next = page.Events[n-1].Seq
+		}
+		return page, err
+	}
+	scan := max(eventScan, q.Limit)
+	part, args := eventsAfter(q.After, scan, q.ConversationID)
+	n := len(args)
+	var rows []struct {
+		Event
+		Upto    int64 `db:"upto"`
+		Scanned int   `db:"scanned"`
+	}
+	err := s.read().list(ctx, &rows, fmt.Sprintf(`
+		WITH part AS (%s),
+			visible AS (SELECT * FROM part WHERE %s ORDER BY seq LIMIT $%d)
+		SELECT bounds.upto, bounds.scanned, COALESCE(visible.seq, 0) AS seq, COALESCE(type, '') AS type, COALESCE(conversation_id, '') AS conversation_id,
+			COALESCE(subject_id, '') AS subject_id, COALESCE(data, '') AS data, COALESCE(created_at, 0) AS created_at
+		FROM (SELECT COALESCE(max(seq), 0) AS upto, count(*) AS scanned FROM part) bounds LEFT JOIN visible ON TRUE ORDER BY visible.seq`,
+		part, s.d.eventVisibleTo("part", fmt.Sprintf("$%d", n+1)), n+2), append(args, q.AgentID, q.Limit)...)
+	if err != nil {
+		return EventPage{}, err
+	}
+	page := EventPage{Next: max(q.After, rows[0].Upto), More: rows[0].Scanned == scan}
+	if rows[0].Seq != 0 {
+		for _, r := range rows {
+			page.Events = append(page.Events, r.Event)
+		}
+	}
+	if n := len(page.Events); n == q.Limit { // what follows the last one was looked through in vain
+		page.Next, page.More = page.Events[n-1].Seq, page.More || page.Events[n-1].Seq < page.Next
+	}
+	return page, nil
 }

@@ -311,3 +311,61 @@ func TestAConversationsEventsAreInTheOrderOfItsCommits(t *testing.T) {
 		require.Empty(t, none)
 	})
 }
+
+func TestWhoListensIsWokenByEveryBatchThatIsNumbered(t *testing.T) {
+	t.Parallel()
+	eachURL(t, func(t *testing.T, url string) {
+		s, other, db := storetest.Open(t, url), storetest.Open(t, url), writer(t, url)
+		ctx, stop := context.WithCancel(t.Context())
+		woken, ended := make(chan struct{}, 100), make(chan error)
+		go func() { ended <- s.ListenForEvents(ctx, func() { woken <- struct{}{} }) }()
+		<-woken // it listens
+		for range 3 {
+			tx, err := db.BeginTx(t.Context(), nil)
+			require.NoError(t, err)
+			require.NoError(t, record(t.Context(), tx, "x"))
+			require.NoError(t, tx.Commit())
+			require.Equal(t, 1, sequence(t, other))
+			<-woken
+		}
+		require.Zero(t, sequence(t, other))
+		stop()
+		require.NoError(t, <-ended)
+		require.Empty(t, woken, "one batch wakes once, and nothing wakes nobody")
+	})
+}
+
+func TestWhoListensLearnsOfALostConnection(t *testing.T) {
+	t.Parallel()
+	s, url := storetest.New(t, "postgres")
+	db := writer(t, url)
+	woken, ended := make(chan struct{}, 100), make(chan error)
+	go func() { ended <- s.ListenForEvents(t.Context(), func() { woken <- struct{}{} }) }()
+	<-woken
+	_, err := db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'LISTEN%'`)
+	require.NoError(t, err)
+	require.ErrorContains(t, <-ended, "the connection is lost")
+}
+
+func TestAnEventTellsWhichQueueIsEnteredAndWhichIsLeft(t *testing.T) {
+	t.Parallel()
+	eachURL(t, func(t *testing.T, url string) {
+		s := storetest.Open(t, url)
+		k := newTalk(t, s)
+		k.receive(k.event("e1", "message", "hello"))
+		res := k.ingest("", 0)
+		step := store.TransitionRequest{ID: "tsn_1", ConversationID: res.ConversationID, ChannelID: k.plan.Channel.ID, ChatKey: k.chat, Event: conversation.EventBotEscalated, QueueID: "que_1"}
+		_, err := s.Transition(t.Context(), step)
+		require.NoError(t, err)
+		step.ID, step.Event, step.Seen = "tsn_2", conversation.EventCancelled, res.Seen
+		_, err = s.Transition(t.Context(), step)
+		require.NoError(t, err)
+		sequence(t, s)
+		events := page(t, s, 0)
+		in, out := events[len(events)-2], events[len(events)-1]
+		require.Equal(t, []string{"conversation.changed", "conversation.closed"}, kinds([]store.Event{in, out}))
+		require.Contains(t, in.Data, `"queue_id":"que_1"`)
+		require.NotContains(t, in.Data, "left_queue_id")
+		require.Contains(t, out.Data, `"left_queue_id":"que_1"`)
+	})
+}

@@ -298,7 +298,7 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	}
 	if err := c.recordTransition(ctx, transitionRow{
 		ID: req.ID, ConversationID: row.ID, Event: req.Event, From: t.From, To: t.To, Epoch: next.Epoch,
-		ActorID: req.ActorID, Reason: t.Reason, Note: req.Note, At: now,
+		ActorID: req.ActorID, Reason: t.Reason, Note: req.Note, FromQueueID: row.QueueID, ToQueueID: next.QueueID, At: now,
 	}); err != nil {
 		return TransitionResult{}, err
 	}
@@ -393,8 +393,14 @@ type transitionRow struct {
 	ActorID            string
 	Reason             conversation.ClosureReason
 	Note               string
-	At                 int64
+	// FromQueueID and ToQueueID are of the phases in which it waits in a queue.
+	FromQueueID, ToQueueID string
+	At                     int64
 }
+
+// leftQueue is the member of an event's data that names the queue in which a
+// conversation waits no longer: its members are told.
+const leftQueue = "left_queue_id"
 
 // recordTransition writes the timeline's line and the event of it.
 func (c conn) recordTransition(ctx context.Context, t transitionRow) error {
@@ -412,9 +418,14 @@ func (c conn) recordTransition(ctx context.Context, t transitionRow) error {
 	case t.To == conversation.PhaseClosed:
 		kind = "conversation.closed"
 	}
-	return c.record(ctx, kind, t.ConversationID, t.ConversationID, jsonOf(map[string]any{
-		"event": t.Event, "status": t.To.Status, "owner": t.To.Owner, "reason": t.Reason,
-	}), t.At)
+	data := map[string]any{"event": t.Event, "status": t.To.Status, "owner": t.To.Owner, "reason": t.Reason}
+	if t.To == conversation.PhaseQueued && t.ToQueueID != "" {
+		data["queue_id"] = t.ToQueueID
+	}
+	if t.From == conversation.PhaseQueued && t.FromQueueID != "" && (t.To != conversation.PhaseQueued || t.ToQueueID != t.FromQueueID) {
+		data[leftQueue] = t.FromQueueID
+	}
+	return c.record(ctx, kind, t.ConversationID, t.ConversationID, jsonOf(data), t.At)
 }
 
 // transitionDone tells whether a step was done before.
