@@ -54,7 +54,11 @@ func (s *Server) authorise(p Permission) echo.MiddlewareFunc {
 	return func(next echo.HandlerFunc) echo.HandlerFunc {
 		return func(c echo.Context) error {
 			r := c.Request()
-			i, err := s.authenticate(r)
+			value, err := bearerOf(r)
+			if err != nil {
+				return err
+			}
+			i, err := s.store.Authenticate(r.Context(), value)
 			if err != nil {
 				return err
 			}
@@ -69,16 +73,18 @@ func (s *Server) authorise(p Permission) echo.MiddlewareFunc {
 				s.log.Warn("the use of a token was not recorded", "token_id", i.Token.ID, "error", err)
 			}
 			ctx := context.WithValue(r.Context(), keyCaller, i)
+			ctx = context.WithValue(ctx, keyBearer, value)
 			c.SetRequest(r.WithContext(context.WithValue(ctx, keyAddress, c.RealIP())))
 			return next(c)
 		}
 	}
 }
 
-func (s *Server) authenticate(r *http.Request) (store.Identity, error) {
+// bearerOf is the value of the token that a request carries.
+func bearerOf(r *http.Request) (string, error) {
 	scheme, value, ok := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !ok || !strings.EqualFold(scheme, "Bearer") {
-		return store.Identity{}, conversation.Errorf(conversation.CodeUnauthenticated, "The header Authorization: Bearer … is missing.")
+		return "", conversation.Errorf(conversation.CodeUnauthenticated, "The header Authorization: Bearer … is missing.")
 	}
-	return s.store.Authenticate(r.Context(), strings.TrimSpace(value))
+	return strings.TrimSpace(value), nil
 }

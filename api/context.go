@@ -15,6 +15,8 @@ const (
 	keyCaller
 	keyAttempt
 	keyAddress
+	keyBearer
+	keyConnection
 )
 
 // A client's own request id is taken over when it cannot do harm in a log.
@@ -70,4 +72,19 @@ func updateID(ctx context.Context) string {
 		return id
 	}
 	return conversation.NewID(prefix)
+}
+
+// bearer is the value of the caller's token.
+func bearer(ctx context.Context) string {
+	value, _ := ctx.Value(keyBearer).(string)
+	return value
+}
+
+// connection is a request's context without the request's time limit: it ends
+// with the connection.
+func connection(ctx context.Context) (context.Context, context.CancelFunc) {
+	of, _ := ctx.Value(keyConnection).(context.Context)
+	out, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(of, cancel)
+	return out, func() { stop(); cancel() }
 }

@@ -131,26 +131,3 @@ func TestClosingIsAskedOfTheEngineInTheCallersName(t *testing.T) {
 		requireProblem(t, b.as(store.RoleSupervisor, "POST", "/api/v1/conversations/cnv_none/close", nil), 404, conversation.CodeNotFound)
 	})
 }
-
-func TestEventsAreFollowedByTheirNumber(t *testing.T) {
-	t.Parallel()
-	each(t, func(t *testing.T, b *bundle) {
-		for i := range 3 {
-			b.sql("INSERT INTO events (type, conversation_id, created_at) VALUES ('conversation.changed', $1, 1)", fmt.Sprint("cnv_", i%2))
-		}
-		none := b.as(store.RoleAgent, "GET", "/api/v1/events", nil)
-		require.Empty(t, none.get(t, "items"), "what has no number yet is not shown")
-		_, err := b.store.SequenceEvents(t.Context())
-		require.NoError(t, err)
-		first := b.as(store.RoleAgent, "GET", "/api/v1/events?limit=2", nil)
-		require.Len(t, first.get(t, "items"), 2)
-		require.Equal(t, float64(2), first.get(t, "next_after"))
-		require.Equal(t, "2", first.text(t, "next_cursor"))
-		second := b.as(store.RoleAgent, "GET", "/api/v1/events?after=2", nil)
-		require.Equal(t, "cnv_0", second.text(t, "items", 0, "conversation_id"))
-		require.Nil(t, second.get(t, "next_cursor"))
-		third := b.as(store.RoleAgent, "GET", "/api/v1/events?after=3", nil)
-		require.Equal(t, float64(3), third.get(t, "next_after"))
-		require.Len(t, b.as(store.RoleAgent, "GET", "/api/v1/events?conversation_id=cnv_0", nil).get(t, "items"), 2)
-	})
-}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"slices"
+	"time"
 
 	"kaiwa/internal/store"
 )
@@ -28,3 +29,9 @@ func Routes() []RouteForTest {
 
 // CloseOrphans is what Run does from time to time.
 func (s *Server) CloseOrphans(ctx context.Context) error { return s.closeOrphans(ctx) }
+
+// Hasten shortens how long a request may take, and how often a stream of events
+// gives a sign of life and looks at its token. Call it before the first request.
+func (s *Server) Hasten(request, keepAlive, recheck time.Duration) {
+	s.patience, s.streams.keepAlive, s.streams.recheck = request, keepAlive, recheck
+}

@@ -16,6 +16,7 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	webhooks *prometheus.CounterVec
 	events   *prometheus.CounterVec
+	streams  prometheus.Gauge
 	handler  echo.HandlerFunc
 }
 
@@ -34,10 +35,11 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kaiwa_line_events_total", Help: "Events in accepted webhooks, duplicates too, by disposition; empty is to be handled.",
 		}, []string{"disposition"}),
+		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "kaiwa_event_streams", Help: "Open streams of events."}),
 		handler: echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})),
 	}
 	var errs error
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.webhooks, m.events} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.webhooks, m.events, m.streams} {
 		errs = errors.Join(errs, registry.Register(c))
 	}
 	return m, errs

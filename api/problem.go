@@ -19,6 +19,7 @@ const (
 	codeTooLarge             conversation.Code = "too_large"
 	codeUnsupportedMediaType conversation.Code = "unsupported_media_type"
 	codeRateLimited          conversation.Code = "rate_limited"
+	codeTooManyStreams       conversation.Code = "too_many_streams"
 	codeBadSignature         conversation.Code = "bad_signature"
 	codeInternal             conversation.Code = "internal"
 )
@@ -55,6 +56,7 @@ var kinds = map[conversation.Code]kindOfProblem{
 	codeTooLarge:                         {http.StatusRequestEntityTooLarge, "Too large"},
 	codeUnsupportedMediaType:             {http.StatusUnsupportedMediaType, "Not JSON"},
 	codeRateLimited:                      {http.StatusTooManyRequests, "Too many requests"},
+	codeTooManyStreams:                   {http.StatusTooManyRequests, "Too many open streams"},
 	codeBadSignature:                     {http.StatusUnauthorized, "Wrong signature"},
 	codeInternal:                         {http.StatusInternalServerError, "Something is wrong on Kaiwa's side"},
 }

@@ -109,6 +109,7 @@ var routes = []route{
 	{http.MethodPost, "/api/v1/conversations/{id}/handoff", PermissionConversationsSupervise},
 	{http.MethodPost, "/api/v1/conversations/{id}/close", PermissionConversationsClose},
 	{http.MethodGet, "/api/v1/events", PermissionEventsRead},
+	{http.MethodGet, "/api/v1/events/stream", PermissionEventsRead},
 
 	{http.MethodGet, "/api/v1/audit-log", PermissionAuditRead},
 }

@@ -19,6 +19,7 @@ import (
 
 	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/feed"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 )
@@ -53,6 +54,8 @@ type Config struct {
 	Inbox      Notifier
 	Engine     Engine
 	Dispatcher Dispatcher
+	// Feed wakes the streams of events. It is run beside the server.
+	Feed *feed.Feed
 	// PublicURL is how LINE reaches this server, without a slash at the end.
 	PublicURL string
 	// Blobs is where files are kept.
@@ -77,6 +80,9 @@ type Config struct {
 	// second and at once; optional: 50 and 200.
 	TokenRate  float64
 	TokenBurst int
+	// TokenStreams bounds the streams of events that one token has open in this
+	// process; optional: 20.
+	TokenStreams int
 }
 
 // Server is the API. It is safe for concurrent use.
@@ -87,6 +93,7 @@ type Server struct {
 	inbox      Notifier
 	engine     Engine
 	dispatcher Dispatcher
+	feed       *feed.Feed
 	publicURL  string
 	private    bool
 	log        *slog.Logger
@@ -95,6 +102,8 @@ type Server struct {
 	channels   *channelCache
 	budget     time.Duration
 	limits     *limits
+	streams    *streams
+	patience   time.Duration // with a request
 
 	schemaSeen atomic.Bool
 }
@@ -104,7 +113,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	for name, missing := range map[string]bool{
 		"Store": c.Store == nil, "LINE": c.LINE == nil, "Inbox": c.Inbox == nil, "Engine": c.Engine == nil,
-		"Dispatcher": c.Dispatcher == nil, "PublicURL": c.PublicURL == "",
+		"Dispatcher": c.Dispatcher == nil, "Feed": c.Feed == nil, "PublicURL": c.PublicURL == "",
 	} {
 		if missing {
 			return nil, fmt.Errorf("api: Config.%s is missing", name)
@@ -115,8 +124,8 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, publicURL: strings.TrimRight(c.PublicURL, "/"),
-		private: c.AllowPrivateAddresses, log: c.Logger, budget: c.WebhookBudget,
+		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, publicURL: strings.TrimRight(c.PublicURL, "/"),
+		private: c.AllowPrivateAddresses, log: c.Logger, budget: c.WebhookBudget, patience: requestTime,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
 	}
 	if s.log == nil {
@@ -131,6 +140,10 @@ func New(c Config) (*Server, error) {
 	if s.limits.burst == 0 {
 		s.limits.burst = 200
 	}
+	if c.TokenStreams == 0 {
+		c.TokenStreams = 20
+	}
+	s.streams = newStreams(c.TokenStreams)
 	if c.ChannelTTL == 0 {
 		c.ChannelTTL = 5 * time.Second
 	}
@@ -156,15 +169,17 @@ func New(c Config) (*Server, error) {
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.echo.ServeHTTP(w, r) }
 
 // HTTPServer is an http.Server for this handler with time-outs fit for the
-// internet.
+// internet. Its Shutdown ends the streams of events, which would go on for ever.
 func (s *Server) HTTPServer(addr string) *http.Server {
-	return &http.Server{
+	server := &http.Server{
 		Addr: addr, Handler: s,
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second,
 		WriteTimeout: requestTime + 30*time.Second, IdleTimeout: 2 * time.Minute,
 		MaxHeaderBytes: 64 << 10,
 		ErrorLog:       slog.NewLogLogger(s.log.Handler(), slog.LevelDebug), // broken TLS handshakes and the like
 	}
+	server.RegisterOnShutdown(s.streams.end)
+	return server
 }
 
 // sweepEvery is how often Run cleans up.
@@ -202,7 +217,7 @@ func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
 		start := time.Now()
 		r := c.Request()
 		ctx, id := withRequestID(r.Context(), r.Header.Get(echo.HeaderXRequestID))
-		ctx, cancel := context.WithTimeout(ctx, requestTime)
+		ctx, cancel := context.WithTimeout(context.WithValue(ctx, keyConnection, ctx), s.patience)
 		defer cancel()
 		r = r.WithContext(ctx)
 		c.SetRequest(r)

@@ -28,6 +28,7 @@ import (
 
 	"kaiwa/api"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/feed"
 	"kaiwa/internal/line"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
@@ -101,9 +102,15 @@ func setup(t testing.TB, dialect string, options ...func(*api.Config)) *bundle {
 func (b *bundle) serve(s *store.Store, options ...func(*api.Config)) (*api.Server, string) {
 	b.t.Helper()
 	server := httptest.NewUnstartedServer(nil)
+	logger := slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	events := feed.New(s, logger)
+	ctx, stop := context.WithCancel(context.Background())
+	var running sync.WaitGroup
+	running.Go(func() { events.Run(ctx) })
+	b.t.Cleanup(func() { stop(); running.Wait() })
 	c := api.Config{
-		Store: s, LINE: line.New(line.Config{APIURL: b.simURL, DataAPIURL: b.simURL}), Inbox: b.inbox, Engine: b.engine, Dispatcher: b.kicks,
-		PublicURL: "http://" + server.Listener.Addr().String(), Logger: slog.New(slog.NewTextHandler(b.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Store: s, LINE: line.New(line.Config{APIURL: b.simURL, DataAPIURL: b.simURL}), Inbox: b.inbox, Engine: b.engine, Dispatcher: b.kicks, Feed: events,
+		PublicURL: "http://" + server.Listener.Addr().String(), Logger: logger,
 	}
 	for _, option := range options {
 		option(&c)
@@ -334,6 +341,14 @@ func (b *bundle) message(conversationID string, at int64, text string) {
 func (b *bundle) workstream() string {
 	b.t.Helper()
 	r := b.as(store.RoleAdmin, "POST", "/api/v1/workstreams", map[string]any{"name": "Support"})
+	require.Equal(b.t, 201, r.Status, "%s", r.Raw)
+	return r.text(b.t, "id")
+}
+
+// queue creates a queue.
+func (b *bundle) queue() string {
+	b.t.Helper()
+	r := b.as(store.RoleAdmin, "POST", "/api/v1/queues", map[string]any{"name": "Queue"})
 	require.Equal(b.t, 201, r.Status, "%s", r.Raw)
 	return r.text(b.t, "id")
 }

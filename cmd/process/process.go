@@ -23,6 +23,7 @@ import (
 	"kaiwa/internal/blob"
 	"kaiwa/internal/dispatch"
 	"kaiwa/internal/engine"
+	"kaiwa/internal/feed"
 	"kaiwa/internal/inbox"
 	"kaiwa/internal/line"
 	"kaiwa/internal/netguard"
@@ -108,7 +109,8 @@ type APIOptions struct {
 }
 
 // StartAPI serves the API, the webhook and the console, and does what goes with
-// them: waking workflows, relaying lost wake-ups, numbering events.
+// them: waking workflows, relaying lost wake-ups, numbering events and telling
+// their readers.
 func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	if err := o.HTTP.Check(); err != nil {
 		return nil, err
@@ -139,8 +141,9 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	}
 	signaller := inbox.NewSignaller(wake, o.Logger)
 	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger)
+	events := feed.New(o.Store, o.Logger)
 	handler, err := api.New(api.Config{
-		Store: o.Store, LINE: lineAPI(o.Outside), Inbox: signaller, Engine: engine.New(o.Temporal), Dispatcher: kicker, PublicURL: o.HTTP.PublicURL,
+		Store: o.Store, LINE: lineAPI(o.Outside), Inbox: signaller, Engine: engine.New(o.Temporal), Dispatcher: kicker, Feed: events, PublicURL: o.HTTP.PublicURL,
 		Blobs: bucket, FilesURL: o.Outside.FilesURL,
 		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Console: o.Console,
 	})
@@ -154,6 +157,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	relay := inbox.NewRelay(o.Store, signaller, o.Logger)
 	a.wg.Go(func() { relay.Run(running) })
 	a.wg.Go(func() { sequencer.Run(running, o.Store, o.Logger) })
+	a.wg.Go(func() { events.Run(running) })
 	a.wg.Go(func() { handler.Run(running) })
 	a.wg.Go(func() {
 		if err := a.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
