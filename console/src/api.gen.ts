@@ -934,9 +934,29 @@ export interface paths {
         };
         /**
          * Lists what happened, in the one order that every reader sees.
-         * @description To follow, ask again with next_after; an empty page means that nothing has happened since.
+         * @description To follow, ask again with next_after; an empty page means that nothing has happened since. What the caller may not see is left out, and next_after goes past it.
          */
         get: operations["ListEvents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/events/stream": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Follows what happens, as server-sent events.
+         * @description The same events in the same order: id is the seq, event the type, data the Event in one line. Without a position it begins with the first event there is. A stream that ends is continued by the Last-Event-ID, which browsers send of themselves; a comment comes at least every 15 seconds, so that a dead connection is noticed.
+         */
+        get: operations["StreamEvents"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1975,6 +1995,8 @@ export interface components {
         Limit: number;
         /** @description The next_cursor of the page before. */
         Cursor: string;
+        /** @description The seq of the last event already known, or latest for what happens from now on. */
+        After: string;
         /** @description The ETag last seen. Required; 428 without. */
         IfMatch: string;
         /** @description At most 255 printable ASCII characters. */
@@ -2095,6 +2117,7 @@ export type ResponseAgent = components['responses']['Agent'];
 export type ParameterId = components['parameters']['ID'];
 export type ParameterLimit = components['parameters']['Limit'];
 export type ParameterCursor = components['parameters']['Cursor'];
+export type ParameterAfter = components['parameters']['After'];
 export type ParameterIfMatch = components['parameters']['IfMatch'];
 export type ParameterIdempotencyKey = components['parameters']['IdempotencyKey'];
 export type HeaderETag = components['headers']['ETag'];
@@ -3948,8 +3971,8 @@ export interface operations {
     ListEvents: {
         parameters: {
             query?: {
-                /** @description The seq of the last event already known. */
-                after?: number;
+                /** @description The seq of the last event already known, or latest for what happens from now on. */
+                after?: components["parameters"]["After"];
                 conversation_id?: string;
                 /** @description How many items at most; 50 when left out. */
                 limit?: components["parameters"]["Limit"];
@@ -3967,6 +3990,33 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    StreamEvents: {
+        parameters: {
+            query?: {
+                /** @description The seq of the last event already known, or latest for what happens from now on. */
+                after?: components["parameters"]["After"];
+            };
+            header?: {
+                /** @description The id received last. It goes before after. */
+                "Last-Event-ID"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Events until the connection, the server or the token ends. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/event-stream": string;
                 };
             };
             default: components["responses"]["Problem"];

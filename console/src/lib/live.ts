@@ -1,7 +1,6 @@
 import { useQueryClient, type QueryClient } from '@tanstack/react-query'
 import { useEffect, useState } from 'react'
 import { ask, Failure } from './api'
-import { latest } from './latest'
 
 /** How the page keeps up with what happens. */
 export type Liveness = 'starting' | 'live' | 'interrupted' | 'not allowed'
@@ -23,21 +22,20 @@ export function useLive(): Liveness {
 }
 
 async function follow(queries: QueryClient, stop: AbortSignal, tell: (l: Liveness) => void): Promise<void> {
-  const events = (after: number, limit: number) => ask((c) => c.GET('/api/v1/events', { params: { query: { after, limit } }, signal: stop }))
-  let after = -1
+  const events = (after: string) => ask((c) => c.GET('/api/v1/events', { params: { query: { after, limit: 200 } }, signal: stop }))
+  let after = 'latest'
   let failures = 0
   while (!stop.aborted) {
     let pause = document.hidden ? everyHidden : every
     try {
-      if (after < 0) {
-        after = await latest(async (seq) => (await events(seq, 1)).items.length > 0)
+      const page = await events(after)
+      if (after === 'latest') {
         await queries.invalidateQueries() // what was read before is of unknown age
       }
-      const page = await events(after, 200)
       if (page.items.length > 0) {
         touch(queries, new Set(page.items.flatMap((e) => e.conversation_id ?? [])))
       }
-      after = page.next_after
+      after = String(page.next_after)
       pause = page.next_cursor === null ? pause : 0
       failures = 0
       tell('live')
