@@ -37,8 +37,26 @@ func (a *Activities) Announce(ctx context.Context, in AnnounceInput) (AnnounceOu
 	if err != nil {
 		return AnnounceOutput{}, final(err)
 	}
-	n, err := a.store.Announce(ctx, in.ConversationID, in.ID, in.Trigger == automessage.Greeting, drafts)
+	var n int
+	if in.Trigger == automessage.Greeting {
+		n, err = a.greet(ctx, plan, conv, in, drafts)
+	} else {
+		n, err = a.store.Announce(ctx, in.ConversationID, in.ID, drafts)
+	}
 	return AnnounceOutput{Messages: n}, final(err)
+}
+
+// greet stores what a conversation begins with: the privacy notice, where the
+// workstream shows one that the customer has not seen, and the greeting.
+func (a *Activities) greet(ctx context.Context, plan store.Plan, conv store.Conversation, in AnnounceInput, drafts []store.Draft) (int, error) {
+	g := store.Greeting{Drafts: drafts, Version: plan.Workstream.Settings.Privacy.Version}
+	if plan.Workstream.Settings.Privacy.Notice {
+		var err error
+		if g.Notice, err = a.drafts(ctx, plan, conv, automessage.PrivacyNotice, ""); err != nil {
+			return 0, err
+		}
+	}
+	return a.store.Greet(ctx, in.ConversationID, in.ID, g)
 }
 
 // drafts is what a trigger says to a conversation: one message, or none when

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 
+	"kaiwa/internal/consent"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
@@ -16,6 +17,7 @@ type IngestInput struct {
 	ConversationID string `json:"conversation_id,omitempty"` // "" in a fresh run
 	Seen           int64  `json:"seen,omitempty"`
 	Epoch          int64  `json:"epoch,omitempty"`
+	Asking         bool   `json:"asking,omitempty"` // the customer's consent is awaited
 	RunID          string `json:"run_id,omitempty"` // of a fresh run
 
 	// Turn, when set, has a script bot answer in the same activity: it needs
@@ -38,7 +40,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	}
 	res, err := a.store.Ingest(ctx, store.IngestRequest{
 		ChannelID: in.ChannelID, ChatKey: in.ChatKey, ConversationID: in.ConversationID, Seen: in.Seen, Epoch: in.Epoch,
-		RunID: in.RunID, Deadline: attemptDeadline(ctx), Plan: &plan,
+		Asking: in.Asking, RunID: in.RunID, Deadline: attemptDeadline(ctx), Plan: &plan,
 	}, interpret)
 	if err != nil {
 		return IngestOutput{}, final(err)
@@ -84,10 +86,14 @@ func interpret(e store.LINEEvent) store.Item {
 		m := event.Message
 		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{
 			Type: m.Type, Text: m.Text, LINEMessageID: m.ID, Payload: payload(m), File: fileOf(m),
+			Unsupported: m.Type == line.MessageUnsupported,
 		}}
 	case line.EventPostback:
 		if event.Postback == nil {
 			return store.Item{Kind: store.ItemFact}
+		}
+		if tap, ours := consent.ReadTap(event.Postback.Data); ours {
+			return store.Item{Kind: store.ItemConsent, Tap: tap}
 		}
 		data, err := json.Marshal(map[string]any{"data": event.Postback.Data, "params": event.Postback.Params})
 		if err != nil {

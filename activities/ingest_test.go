@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kaiwa/internal/consent"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 )
@@ -20,7 +21,9 @@ func arrived(raw string) store.LINEEvent {
 
 // message is what becomes of a message.
 func message(kind, text, id, payload string) store.Item {
-	return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: kind, Text: text, LINEMessageID: id, Payload: payload}}
+	return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{
+		Type: kind, Text: text, LINEMessageID: id, Payload: payload, Unsupported: kind == line.MessageUnsupported,
+	}}
 }
 
 // withFile is a message that brings a file.
@@ -107,6 +110,8 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		"postback":                    {`{"type":"postback","postback":{"data":"buy=7"}}`, message("postback", "", "", `{"data":"buy=7","params":null}`)},
 		"postback of a date picker":   {`{"type":"postback","postback":{"data":"book","params":{"datetime":"2026-12-24T18:30"}}}`, message("postback", "", "", `{"data":"book","params":{"datetime":"2026-12-24T18:30"}}`)},
 		"postback of a rich menu":     {`{"type":"postback","postback":{"data":"menu","params":{"newRichMenuAliasId":"b","status":"SUCCESS"}}}`, message("postback", "", "", `{"data":"menu","params":{"newRichMenuAliasId":"b","status":"SUCCESS"}}`)},
+		"button of the notice":        {`{"type":"postback","postback":{"data":"kaiwa:consent:cnv_1:v2:no"}}`, store.Item{Kind: store.ItemConsent, Tap: consent.Tap{ConversationID: "cnv_1", Version: "v2", Answer: consent.No}}},
+		"broken button of the notice": {`{"type":"postback","postback":{"data":"kaiwa:consent:cnv_1"}}`, store.Item{Kind: store.ItemConsent}},
 		"postback without a postback": {`{"type":"postback"}`, fact},
 		"unsend":                      {`{"type":"unsend","unsend":{"messageId":"1"}}`, store.Item{Kind: store.ItemUnsend, Unsent: "1"}},
 		"unsend of nothing":           {`{"type":"unsend"}`, store.Item{Kind: store.ItemUnsend}},

@@ -198,7 +198,7 @@ func (c *chat) saysContent(contents ...conversation.Content) {
 	for _, content := range contents {
 		drafts = append(drafts, store.Draft{SenderKind: conversation.SenderBot, Content: content})
 	}
-	_, err := c.store.Announce(c.t.Context(), c.id, fmt.Sprint(c.id, c.said), false, drafts)
+	_, err := c.store.Announce(c.t.Context(), c.id, fmt.Sprint(c.id, c.said), drafts)
 	require.NoError(c.t, err)
 	c.said += len(contents)
 }

@@ -37,10 +37,12 @@ func (c *talk) live() error {
 	}
 	if c.new {
 		c.meet()
-		c.greet()
 	}
 	for !c.closed() {
+		c.askConsent()
+		c.greet()
 		c.heedCustomer()
+		c.tellUnshown()
 		c.route()
 		c.explain()
 		c.answerByBot()

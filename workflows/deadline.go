@@ -68,6 +68,8 @@ func (c *talk) deadline() deadline {
 		return earlier(
 			deadline{after(quietSince, s.BotIdleS), conversation.EventBotIdle, "close when the customer stays silent before the bot"},
 			deadline{after(quietSince, s.CloseActiveS), conversation.EventAutoClosed, "close when nothing happens"})
+	case conversation.PhaseConsent:
+		return deadline{after(quietSince, s.CloseOpenS), conversation.EventAutoClosed, "close when the customer does not say whether they agree"}
 	case conversation.PhaseQueued:
 		return deadline{after(quietSince, s.CloseOpenS), conversation.EventAutoClosed, "close when nobody takes it and nothing happens"}
 	case conversation.PhaseServed:

@@ -47,6 +47,8 @@ func (c *talk) explain() {
 // waitsFor is the first line of the explanation.
 func (c *talk) waitsFor() string {
 	switch c.phase() {
+	case conversation.PhaseConsent:
+		return "Waits for the customer's consent"
 	case conversation.PhaseBot:
 		if c.asking {
 			return "Waits for the bot's answer"

@@ -12,6 +12,7 @@ func (c *talk) ingest() {
 	c.drain()
 	in := activities.IngestInput{
 		ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, ConversationID: c.state.ConversationID, Seen: c.state.Seen, Epoch: c.state.Epoch,
+		Asking: c.phase() == conversation.PhaseConsent,
 	}
 	if !c.begun() {
 		in.RunID = workflow.GetInfo(c.ctx).WorkflowExecution.RunID
@@ -50,8 +51,10 @@ func (c *talk) ingest() {
 	c.stands(standing{out.Status, out.Owner, out.Epoch, out.QueueID, out.AgentID, out.Routed})
 	if c.closed() {
 		c.reason, c.remains = out.ClosureReason, true // closed elsewhere: whatever waits is for the next conversation
+		c.heedRefusal()
 		return
 	}
+	c.ask, c.unshown = c.ask || out.Ask, c.unshown || out.Unsupported
 	if out.Turn != nil {
 		c.state.Unanswered = out.Turn.Unanswered
 		c.answered = out.Turn

@@ -5,6 +5,7 @@ import (
 
 	"kaiwa/activities"
 	"kaiwa/internal/automessage"
+	"kaiwa/internal/conversation"
 )
 
 // meet finds out who the customer is. When LINE does not say, the conversation
@@ -20,16 +21,32 @@ func (c *talk) meet() {
 	}
 }
 
-// greet says the automated greeting, once a conversation.
+// greet says the automated greeting, once a conversation, and the privacy
+// notice before it. Where consent is awaited, it waits as well.
 func (c *talk) greet() {
-	if c.greeted {
+	if c.greeted || c.phase() == conversation.PhaseConsent {
 		return
 	}
 	c.greeted = true
-	in := activities.AnnounceInput{ID: c.step("greeting"), ConversationID: c.state.ConversationID, Trigger: automessage.Greeting}
+	c.announce("greet", c.step("greeting"), automessage.Greeting)
+}
+
+// tellUnshown tells the customer that Kaiwa cannot show what they sent, once
+// for all that came together.
+func (c *talk) tellUnshown() {
+	if !c.unshown {
+		return
+	}
+	c.unshown = false
+	c.announce("say what cannot be shown", conversation.DerivedID(conversation.PrefixStep, c.state.ConversationID, "unsupported", c.state.Seen), automessage.UnsupportedMessage)
+}
+
+// announce says an automated message.
+func (c *talk) announce(summary, step string, trigger automessage.Trigger) {
+	in := activities.AnnounceInput{ID: step, ConversationID: c.state.ConversationID, Trigger: trigger}
 	var out activities.AnnounceOutput
-	if err := c.do("greet", acts.Announce, in, &out); err != nil {
-		workflow.GetLogger(c.ctx).Warn("no greeting", "error", err)
+	if err := c.do(summary, acts.Announce, in, &out); err != nil {
+		workflow.GetLogger(c.ctx).Warn("not announced", "trigger", trigger, "error", err)
 		return
 	}
 	c.unsent = c.unsent || out.Messages > 0

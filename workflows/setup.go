@@ -29,6 +29,8 @@ type talk struct {
 	answered *activities.TurnOutput // it has answered, and nobody has heeded it
 	ending   bool                   // it has said goodbye, unless there is more to answer
 	requests []*request             // updates that wait to be heeded
+	ask      bool                   // consent is awaited, and the question is due
+	unshown  bool                   // the customer wrote something Kaiwa cannot show, and nobody has told them
 	wrote    bool                   // the customer wrote, and nobody has heeded it
 	alarm    alarm                  // the one timer
 	resting  bool                   // the plot waits: what it has said is ready to be sent together
@@ -54,7 +56,7 @@ func setup(ctx workflow.Context, in conversation.WorkflowInput) (*talk, error) {
 	c := &talk{ctx: detached, in: in, wake: workflow.GetSignalChannel(ctx, conversation.SignalWake)}
 	if in.State != nil {
 		c.state = *in.State
-		c.greeted = true
+		c.greeted = c.phase() != conversation.PhaseConsent
 		c.unsent = in.State.Pending
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {

@@ -39,6 +39,12 @@ func Text(t Trigger, loc string, layers ...[]Override) (text string, on bool) {
 	return text, enabled(t, loc, layers)
 }
 
+// Default returns what t says where nothing overrides it, to a reader of loc.
+func Default(t Trigger, loc string) string {
+	text, _ := Text(t, loc)
+	return text
+}
+
 func words(t Trigger, loc string, layers [][]Override) string {
 	for i := len(layers) - 1; i >= 0; i-- {
 		if o, ok := pick(t, loc, layers[i], func(o Override) bool { return o.Text != "" }); ok {

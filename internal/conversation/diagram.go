@@ -43,7 +43,7 @@ A conversation is in one phase at a time: a pair of status and owner.
 		}
 		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s | %s |\n", t.From.Name(), t.Event, t.Guard.words(), t.To.Name(), strings.Join(effects, ", "), t.Reason)
 	}
-	b.WriteString("\nWhatever stands in no row is refused: `conversation_closed` in a closed conversation, `not_allowed_now` elsewhere.\n")
+	b.WriteString("\nWhatever stands in no row is refused: `conversation_closed` in a closed conversation, `consent_pending` before the customer's consent, `not_allowed_now` elsewhere.\n")
 	return b.String()
 }
 

@@ -105,6 +105,8 @@ const (
 	EffectNewEpoch     Effect = "new_epoch"     // ownership moved: whatever the former owner still says is discarded
 	EffectBarBot       Effect = "bar_bot"       // the bot does not take this conversation again by itself
 	EffectReadmitBot   Effect = "readmit_bot"   // an agent sends it back to a bot, which may take it again
+	EffectReleaseHeld  Effect = "release_held"  // what the customer wrote before the yes is there for everybody
+	EffectDropHeld     Effect = "drop_held"     // what the customer wrote and never agreed to is deleted
 	EffectClose        Effect = "close"         // closed_at and closure_reason are set; nothing changes any more
 )
 
@@ -149,9 +151,9 @@ var life = []Transition{
 	{PhaseNone, EventStartedAsking, GuardNone, PhaseConsent, []Effect{EffectNewEpoch}, ""},
 
 	{PhaseConsent, EventCustomerWrote, GuardNone, PhaseConsent, nil, ""},
-	{PhaseConsent, EventConsentedBot, GuardBotNotBarred, PhaseBot, []Effect{EffectStartSession, EffectNewEpoch}, ""},
-	{PhaseConsent, EventConsentedQueue, GuardNone, PhaseQueued, []Effect{EffectEnterQueue, EffectNewEpoch}, ""},
-	{PhaseConsent, EventConsentRefused, GuardNone, PhaseClosed, []Effect{EffectNewEpoch, EffectClose}, ReasonConsentRefused},
+	{PhaseConsent, EventConsentedBot, GuardBotNotBarred, PhaseBot, []Effect{EffectStartSession, EffectNewEpoch, EffectReleaseHeld}, ""},
+	{PhaseConsent, EventConsentedQueue, GuardNone, PhaseQueued, []Effect{EffectEnterQueue, EffectNewEpoch, EffectReleaseHeld}, ""},
+	{PhaseConsent, EventConsentRefused, GuardNone, PhaseClosed, []Effect{EffectNewEpoch, EffectDropHeld, EffectClose}, ReasonConsentRefused},
 
 	{PhaseBot, EventCustomerWrote, GuardNone, PhaseBot, nil, ""},
 	{PhaseBot, EventBotEscalated, GuardNone, PhaseQueued, botToQueue, ReasonBotEscalated},
@@ -207,8 +209,10 @@ var (
 // Whatever phase a live conversation is in, these end it at once.
 func init() {
 	for _, from := range []Phase{PhaseConsent, PhaseBot, PhaseQueued, PhaseServed, PhaseWaiting, PhaseWrapUp} {
-		guard := GuardSupervisor
+		guard, closeAny := GuardSupervisor, closeAny
 		switch from {
+		case PhaseConsent:
+			closeAny = []Effect{EffectNewEpoch, EffectDropHeld, EffectClose}
 		case PhaseServed, PhaseWrapUp:
 			guard = GuardOwnOrSupervisor
 		case PhaseWaiting:
@@ -241,7 +245,8 @@ type Facts struct {
 
 // Next returns the transition that event causes in a conversation at from.
 // It returns an Error of CodeConversationClosed when the conversation is
-// closed, CodeNotAllowedNow when the table has no such row, and
+// closed, CodeConsentPending while the customer has not agreed to the privacy
+// notice, CodeNotAllowedNow when the table has no such row, and
 // CodeNotAssignedToYou, CodeForbidden or CodeConflict when the guard refuses.
 func Next(from Phase, event Event, facts Facts) (Transition, error) {
 	for _, t := range life {
@@ -254,6 +259,9 @@ func Next(from Phase, event Event, facts Facts) (Transition, error) {
 	}
 	if from == PhaseClosed {
 		return Transition{}, Errorf(CodeConversationClosed, "The conversation is closed; the customer's next message starts a new one.")
+	}
+	if from == PhaseConsent {
+		return Transition{}, Errorf(CodeConsentPending, "The customer has not agreed to the privacy notice. Until they do, nobody sees or answers what they write.")
 	}
 	return Transition{}, Errorf(CodeNotAllowedNow, "%q is not possible while the conversation is %q.", event, from.Name())
 }

@@ -94,8 +94,11 @@ func TestEveryEventInEveryPhaseDoesWhatTheProductSays(t *testing.T) {
 				continue
 			}
 			code := conversation.CodeNotAllowedNow
-			if from == conversation.PhaseClosed {
+			switch from {
+			case conversation.PhaseClosed:
 				code = conversation.CodeConversationClosed
+			case conversation.PhaseConsent:
+				code = conversation.CodeConsentPending
 			}
 			require.Equal(t, code, conversation.CodeOf(err), "%s in %s", event, from.Name())
 		}
@@ -113,6 +116,10 @@ func TestEveryTransitionKeepsTheBooks(t *testing.T) {
 		require.False(t, seen[name], "%s stands twice", name)
 		seen[name] = true
 		require.Contains(t, events, tr.Event)
+
+		unasked := tr.From == conversation.PhaseConsent
+		require.Equal(t, unasked && tr.To == conversation.PhaseClosed, tr.Has(conversation.EffectDropHeld), name)
+		require.Equal(t, unasked && tr.To != conversation.PhaseClosed && tr.To != tr.From, tr.Has(conversation.EffectReleaseHeld), name)
 
 		closes := tr.To == conversation.PhaseClosed
 		require.Equal(t, closes, tr.Has(conversation.EffectClose), name)

@@ -33,6 +33,7 @@ const (
 	ReasonBroken            = "broken"             // failed: the upload broke off
 	ReasonUnsent            = "unsent"             // revoked: by the customer
 	ReasonTakenBack         = "taken_back"         // revoked: by people
+	ReasonNoConsent         = "no_consent"         // revoked: the customer did not agree to the privacy notice
 )
 
 // The sizes a workstream may take, in bytes.
@@ -150,14 +151,20 @@ func (c conn) revokeFile(ctx context.Context, id, reason string) error {
 	return c.recordFile(ctx, a)
 }
 
-// recordFile writes the event of what an attachment has become.
+// recordFile writes the event of what an attachment has become, unless its
+// message is held until the customer consents.
 func (c conn) recordFile(ctx context.Context, a Attachment) error {
-	return c.record(ctx, "attachment."+string(a.State), a.ConversationID, a.ID, jsonOf(map[string]string{"message_id": a.MessageID, "reason": a.Reason}), a.UpdatedAt)
+	_, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at)
+		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT)
+		WHERE NOT EXISTS (SELECT 1 FROM messages WHERE id = $6 AND held)`,
+		"attachment."+string(a.State), a.ConversationID, a.ID, jsonOf(map[string]string{"message_id": a.MessageID, "reason": a.Reason}), a.UpdatedAt, a.MessageID)
+	return err
 }
 
-// Attachment reads one attachment; CodeNotFound when there is none.
+// Attachment reads one attachment; CodeNotFound when there is none, or its
+// message is held until the customer consents.
 func (s *Store) Attachment(ctx context.Context, id string) (Attachment, error) {
-	return s.read().attachment(ctx, "id", id)
+	return s.read().attachment(ctx, "NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = attachments.message_id AND m.held) AND id", id)
 }
 
 // AttachmentByLink reads the attachment with a link; CodeNotFound when there is
@@ -244,13 +251,17 @@ func (s *Store) FinishAttachment(ctx context.Context, id string, end AttachmentE
 		a, done, said = Attachment{}, false, 0
 		now := micros(s.now())
 		var row conversationRow
-		if len(end.Say) > 0 { // the conversation's lock goes first
+		say := end.Say
+		if len(say) > 0 { // the conversation's lock goes first
 			before, err := c.attachment(ctx, "id", id)
 			if err != nil {
 				return err
 			}
 			if row, err = c.lockConversation(ctx, before.ConversationID); err != nil {
 				return err
+			}
+			if row.phase() == conversation.PhaseConsent {
+				say = nil // the question of consent has to stay the last message
 			}
 		}
 		link := ""
@@ -279,13 +290,13 @@ func (s *Store) FinishAttachment(ctx context.Context, id string, end AttachmentE
 		if err := c.recordFile(ctx, a); err != nil {
 			return err
 		}
-		if len(end.Say) > 0 {
+		if len(say) > 0 {
 			var lately int
 			if _, err := c.get(ctx, &lately, `SELECT count(*) FROM messages WHERE conversation_id = $1 AND automated = $2 AND created_at > $3`,
-				row.ID, end.Say[0].Automated, now-sayOnce.Microseconds()); err != nil || lately > 0 {
+				row.ID, say[0].Automated, now-sayOnce.Microseconds()); err != nil || lately > 0 {
 				return err
 			}
-			if said, err = c.insertOutbound(ctx, row, id, end.Say); err != nil {
+			if said, err = c.insertOutbound(ctx, row, id, say); err != nil {
 				return err
 			}
 		}

@@ -185,16 +185,7 @@ func (c conn) freeze(ctx context.Context, conversationID string, render Render) 
 	if to.Dissolved != 0 && budget == AutomatedBudget {
 		b.Deadline = min(b.Deadline, to.Dissolved) // the same messages, another way: no new budget
 	}
-	// The oldest token that still has life enough: younger ones may serve later.
-	var token struct {
-		ID         int64  `db:"id"`
-		ReplyToken string `db:"reply_token"`
-		ReceivedAt int64  `db:"received_at"`
-	}
-	found, err := c.get(ctx, &token, `SELECT id, reply_token, received_at FROM line_events
-		WHERE channel_id = $1 AND chat_key = $2 AND reply_token <> '' AND token_batch = '' AND received_at >= $3
-		  AND line_time >= $4 AND NOT standby
-		ORDER BY received_at, id LIMIT 1`, to.ChannelID, to.ChatKey, micros(now.Add(-ReplyWindow)), micros(now.Add(-replyLimit)))
+	token, found, err := c.replyToken(ctx, to.ChannelID, to.ChatKey, now)
 	if err != nil {
 		return nil, err
 	}
@@ -221,6 +212,24 @@ func (c conn) freeze(ctx context.Context, conversationID string, render Render) 
 	}
 	_, err = c.exec(ctx, `UPDATE messages SET batch_id = $1 WHERE id IN (`+list1(len(ids), 2)+`)`, append([]any{b.ID}, anys(ids)...)...)
 	return b, err
+}
+
+// replyToken is what a reply to an event of LINE needs.
+type replyToken struct {
+	ID         int64  `db:"id"`
+	ReplyToken string `db:"reply_token"`
+	ReceivedAt int64  `db:"received_at"`
+}
+
+// replyToken finds the oldest token of a chat that still has life enough:
+// younger ones may serve later.
+func (c conn) replyToken(ctx context.Context, channelID, chatKey string, now time.Time) (replyToken, bool, error) {
+	var token replyToken
+	found, err := c.get(ctx, &token, `SELECT id, reply_token, received_at FROM line_events
+		WHERE channel_id = $1 AND chat_key = $2 AND reply_token <> '' AND token_batch = '' AND received_at >= $3
+		  AND line_time >= $4 AND NOT standby
+		ORDER BY received_at, id LIMIT 1`, channelID, chatKey, micros(now.Add(-ReplyWindow)), micros(now.Add(-replyLimit)))
+	return token, found, err
 }
 
 func renderOne(m pendingMessage, render Render) (json.RawMessage, error) {

@@ -283,7 +283,7 @@ func TestAConversationsEventsAreInTheOrderOfItsCommits(t *testing.T) {
 			wg.Go(func() {
 				for i := range 10 {
 					draft := store.Draft{SenderKind: conversation.SenderBot, Content: conversation.TextContent("x")}
-					if _, err := s.Announce(t.Context(), id, fmt.Sprint(w, ".", i), false, []store.Draft{draft, draft}); err != nil {
+					if _, err := s.Announce(t.Context(), id, fmt.Sprint(w, ".", i), []store.Draft{draft, draft}); err != nil {
 						t.Error(err)
 					}
 				}

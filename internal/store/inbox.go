@@ -15,6 +15,7 @@ const notHandled = math.MaxInt64
 const (
 	DispositionNone            = ""                 // to be handled
 	DispositionTaken           = "taken"            // handled in a conversation
+	DispositionConsent         = "consent"          // handled: the customer's answer to the privacy notice, and no message
 	DispositionFact            = "fact"             // handled; it belongs to no conversation
 	DispositionMalformed       = "malformed"        // stored only: it cannot be read
 	DispositionNoSource        = "no_source"        // stored only: it belongs to no chat

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"kaiwa/internal/consent"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
 )
@@ -27,6 +28,7 @@ type LINEEvent struct {
 	Standby        bool   `db:"standby"`
 	Raw            []byte `db:"raw"`
 	Position       int64  `db:"position"`
+	Disposition    string `db:"disposition"`
 }
 
 // ItemKind says what an event means for a conversation.
@@ -39,6 +41,7 @@ const (
 	ItemUnsend                   // the customer took a message back
 	ItemFollow                   // the customer added or unblocked the account
 	ItemUnfollow                 // the customer blocked the account
+	ItemConsent                  // the customer tapped a button of the privacy notice
 )
 
 // Item is an interpreted event.
@@ -46,6 +49,7 @@ type Item struct {
 	Kind    ItemKind
 	Message InboundMessage // ItemMessage
 	Unsent  string         // ItemUnsend: the LINE message id taken back
+	Tap     consent.Tap    // ItemConsent
 }
 
 // InboundMessage is a customer's message as the transcript keeps it.
@@ -53,6 +57,7 @@ type InboundMessage struct {
 	Type, Text, LINEMessageID string
 	Payload                   string // JSON; "" when Type and Text say everything
 	File                      *InboundFile
+	Unsupported               bool // of a kind that Kaiwa cannot show
 }
 
 // Interpreter reads a raw event. It must be pure, and must never fail: what it
@@ -65,6 +70,7 @@ type IngestRequest struct {
 	ConversationID     string    // "" in a fresh run
 	Seen               int64     // the tick up to which the workflow has seen the chat
 	Epoch              int64     // the epoch the workflow knows
+	Asking             bool      // as far as the workflow knows, the customer's consent is awaited
 	RunID              string    // Temporal's run id, recorded on the conversation
 	Deadline           time.Time // after it, the attempt changes nothing
 	Plan               *Plan     // a fresh run's: what a new conversation starts with
@@ -85,9 +91,11 @@ type IngestResult struct {
 	OfferedTo      string                     `json:"offered_to,omitempty"`    // the agent it is offered to
 	OfferedUntil   int64                      `json:"offered_until,omitempty"` // Unix microseconds
 	Seen           int64                      `json:"seen,omitempty"`
-	Messages       int                        `json:"messages,omitempty"` // of the customer, after the position seen
-	Blocked        bool                       `json:"blocked,omitempty"`  // the customer blocked the account
-	More           bool                       `json:"more,omitempty"`     // unhandled events remain
+	Messages       int                        `json:"messages,omitempty"`    // of the customer, after the position seen
+	Ask            bool                       `json:"ask,omitempty"`         // consent is awaited, and what the customer did is no answer
+	Unsupported    bool                       `json:"unsupported,omitempty"` // among the messages is one Kaiwa cannot show
+	Blocked        bool                       `json:"blocked,omitempty"`     // the customer blocked the account
+	More           bool                       `json:"more,omitempty"`        // unhandled events remain
 	Greeted        bool                       `json:"greeted,omitempty"`
 	ProfileDue     bool                       `json:"profile_due,omitempty"` // the profile is missing or stale
 	Pending        bool                       `json:"pending,omitempty"`     // messages wait to be sent that the workflow may not know of
@@ -166,6 +174,9 @@ type ingest struct {
 	interpret Interpreter
 	now       int64
 	res       *IngestResult
+
+	asking *conversationRow // the conversation, locked, while it awaits consent
+	left   bool             // some of what was taken was left for the next ingest
 }
 
 // taken is an event together with what it means.
@@ -178,8 +189,16 @@ type taken struct {
 // known takes the events of a conversation the workflow already holds. In the
 // steady state it costs, with the lock before it, five statements.
 func (g *ingest) known(ctx context.Context) error {
+	if g.req.Asking {
+		if err := g.awaitsConsent(ctx, g.req.ConversationID); err != nil {
+			return err
+		}
+	}
 	events, err := g.claim(ctx, g.req.ConversationID, g.req.Seen)
 	if err != nil {
+		return err
+	}
+	if events, err = g.hear(ctx, events); err != nil {
 		return err
 	}
 	g.res.ConversationID, g.res.Seen = g.req.ConversationID, g.req.Seen
@@ -204,7 +223,7 @@ func (g *ingest) claim(ctx context.Context, conversationID string, seen int64) (
 		  AND (handled_by = $4 OR id IN (
 			SELECT id FROM line_events WHERE channel_id = $5 AND chat_key = $6 AND position = $8 ORDER BY id LIMIT $9))
 		  AND EXISTS (SELECT 1 FROM conversations WHERE id = $4 AND status <> 'closed')
-		RETURNING id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position`,
+		RETURNING id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition`,
 		g.chat.Tick, DispositionTaken, g.now, conversationID, g.req.ChannelID, g.req.ChatKey, seen, int64(notHandled), ingestLimit)
 	if err != nil {
 		return nil, err
@@ -224,7 +243,10 @@ func (g *ingest) interpretAll(rows []LINEEvent, tick int64) []taken {
 	})
 	out := make([]taken, len(rows))
 	for i, r := range rows {
-		out[i] = taken{LINEEvent: r, item: g.interpret(r), new: r.Position == tick}
+		out[i] = taken{LINEEvent: r, new: r.Position == tick}
+		if r.Disposition != DispositionConsent { // which was an answer once, and is a fact since
+			out[i].item = g.interpret(r)
+		}
 	}
 	return out
 }
@@ -246,6 +268,7 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 				file = attachmentID(g.req.ChannelID, e.WebhookEventID)
 				g.res.Media = append(g.res.Media, file)
 			}
+			g.res.Unsupported = g.res.Unsupported || e.item.Message.Unsupported && g.asking == nil
 		}
 		g.res.Seen = max(g.res.Seen, e.Position)
 		if !e.new {
@@ -262,12 +285,14 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			id := conversation.DerivedID(conversation.PrefixMessage, g.req.ChannelID, e.WebhookEventID)
 			messages = append(messages, id, conversationID, g.req.ChannelID, e.ID, e.LineTime, e.Position,
 				string(conversation.Inbound), string(conversation.SenderCustomer), profileID(g.req.ChannelID, g.req.ChatKey), m.Type, m.Text, m.Payload,
-				string(state), e.WebhookEventID, m.LINEMessageID, file, g.now)
+				string(state), e.WebhookEventID, m.LINEMessageID, file, g.asking != nil, g.now)
 			if file != "" {
 				files = append(files, arrivedFile{file, id, *m.File})
 			}
-			records = append(records, "message.received", conversationID, id, "{}", g.now)
 			n++
+			if g.asking == nil {
+				records = append(records, "message.received", conversationID, id, "{}", g.now)
+			}
 		case ItemFollow, ItemUnfollow:
 			if err := g.friendship(ctx, e); err != nil {
 				return err
@@ -278,15 +303,17 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if n > 0 {
 		if _, err := g.c.exec(ctx, `
 			INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, position, direction, sender_kind,
-				sender_id, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, created_at)
-			VALUES `+values(n, 17, 1)+` ON CONFLICT DO NOTHING`, messages...); err != nil {
+				sender_id, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, held, created_at)
+			VALUES `+values(n, 18, 1)+` ON CONFLICT DO NOTHING`, messages...); err != nil {
 			return err
 		}
 		if err := g.c.insertFiles(ctx, conversationID, files, g.now); err != nil {
 			return err
 		}
+	}
+	if len(records) > 0 {
 		if _, err := g.c.exec(ctx, `
-			INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(n, 5, 1), records...); err != nil {
+			INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(len(records)/5, 5, 1), records...); err != nil {
 			return err
 		}
 	}
@@ -337,11 +364,12 @@ func (g *ingest) recall(ctx context.Context, u *unsends) error {
 			ConversationID string `db:"conversation_id"`
 			EventID        string `db:"webhook_event_id"`
 			AttachmentID   string `db:"attachment_id"`
+			Held           bool   `db:"held"`
 		}
 		found, err := g.c.get(ctx, &m, `
 			UPDATE messages SET state = $1, text = '', payload = ''
 			WHERE channel_id = $2 AND line_message_id = $3 AND direction = 'inbound'
-			RETURNING id, conversation_id, webhook_event_id, attachment_id`, string(conversation.MessageRecalled), g.req.ChannelID, id)
+			RETURNING id, conversation_id, webhook_event_id, attachment_id, held`, string(conversation.MessageRecalled), g.req.ChannelID, id)
 		if err != nil {
 			return err
 		}
@@ -353,8 +381,10 @@ func (g *ingest) recall(ctx context.Context, u *unsends) error {
 			[]byte{}, g.req.ChannelID, m.EventID); err != nil {
 			return err
 		}
-		if err := g.c.record(ctx, "message.recalled", m.ConversationID, m.ID, "{}", g.now); err != nil {
-			return err
+		if !m.Held { // of what is held nobody has heard
+			if err := g.c.record(ctx, "message.recalled", m.ConversationID, m.ID, "{}", g.now); err != nil {
+				return err
+			}
 		}
 		if m.AttachmentID != "" {
 			if err := g.c.revokeFile(ctx, m.AttachmentID, ReasonUnsent); err != nil {
@@ -438,7 +468,7 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 			}
 		}
 	}
-	g.res.More = taken == ingestLimit
+	g.res.More = taken == ingestLimit || g.left
 	var p phaseRow
 	var found bool
 	var err error
@@ -474,25 +504,32 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 // fresh finds out what a run that has no conversation yet is about.
 func (g *ingest) fresh(ctx context.Context) error {
 	var open struct {
-		ID          string             `db:"id"`
-		Owner       conversation.Owner `db:"owner"`
-		BotPosition int64              `db:"bot_position"`
+		ID          string              `db:"id"`
+		Status      conversation.Status `db:"status"`
+		Owner       conversation.Owner  `db:"owner"`
+		BotPosition int64               `db:"bot_position"`
 	}
-	found, err := g.c.get(ctx, &open, `SELECT id, owner, bot_position FROM conversations
+	found, err := g.c.get(ctx, &open, `SELECT id, status, owner, bot_position FROM conversations
 		WHERE channel_id = $1 AND chat_key = $2 AND status <> 'closed'`, g.req.ChannelID, g.req.ChatKey)
 	if err != nil {
 		return err
 	}
 	if found {
 		seen := g.chat.Tick - 1 // only what is new counts
-		if open.Owner == conversation.OwnerBot {
+		switch (conversation.Phase{Status: open.Status, Owner: open.Owner}) {
+		case conversation.PhaseBot:
 			seen = open.BotPosition // whatever the bot has not answered counts
+		case conversation.PhaseConsent:
+			seen = 0 // nobody has answered anything
+			if err := g.awaitsConsent(ctx, open.ID); err != nil {
+				return err
+			}
 		}
 		return g.takeOver(ctx, open.ID, seen)
 	}
 	var rows []LINEEvent
 	if err := g.c.list(ctx, &rows, `
-		SELECT id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position FROM line_events
+		SELECT id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition FROM line_events
 		WHERE channel_id = $1 AND chat_key = $2 AND position = $3 ORDER BY id LIMIT $4`,
 		g.req.ChannelID, g.req.ChatKey, int64(notHandled), ingestLimit); err != nil {
 		return err
@@ -508,15 +545,21 @@ func (g *ingest) fresh(ctx context.Context) error {
 	if g.req.Plan == nil {
 		return fmt.Errorf("a conversation cannot start without a plan")
 	}
-	if reopened, err := g.reopen(ctx); reopened || err != nil {
+	asks, err := g.asks(ctx)
+	if err != nil {
 		return err
 	}
-	return g.create(ctx, events[first])
+	if !asks { // what is reopened goes on where it was, and that is after the yes
+		if reopened, err := g.reopen(ctx); reopened || err != nil {
+			return err
+		}
+	}
+	return g.create(ctx, events[first], asks)
 }
 
 // reopen goes on with the chat's last conversation, if the workstream sets a
 // reopen window and it was closed within it. One whose customer blocked the
-// account, or whose channel was deleted, stays closed.
+// account or refused consent, or whose channel was deleted, stays closed.
 func (g *ingest) reopen(ctx context.Context) (bool, error) {
 	window := g.req.Plan.Workstream.Settings.ReopenSeconds
 	if window <= 0 {
@@ -526,9 +569,9 @@ func (g *ingest) reopen(ctx context.Context) (bool, error) {
 		ID string `db:"id"`
 	}
 	found, err := g.c.get(ctx, &last, `SELECT id FROM conversations
-		WHERE channel_id = $1 AND chat_key = $2 AND closed_at >= $3 AND closure_reason NOT IN ($4, $5)
+		WHERE channel_id = $1 AND chat_key = $2 AND closed_at >= $3 AND closure_reason NOT IN ($4, $5, $6)
 		ORDER BY created_at DESC LIMIT 1`, g.req.ChannelID, g.req.ChatKey, g.now-window*1_000_000,
-		string(conversation.ReasonCustomerBlocked), string(conversation.ReasonChannelDeleted))
+		string(conversation.ReasonCustomerBlocked), string(conversation.ReasonChannelDeleted), string(conversation.ReasonConsentRefused))
 	if err != nil || !found {
 		return false, err
 	}
@@ -583,6 +626,9 @@ func (g *ingest) takeOver(ctx context.Context, id string, seen int64) error {
 	if err != nil {
 		return err
 	}
+	if events, err = g.hear(ctx, events); err != nil {
+		return err
+	}
 	g.res.ConversationID, g.res.Created, g.res.Seen = id, true, g.chat.Tick
 	if err := g.store(ctx, id, events); err != nil {
 		return err
@@ -616,11 +662,14 @@ func (g *ingest) returned(ctx context.Context) error {
 
 // create opens a conversation for the event that calls for one, and takes all
 // unhandled events into it.
-func (g *ingest) create(ctx context.Context, first taken) error {
+func (g *ingest) create(ctx context.Context, first taken, asks bool) error {
 	plan := g.req.Plan
 	id := conversation.DerivedID(conversation.PrefixConversation, g.req.ChannelID, g.req.ChatKey, first.WebhookEventID)
-	event, botID := conversation.EventStartedInQueue, ""
-	if plan.Bot != nil {
+	event, botID, version := conversation.EventStartedInQueue, "", ""
+	switch {
+	case asks:
+		event, version = conversation.EventStartedAsking, plan.Workstream.Settings.Privacy.Version
+	case plan.Bot != nil:
 		event, botID = conversation.EventStartedWithBot, plan.Bot.ID
 	}
 	t, err := conversation.Next(conversation.PhaseNone, event, conversation.Facts{})
@@ -640,10 +689,10 @@ func (g *ingest) create(ctx context.Context, first taken) error {
 	}
 	if _, err := g.c.exec(ctx, `
 		INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, bot_id,
-			context, locale, waiting_since, first_waited_at, run_id, phase_since, created_at, updated_at, contact_id)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $11, $12, $13, $13, $13, coalesce((SELECT contact_id FROM social_profiles WHERE id = $5), ''))`,
+			context, locale, waiting_since, first_waited_at, run_id, phase_since, created_at, updated_at, contact_id, consent_version)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, 1, $8, $9, $10, $11, $11, $12, $13, $13, $13, coalesce((SELECT contact_id FROM social_profiles WHERE id = $5), ''), $14)`,
 		id, g.req.ChannelID, g.req.ChatKey, plan.Workstream.ID, profileID(g.req.ChannelID, g.req.ChatKey),
-		string(t.To.Status), string(t.To.Owner), botID, string(variables), plan.Channel.Locale, waitingSince, g.req.RunID, g.now); err != nil {
+		string(t.To.Status), string(t.To.Owner), botID, string(variables), plan.Channel.Locale, waitingSince, g.req.RunID, g.now, version); err != nil {
 		return err
 	}
 	if t.Has(conversation.EffectStartSession) {
@@ -667,8 +716,16 @@ func (g *ingest) create(ctx context.Context, first taken) error {
 		return err
 	}
 	g.res.ConversationID, g.res.Created = id, true
+	if asks {
+		if err := g.awaitsConsent(ctx, id); err != nil {
+			return err
+		}
+	}
 	events, err := g.claim(ctx, id, 0)
 	if err != nil {
+		return err
+	}
+	if events, err = g.hear(ctx, events); err != nil {
 		return err
 	}
 	if err := g.store(ctx, id, events); err != nil {

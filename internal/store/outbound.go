@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
@@ -54,31 +55,69 @@ func (c conn) insertOutbound(ctx context.Context, row conversationRow, cause str
 	return len(drafts), err
 }
 
-// Announce stores automated messages once per cause. Greeting marks the
-// conversation as greeted. It returns how many messages wait to be sent; zero
-// drafts are allowed (a greeting that is switched off).
-func (s *Store) Announce(ctx context.Context, conversationID, cause string, greeting bool, drafts []Draft) (int, error) {
+// Announce stores automated messages once per cause. It returns how many wait
+// to be sent; zero drafts are allowed.
+func (s *Store) Announce(ctx context.Context, conversationID, cause string, drafts []Draft) (int, error) {
+	return s.announce(ctx, conversationID, cause, func(c conn, row conversationRow) (int, error) {
+		return c.insertOutbound(ctx, row, cause, drafts)
+	})
+}
+
+// Greeting is what a conversation begins with.
+type Greeting struct {
+	Drafts  []Draft // may be empty: the greeting is switched off
+	Notice  []Draft // goes before them, once for every version and customer; may be empty
+	Version string  // of the notice
+}
+
+// Greet stores what a conversation begins with, once, and marks it as greeted.
+// It returns how many messages wait to be sent.
+func (s *Store) Greet(ctx context.Context, conversationID, cause string, g Greeting) (int, error) {
+	return s.announce(ctx, conversationID, cause, func(c conn, row conversationRow) (int, error) {
+		if row.Greeted {
+			return len(g.Drafts), nil
+		}
+		drafts := g.Drafts
+		if len(g.Notice) > 0 {
+			shown := ""
+			if _, err := c.get(ctx, &shown, `SELECT notice_version FROM social_profiles WHERE id = $1`, profileID(row.ChannelID, row.ChatKey)); err != nil {
+				return 0, err
+			}
+			if shown != g.Version {
+				drafts = slices.Concat(g.Notice, g.Drafts)
+				if err := c.noticed(ctx, row, g.Version); err != nil {
+					return 0, err
+				}
+			}
+		}
+		n, err := c.insertOutbound(ctx, row, cause, drafts)
+		if err != nil {
+			return 0, err
+		}
+		_, err = c.exec(ctx, `UPDATE conversations SET greeted = TRUE WHERE id = $1`, row.ID)
+		return n, err
+	})
+}
+
+// announce does something about a conversation, whose row is locked, once per
+// cause. What was done before is answered with one message at least, so that
+// somebody looks after it.
+func (s *Store) announce(ctx context.Context, conversationID, cause string, do func(conn, conversationRow) (int, error)) (int, error) {
 	n := 0
 	err := s.tx(ctx, func(c conn) error {
 		row, err := c.lockConversation(ctx, conversationID)
 		if err != nil {
 			return err
 		}
-		var before int
-		if _, err := c.get(ctx, &before, `SELECT count(*) FROM messages WHERE id = $1`,
-			conversation.DerivedID(conversation.PrefixMessage, cause, 0)); err != nil {
+		done, err := c.announced(ctx, cause)
+		if err != nil {
 			return err
 		}
-		if before > 0 || greeting && row.Greeted {
-			n = len(drafts)
+		if done {
+			n = 1
 			return nil
 		}
-		if n, err = c.insertOutbound(ctx, row, cause, drafts); err != nil {
-			return err
-		}
-		if greeting {
-			_, err = c.exec(ctx, `UPDATE conversations SET greeted = TRUE WHERE id = $1`, conversationID)
-		}
+		n, err = do(c, row)
 		return err
 	})
 	if err != nil {
@@ -86,4 +125,11 @@ func (s *Store) Announce(ctx context.Context, conversationID, cause string, gree
 	}
 	failpoint.Hit("announce.after_commit")
 	return n, nil
+}
+
+// announced tells whether a cause has stored its messages before.
+func (c conn) announced(ctx context.Context, cause string) (bool, error) {
+	var n int
+	_, err := c.get(ctx, &n, `SELECT count(*) FROM messages WHERE id = $1`, conversation.DerivedID(conversation.PrefixMessage, cause, 0))
+	return n > 0, err
 }

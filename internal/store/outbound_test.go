@@ -69,7 +69,7 @@ func (l *lane) says(kind conversation.SenderKind, n int) {
 	for i := range n {
 		drafts = append(drafts, store.Draft{SenderKind: kind, Content: conversation.TextContent(fmt.Sprintf("m%03d", l.said+i))})
 	}
-	_, err := l.s.Announce(l.t.Context(), l.id, fmt.Sprint("cause", l.said), false, drafts)
+	_, err := l.s.Announce(l.t.Context(), l.id, fmt.Sprint("cause", l.said), drafts)
 	require.NoError(l.t, err)
 	l.said += n
 }
@@ -315,7 +315,7 @@ func TestAMessageThatLINEHasNoWordsForFailsAlone(t *testing.T) {
 		for _, kind := range []string{"text", "fax", "text", "fax", "fax", "fax", "fax", "fax", "fax", "text"} {
 			drafts = append(drafts, store.Draft{SenderKind: conversation.SenderBot, Content: conversation.Content{Type: kind, Text: kind}})
 		}
-		_, err := l.s.Announce(t.Context(), l.id, "cause", false, drafts)
+		_, err := l.s.Announce(t.Context(), l.id, "cause", drafts)
 		require.NoError(t, err)
 		var bodies []string
 		for b := l.next(); b != nil; b = l.next() {
@@ -339,7 +339,7 @@ func TestTheSameCauseStoresItsMessagesOnce(t *testing.T) {
 	t.Parallel()
 	eachLane(t, func(t *testing.T, l *lane) {
 		for range 2 {
-			n, err := l.s.Announce(t.Context(), l.id, "cause", false, []store.Draft{{SenderKind: conversation.SenderSystem, Content: conversation.TextContent("once")}})
+			n, err := l.s.Announce(t.Context(), l.id, "cause", []store.Draft{{SenderKind: conversation.SenderSystem, Content: conversation.TextContent("once")}})
 			require.NoError(t, err)
 			require.Equal(t, 1, n)
 		}

@@ -300,7 +300,7 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		next()
 		by("a batch is accepted", finish(store.BatchEnd{State: store.BatchAccepted, LINEMessageIDs: []string{"1"}}), "messages_by_batch")
 		by("nothing is to be sent", func() { _, err := s.NextBatch(ctx, id, plain); check(err) })
-		by("an announcement", func() { _, err := s.Announce(ctx, id, "cause", false, []store.Draft{draft}); check(err) })
+		by("an announcement", func() { _, err := s.Announce(ctx, id, "cause", []store.Draft{draft}); check(err) })
 
 		by("a transcript's page", func() {
 			_, err := s.Messages(ctx, id, store.MessagePosition{At: 1, ID: "x"}, 50)

@@ -29,6 +29,7 @@ type Conversation struct {
 	Summary        string                     `db:"summary"`
 	Locale         string                     `db:"locale"`
 	Greeted        bool                       `db:"greeted"`
+	ConsentVersion string                     `db:"consent_version"` // of the notice it asked consent to
 	WaitingSince   int64                      `db:"waiting_since"`
 	LastCustomerAt int64                      `db:"last_customer_at"`
 	LastMessageAt  int64                      `db:"last_message_at"`
@@ -50,7 +51,7 @@ func (c Conversation) WorkflowID() string {
 }
 
 const conversationColumns = `c.id, c.channel_id, c.chat_key, c.workstream_id, c.profile_id, c.contact_id, c.status, c.owner, c.epoch,
-	c.queue_id, c.agent_id, c.bot_id, c.bot_position, c.priority, c.skills, c.context, c.summary, c.locale, c.greeted, c.waiting_since,
+	c.queue_id, c.agent_id, c.bot_id, c.bot_position, c.priority, c.skills, c.context, c.summary, c.locale, c.greeted, c.consent_version, c.waiting_since,
 	c.last_customer_at, c.last_message_at, c.run_id, c.created_at, c.updated_at, c.closed_at, c.closure_reason,
 	coalesce(p.line_user_id, '') AS line_user_id, coalesce(p.display_name, '') AS display_name, coalesce(p.picture_url, '') AS picture_url,
 	coalesce(p.language, '') AS language, coalesce(p.friendship, 'unknown') AS friendship`
@@ -109,7 +110,7 @@ func (s *Store) Conversations(ctx context.Context, f ConversationFilter, after P
 	if f.Search != "" {
 		like := "%" + escapeLike(strings.ToLower(f.Search)) + "%"
 		add(`(lower(p.display_name) LIKE ? ESCAPE '\' OR EXISTS (
-			SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND lower(m.text) LIKE ? ESCAPE '\'))`, like, like)
+			SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND NOT m.held AND lower(m.text) LIKE ? ESCAPE '\'))`, like, like)
 	}
 	if after.ID != "" {
 		add(`(c.created_at, c.id) < (?, ?)`, after.At, after.ID)
@@ -168,11 +169,12 @@ type MessagePosition struct {
 	ID      string
 }
 
-// Messages lists a transcript, oldest first, after a position.
+// Messages lists a transcript, oldest first, after a position. What is held
+// until the customer consents is not in it.
 func (s *Store) Messages(ctx context.Context, conversationID string, after MessagePosition, limit int) ([]Message, error) {
 	var list []Message
 	err := s.read().list(ctx, &list, `SELECT `+messageColumns+` FROM messages
-		WHERE conversation_id = $1 AND (occurred_at, ordinal, id) > ($2, $3, $4)
+		WHERE conversation_id = $1 AND (occurred_at, ordinal, id) > ($2, $3, $4) AND NOT held
 		ORDER BY occurred_at, ordinal, id LIMIT $5`, conversationID, after.At, after.Ordinal, after.ID, limit)
 	return list, err
 }
@@ -180,7 +182,7 @@ func (s *Store) Messages(ctx context.Context, conversationID string, after Messa
 // Message returns one message, or CodeNotFound.
 func (s *Store) Message(ctx context.Context, id string) (Message, error) {
 	var m Message
-	found, err := s.read().get(ctx, &m, `SELECT `+messageColumns+` FROM messages WHERE id = $1`, id)
+	found, err := s.read().get(ctx, &m, `SELECT `+messageColumns+` FROM messages WHERE id = $1 AND NOT held`, id)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no message %s.", id)
 	}

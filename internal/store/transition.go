@@ -78,6 +78,7 @@ type conversationRow struct {
 	Preferred     string                     `db:"preferred_agent_id"`
 	PreferUntil   int64                      `db:"preferred_until"`
 	Disposition   string                     `db:"disposition_id"`
+	ConsentVer    string                     `db:"consent_version"`
 	LastMessageAt int64                      `db:"last_message_at"`
 	ClosureReason conversation.ClosureReason `db:"closure_reason"`
 }
@@ -93,7 +94,7 @@ func (c conn) lockConversation(ctx context.Context, id string) (conversationRow,
 	found, err := c.get(ctx, &r, `
 		SELECT id, channel_id, chat_key, workstream_id, status, owner, epoch, queue_id, agent_id, bot_id, bot_barred, bot_position,
 			context, locale, greeted, waiting_since, first_waited_at, routed_at, phase_since, preferred_agent_id, preferred_until,
-			disposition_id, last_message_at, closure_reason
+			disposition_id, consent_version, last_message_at, closure_reason
 		FROM conversations WHERE id = $1`+c.s.d.forUpdate(), id)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", id)
@@ -301,6 +302,16 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 		ActorID: req.ActorID, Reason: t.Reason, Note: req.Note, FromQueueID: row.QueueID, ToQueueID: next.QueueID, At: now,
 	}); err != nil {
 		return TransitionResult{}, err
+	}
+	if t.Has(conversation.EffectReleaseHeld) {
+		if err := c.releaseHeld(ctx, row, now); err != nil {
+			return TransitionResult{}, err
+		}
+	}
+	if t.Has(conversation.EffectDropHeld) {
+		if err := c.dropHeld(ctx, row); err != nil {
+			return TransitionResult{}, err
+		}
 	}
 	if _, err := c.insertOutbound(ctx, row, req.ID, req.Announce); err != nil {
 		return TransitionResult{}, err

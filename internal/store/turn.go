@@ -58,7 +58,7 @@ func (s *Store) LoadTurn(ctx context.Context, req TurnRequest) (TurnInput, error
 	if found {
 		in.Done = &done
 		_, err := c.get(ctx, &in.Unanswered, `SELECT count(*) FROM messages
-			WHERE conversation_id = $1 AND direction = 'inbound' AND position > (SELECT bot_position FROM conversations WHERE id = $1)`, req.ConversationID)
+			WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND position > (SELECT bot_position FROM conversations WHERE id = $1)`, req.ConversationID)
 		return in, err
 	}
 	conv, err := s.conversation(ctx, c, req.ConversationID)
@@ -73,7 +73,7 @@ func (s *Store) LoadTurn(ctx context.Context, req TurnRequest) (TurnInput, error
 	in.Upto = conv.BotPosition
 	in.First = conv.BotPosition == 0
 	if err := c.list(ctx, &in.Messages, `SELECT `+messageColumns+` FROM messages
-		WHERE conversation_id = $1 AND direction = 'inbound' AND position > $2
+		WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND position > $2
 		ORDER BY occurred_at, ordinal, id`, conv.ID, conv.BotPosition); err != nil {
 		return in, err
 	}
