@@ -11,6 +11,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -31,6 +32,8 @@ type Activities struct {
 	plans      *plans
 	inbox      Notifier
 	dispatcher Dispatcher
+	wakeSurvey func(ctx context.Context, channelID, conversationID string) error
+	publicURL  string
 	logger     *slog.Logger
 	now        func() time.Time
 }
@@ -67,6 +70,11 @@ type Options struct {
 	// they find out by themselves some time.
 	Inbox      Notifier
 	Dispatcher Dispatcher
+	// WakeSurvey wakes the workflow of the survey after a conversation, starting
+	// it if none runs; nil wakes none.
+	WakeSurvey func(ctx context.Context, channelID, conversationID string) error
+	// PublicURL is how customers' browsers reach the API.
+	PublicURL string
 	// Now is the clock by which sending judges reply tokens and deadlines; nil
 	// means time.Now.
 	Now func() time.Time
@@ -80,7 +88,10 @@ func New(o Options) *Activities {
 	}
 	a := &Activities{
 		store: o.Store, line: o.LINE, blobs: o.Blobs, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), plans: newPlans(o.Store),
-		inbox: o.Inbox, dispatcher: o.Dispatcher, logger: o.Logger, now: now,
+		inbox: o.Inbox, dispatcher: o.Dispatcher, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), logger: o.Logger, now: now,
+	}
+	if a.wakeSurvey == nil {
+		a.wakeSurvey = func(context.Context, string, string) error { return nil }
 	}
 	if a.inbox == nil {
 		a.inbox = nobody{}

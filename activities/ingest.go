@@ -8,6 +8,7 @@ import (
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
+	"kaiwa/internal/survey"
 )
 
 // IngestInput says whose inbox to empty.
@@ -44,6 +45,11 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	}, interpret)
 	if err != nil {
 		return IngestOutput{}, final(err)
+	}
+	for _, s := range res.Surveys {
+		if err := a.wakeSurvey(ctx, s.ChannelID, s.ConversationID); err != nil {
+			return IngestOutput{}, err
+		}
 	}
 	set := settings(plan)
 	if res.Owner == conversation.OwnerBot && (plan.Bot == nil || plan.Bot.ID != res.BotID) {
@@ -94,6 +100,9 @@ func interpret(e store.LINEEvent) store.Item {
 		}
 		if tap, ours := consent.ReadTap(event.Postback.Data); ours {
 			return store.Item{Kind: store.ItemConsent, Tap: tap}
+		}
+		if invitation, question, value, ok := survey.ParseData(event.Postback.Data); ok {
+			return store.Item{Kind: store.ItemSurveyTap, Survey: store.SurveyTap{InvitationID: invitation, QuestionID: question, Value: value}}
 		}
 		data, err := json.Marshal(map[string]any{"data": event.Postback.Data, "params": event.Postback.Params})
 		if err != nil {

@@ -60,6 +60,7 @@ func settings(p store.Plan) conversation.Settings {
 		CloseWrapUpS:    w.AutoClose.WrapUpSeconds,
 		FallbackQueueID: p.Workstream.FallbackQueueID,
 	}
+	s.Survey = surveyPolicy(p).On()
 	if p.Bot != nil {
 		s.BotKind = p.Bot.Kind
 	}

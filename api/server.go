@@ -36,6 +36,12 @@ type Dispatcher interface {
 	Kick(ctx context.Context)
 }
 
+// SurveyNotifier wakes the workflow of the survey after a conversation. It
+// never blocks, and a wake-up may get lost without harm.
+type SurveyNotifier interface {
+	Notify(channelID, conversationID string)
+}
+
 // Engine is what the API needs of the workflow engine.
 type Engine interface {
 	// Act asks the workflow to close a conversation and waits
@@ -56,6 +62,8 @@ type Config struct {
 	Dispatcher Dispatcher
 	// Feed wakes the streams of events. It is run beside the server.
 	Feed *feed.Feed
+	// Surveys wakes the workflow of the survey after a conversation.
+	Surveys SurveyNotifier
 	// PublicURL is how LINE reaches this server, without a slash at the end.
 	PublicURL string
 	// Blobs is where files are kept.
@@ -94,6 +102,7 @@ type Server struct {
 	engine     Engine
 	dispatcher Dispatcher
 	feed       *feed.Feed
+	surveys    SurveyNotifier
 	publicURL  string
 	private    bool
 	log        *slog.Logger
@@ -113,7 +122,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	for name, missing := range map[string]bool{
 		"Store": c.Store == nil, "LINE": c.LINE == nil, "Inbox": c.Inbox == nil, "Engine": c.Engine == nil,
-		"Dispatcher": c.Dispatcher == nil, "Feed": c.Feed == nil, "PublicURL": c.PublicURL == "",
+		"Dispatcher": c.Dispatcher == nil, "Feed": c.Feed == nil, "Surveys": c.Surveys == nil, "PublicURL": c.PublicURL == "",
 	} {
 		if missing {
 			return nil, fmt.Errorf("api: Config.%s is missing", name)
@@ -124,7 +133,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, publicURL: strings.TrimRight(c.PublicURL, "/"),
+		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys, publicURL: strings.TrimRight(c.PublicURL, "/"),
 		private: c.AllowPrivateAddresses, log: c.Logger, budget: c.WebhookBudget, patience: requestTime,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
 	}

@@ -37,19 +37,20 @@ import (
 
 // bundle is an API on a database of its own, with LINE's simulator behind it.
 type bundle struct {
-	t      testing.TB
-	store  *store.Store
-	dbURL  string
-	sim    *linesim.Simulator
-	simURL string
-	api    *api.Server
-	url    string
-	inbox  *inbox
-	engine *engine
-	kicks  *kicks
-	log    *buffer
-	tokens map[store.Role]string
-	agents map[store.Role]store.Agent
+	t       testing.TB
+	store   *store.Store
+	dbURL   string
+	sim     *linesim.Simulator
+	simURL  string
+	api     *api.Server
+	url     string
+	inbox   *inbox
+	surveys *inbox
+	engine  *engine
+	kicks   *kicks
+	log     *buffer
+	tokens  map[store.Role]string
+	agents  map[store.Role]store.Agent
 }
 
 const (
@@ -73,7 +74,7 @@ func each(t *testing.T, f func(t *testing.T, b *bundle)) {
 func setup(t testing.TB, dialect string, options ...func(*api.Config)) *bundle {
 	t.Helper()
 	ctx := context.Background()
-	b := &bundle{t: t, inbox: &inbox{}, engine: &engine{}, kicks: &kicks{}, log: &buffer{}, tokens: map[store.Role]string{}, agents: map[store.Role]store.Agent{}}
+	b := &bundle{t: t, inbox: &inbox{}, surveys: &inbox{}, engine: &engine{}, kicks: &kicks{}, log: &buffer{}, tokens: map[store.Role]string{}, agents: map[store.Role]store.Agent{}}
 	b.store, b.dbURL = storetest.New(t, dialect)
 
 	var err error
@@ -109,7 +110,7 @@ func (b *bundle) serve(s *store.Store, options ...func(*api.Config)) (*api.Serve
 	running.Go(func() { events.Run(ctx) })
 	b.t.Cleanup(func() { stop(); running.Wait() })
 	c := api.Config{
-		Store: s, LINE: line.New(line.Config{APIURL: b.simURL, DataAPIURL: b.simURL}), Inbox: b.inbox, Engine: b.engine, Dispatcher: b.kicks, Feed: events,
+		Store: s, LINE: line.New(line.Config{APIURL: b.simURL, DataAPIURL: b.simURL}), Inbox: b.inbox, Engine: b.engine, Dispatcher: b.kicks, Surveys: b.surveys, Feed: events,
 		PublicURL: "http://" + server.Listener.Addr().String(), Logger: logger,
 	}
 	for _, option := range options {

@@ -3,6 +3,7 @@
 package worker
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -39,6 +40,9 @@ type Options struct {
 	// Inbox wakes the workflows of chats, Dispatcher the one that matches.
 	Inbox      activities.Notifier
 	Dispatcher activities.Dispatcher
+	// WakeSurvey wakes the workflow of a survey.
+	WakeSurvey func(ctx context.Context, channelID, conversationID string) error
+	PublicURL  string // how customers' browsers reach the API
 	Logger     *slog.Logger
 	// Failed is called when a worker ends by itself, for a reason no retry
 	// mends (its namespace is gone).
@@ -55,6 +59,7 @@ type Worker struct {
 func Start(o Options) (*Worker, error) {
 	acts := activities.New(activities.Options{
 		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger,
+		WakeSurvey: o.WakeSurvey, PublicURL: o.PublicURL,
 	})
 	w := &Worker{}
 	for _, queue := range []string{conversation.QueueConversations, conversation.QueueLINE, conversation.QueueBots, conversation.QueueMedia} {
@@ -75,6 +80,7 @@ func Start(o Options) (*Worker, error) {
 // Register registers the workflows under the names that stand in histories.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Conversation, workflow.RegisterOptions{Name: conversation.WorkflowConversation})
+	r.RegisterWorkflowWithOptions(workflows.Survey, workflow.RegisterOptions{Name: conversation.WorkflowSurvey})
 }
 
 func options(queue string, o Options) worker.Options {

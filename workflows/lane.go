@@ -16,13 +16,20 @@ func (c *talk) workLane(ctx workflow.Context) {
 			return
 		}
 		c.unsent, c.sending = false, true
-		var out activities.SendOutput
-		err := workflow.ExecuteActivity(lane(ctx), acts.Send, activities.SendInput{ConversationID: c.state.ConversationID}).Get(ctx, &out)
-		if err != nil {
-			workflow.GetLogger(ctx).Error("the lane stopped; what waits goes with the next message", "error", err)
-		}
+		more := sendWaiting(ctx, c.state.ConversationID)
 		c.sending = false
-		c.unsent = c.unsent || out.More
+		c.unsent = c.unsent || more
 		c.explain()
 	}
+}
+
+// sendWaiting brings what waits in a conversation to LINE. It tells whether
+// more does.
+func sendWaiting(ctx workflow.Context, conversationID string) (more bool) {
+	var out activities.SendOutput
+	err := workflow.ExecuteActivity(lane(ctx), acts.Send, activities.SendInput{ConversationID: conversationID}).Get(ctx, &out)
+	if err != nil {
+		workflow.GetLogger(ctx).Error("the lane stopped; what waits goes with the next message", "error", err)
+	}
+	return out.More
 }

@@ -85,6 +85,7 @@ func (c *talk) finish() error {
 	}); err != nil {
 		return err
 	}
+	c.startSurvey()
 	c.refuseRequests()
 	if !c.remains && !c.arrived() {
 		return nil

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -82,7 +83,7 @@ func (d *diagnosis) healthy() bool {
 
 // Run looks and prints.
 func (c *doctorCommand) Run(ctx context.Context, out streams) error {
-	outside := settings.Outside{LINEAPIURL: c.LINEAPIURL, LINEDataAPIURL: c.LINEDataAPIURL, BlobURL: "mem://"}
+	outside := settings.Outside{LINEAPIURL: c.LINEAPIURL, LINEDataAPIURL: c.LINEDataAPIURL, PublicURL: cmp.Or(c.PublicURL, "http://127.0.0.1"), BlobURL: "mem://"}
 	if err := firstWrong(c.common.Check, outside.Check); err != nil {
 		return err
 	}

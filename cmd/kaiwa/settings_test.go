@@ -42,6 +42,7 @@ func TestAMissingOrWrongSettingStopsTheStartWithOneSentenceThatNamesIt(t *testin
 		{"api", "TEMPORAL_PROFILE", "nobody", "is wrong"},
 		{"worker", "KAIWA_DATABASE_URL", "", "is missing"},
 		{"worker", "KAIWA_BLOB_URL", "", "is missing"},
+		{"worker", "KAIWA_PUBLIC_URL", "", "is missing"},
 		{"worker", "KAIWA_WORKER_HTTP_ADDR", "9090", "is wrong"},
 		{"worker", "KAIWA_WORKER_HTTP_ADDR", busy.Addr().String(), "is in use"},
 		{"worker", "TEMPORAL_ADDRESS", "temporal", "is wrong"},

@@ -79,12 +79,13 @@ func lineAPI(o settings.Outside) *line.API {
 
 // API is a running API process.
 type API struct {
-	Addr   net.Addr
-	server *http.Server
-	inbox  *inbox.Signaller
-	kicker *dispatch.Kicker
-	stop   context.CancelFunc
-	wg     sync.WaitGroup
+	Addr    net.Addr
+	server  *http.Server
+	inbox   *inbox.Signaller
+	surveys *inbox.Signaller
+	kicker  *dispatch.Kicker
+	stop    context.CancelFunc
+	wg      sync.WaitGroup
 
 	closeBucket func()
 }
@@ -140,10 +141,11 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 		}
 	}
 	signaller := inbox.NewSignaller(wake, o.Logger)
+	surveys := inbox.NewSignaller(inbox.TemporalSurveys(o.Temporal), o.Logger)
 	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger)
 	events := feed.New(o.Store, o.Logger)
 	handler, err := api.New(api.Config{
-		Store: o.Store, LINE: lineAPI(o.Outside), Inbox: signaller, Engine: engine.New(o.Temporal), Dispatcher: kicker, Feed: events, PublicURL: o.HTTP.PublicURL,
+		Store: o.Store, LINE: lineAPI(o.Outside), Inbox: signaller, Surveys: surveys, Engine: engine.New(o.Temporal), Dispatcher: kicker, Feed: events, PublicURL: o.Outside.PublicURL,
 		Blobs: bucket, FilesURL: o.Outside.FilesURL,
 		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Console: o.Console,
 	})
@@ -153,8 +155,8 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a := &API{Addr: listener.Addr(), server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, kicker: kicker, stop: stop, closeBucket: closeBucket}
-	relay := inbox.NewRelay(o.Store, signaller, o.Logger)
+	a := &API{Addr: listener.Addr(), server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, surveys: surveys, kicker: kicker, stop: stop, closeBucket: closeBucket}
+	relay := inbox.NewRelay(o.Store, signaller, surveys, o.Logger)
 	a.wg.Go(func() { relay.Run(running) })
 	a.wg.Go(func() { sequencer.Run(running, o.Store, o.Logger) })
 	a.wg.Go(func() { events.Run(running) })
@@ -178,6 +180,7 @@ func (a *API) Stop() {
 		_ = a.server.Close() // the rest is cut
 	}
 	a.inbox.Close()
+	a.surveys.Close()
 	a.kicker.Close()
 	a.stop()
 	a.wg.Wait()
@@ -219,7 +222,7 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	signaller := inbox.NewSignaller(inbox.Temporal(o.Temporal), o.Logger)
 	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger)
 	w, err := worker.Start(worker.Options{
-		Inbox: signaller, Dispatcher: kicker,
+		Inbox: signaller, Dispatcher: kicker, WakeSurvey: inbox.TemporalSurveys(o.Temporal), PublicURL: o.Outside.PublicURL,
 		Temporal: o.Temporal, Store: o.Store, LINE: lineAPI(o.Outside), Logger: o.Logger, Failed: o.Failed,
 		BotHTTP: netguard.NewClient(netguard.Options{
 			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: botCallTime,

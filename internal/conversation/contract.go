@@ -81,6 +81,12 @@ type WorkflowInput struct {
 	Media     []string       `json:"media,omitempty"` // attachments whose fetching the run before has begun
 }
 
+// SurveyInput starts a Survey workflow. It names the conversation it follows.
+type SurveyInput struct {
+	ConversationID string `json:"conversation_id" db:"conversation_id"`
+	ChannelID      string `json:"channel_id" db:"channel_id"`
+}
+
 // WorkflowState is what one run of a conversation hands to the next. It is
 // small and bounded, and holds ids, numbers and enumerations only.
 type WorkflowState struct {
@@ -114,6 +120,7 @@ type Settings struct {
 	CloseWaitingS   int64  `json:"close_waiting_s,omitempty"`
 	CloseWrapUpS    int64  `json:"close_wrap_up_s,omitempty"`
 	FallbackQueueID string `json:"fallback_queue_id,omitempty"`
+	Survey          bool   `json:"survey,omitempty"` // one may follow
 }
 
 // ActionRequest asks a conversation's workflow for a step of the life table.

@@ -61,7 +61,8 @@ func StartOptions(channelID, chatKey string) client.StartWorkflowOptions {
 
 // Signaller delivers wake-ups right after a webhook is stored, in the same
 // process. For each chat one is under way at most; what comes meanwhile goes
-// together with the next. It is safe for concurrent use.
+// together with the next. Another one does the same for surveys, named by their
+// conversations instead of chats. It is safe for concurrent use.
 type Signaller struct {
 	wake   Waker
 	logger *slog.Logger

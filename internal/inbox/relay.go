@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
+	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
 )
 
@@ -18,29 +19,55 @@ const (
 	// relayEvery is how often the relay looks: a lost wake-up costs relayAge,
 	// this, and a moment.
 	relayEvery = 500 * time.Millisecond
-	// relayBatch bounds the chats of one look beside those that were asked for
-	// already.
+	// relayBatch bounds the chats, and the surveys, of one look beside those that
+	// were asked for already.
 	relayBatch = 200
 	// relayRate bounds the wake-ups of a second, and relayBurst those of one
 	// look: an outage's backlog must not become a flood.
 	relayRate  = 200
 	relayBurst = 100
-	// relayMaxWait is how long the relay leaves a chat alone at most, after
-	// wake-ups that brought nothing.
+	// relayMaxWait is how long the relay leaves one alone at most, after wake-ups
+	// that brought nothing.
 	relayMaxWait = 30 * time.Second
 )
 
-// Relay wakes chats whose events stay unhandled: the wake-up was lost with its
-// process, or Temporal was away. One process at a time does it.
+// Relay wakes chats whose events stay unhandled, and surveys whose answers do:
+// the wake-up was lost with its process, or Temporal was away. One process at a
+// time does it.
 type Relay struct {
-	store     *store.Store
-	signaller *Signaller
-	logger    *slog.Logger
+	sources []source
+	store   *store.Store
+	logger  *slog.Logger
 }
 
-// NewRelay returns a Relay that wakes through a Signaller.
-func NewRelay(s *store.Store, signaller *Signaller, logger *slog.Logger) *Relay {
-	return &Relay{s, signaller, logger}
+// source is one kind of workflow that may wait for a wake-up.
+type source struct {
+	name      string
+	waiting   func(ctx context.Context, before time.Time, limit int) ([]key, error)
+	signaller *Signaller
+}
+
+// NewRelay returns a Relay that wakes chats and surveys through a Signaller
+// each.
+func NewRelay(s *store.Store, chats, surveys *Signaller, logger *slog.Logger) *Relay {
+	return &Relay{store: s, logger: logger, sources: []source{
+		{"chats", func(ctx context.Context, before time.Time, limit int) ([]key, error) {
+			list, err := s.UnhandledChats(ctx, before, limit)
+			return keys(list, err, func(c store.Chat) key { return key{c.ChannelID, c.ChatKey} })
+		}, chats},
+		{"surveys", func(ctx context.Context, before time.Time, limit int) ([]key, error) {
+			list, err := s.WantedSurveys(ctx, before, limit)
+			return keys(list, err, func(w conversation.SurveyInput) key { return key{w.ChannelID, w.ConversationID} })
+		}, surveys},
+	}}
+}
+
+func keys[T any](list []T, err error, of func(T) key) ([]key, error) {
+	out := make([]key, len(list))
+	for i, t := range list {
+		out[i] = of(t)
+	}
+	return out, err
 }
 
 // Run works until ctx is done.
@@ -66,48 +93,66 @@ func (r *Relay) lead(ctx context.Context) {
 
 // term is what a leader remembers from one look to the next.
 type term struct {
+	sources map[string]*turns
+}
+
+func newTerm() *term { return &term{map[string]*turns{}} }
+
+// turns are whose turn it is in one source.
+type turns struct {
 	limiter *rate.Limiter
-	asked   map[store.Chat]patience // chats that were asked for and are unhandled still
+	asked   map[key]patience // what was asked for and waits still
 }
 
-func newTerm() *term {
-	return &term{rate.NewLimiter(relayRate, relayBurst), map[store.Chat]patience{}}
+func (t *term) of(source string) *turns {
+	if t.sources[source] == nil {
+		t.sources[source] = &turns{limiter: rate.NewLimiter(relayRate, relayBurst)}
+	}
+	return t.sources[source]
 }
 
-// patience is how long a chat is left alone after a wake-up.
+// patience is how long one is left alone after a wake-up.
 type patience struct {
 	until time.Time
 	wait  time.Duration
 }
 
-// look asks for the chats whose turn it is.
+// look asks for those whose turn it is.
 func (r *Relay) look(ctx context.Context, now time.Time, t *term) error {
-	chats, err := r.store.UnhandledChats(ctx, now.Add(-relayAge), relayBatch+len(t.asked))
-	if err != nil {
-		return err
-	}
-	asked := make(map[store.Chat]patience, len(chats))
-	var due []store.Chat
-	for _, c := range chats {
-		p, again := t.asked[c]
-		if again {
-			asked[c] = p
+	for _, from := range r.sources {
+		turns := t.of(from.name)
+		waiting, err := from.waiting(ctx, now.Add(-relayAge), relayBatch+len(turns.asked))
+		if err != nil {
+			return err
 		}
-		if !now.Before(p.until) && !r.signaller.UnderWay(c.ChannelID, c.ChatKey) {
-			due = append(due, c)
+		turns.ask(waiting, now, from.signaller)
+	}
+	return nil
+}
+
+// ask asks for those whose turn it is.
+func (t *turns) ask(waiting []key, now time.Time, signaller *Signaller) {
+	asked := make(map[key]patience, len(waiting))
+	var due []key
+	for _, k := range waiting {
+		p, again := t.asked[k]
+		if again {
+			asked[k] = p
+		}
+		if !now.Before(p.until) && !signaller.UnderWay(k.channelID, k.chatKey) {
+			due = append(due, k)
 		}
 	}
 	t.asked = asked
-	// Who was never asked for comes first, then whose turn came earliest: chats
+	// Who was never asked for comes first, then whose turn came earliest: those
 	// that cannot be helped take nobody's place, however many they are.
-	slices.SortStableFunc(due, func(a, b store.Chat) int { return asked[a].until.Compare(asked[b].until) })
-	for _, c := range due {
+	slices.SortStableFunc(due, func(a, b key) int { return asked[a].until.Compare(asked[b].until) })
+	for _, k := range due {
 		if !t.limiter.AllowN(now, 1) {
-			return nil // the others' turn is at the next look
+			return // the others' turn is at the next look
 		}
-		r.signaller.Notify(c.ChannelID, c.ChatKey)
-		wait := min(max(2*asked[c].wait, relayAge), relayMaxWait)
-		asked[c] = patience{now.Add(wait), wait}
+		signaller.Notify(k.channelID, k.chatKey)
+		wait := min(max(2*asked[k].wait, relayAge), relayMaxWait)
+		asked[k] = patience{now.Add(wait), wait}
 	}
-	return nil
 }

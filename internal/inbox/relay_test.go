@@ -22,6 +22,7 @@ type post struct {
 	t         *testing.T
 	store     *store.Store
 	signaller *Signaller
+	surveys   *Signaller
 	relay     *Relay
 	term      *term
 	now       time.Time
@@ -38,7 +39,9 @@ func newPost(t *testing.T, s *store.Store) *post {
 	logger := slog.New(slog.DiscardHandler)
 	p.signaller = NewSignaller(p.wake, logger)
 	t.Cleanup(p.signaller.Close)
-	p.relay = NewRelay(s, p.signaller, logger)
+	p.surveys = NewSignaller(p.wake, logger)
+	t.Cleanup(p.surveys.Close)
+	p.relay = NewRelay(s, p.signaller, p.surveys, logger)
 	return p
 }
 
@@ -110,6 +113,7 @@ func (p *post) looks(after time.Duration) []string {
 	p.now = p.now.Add(after)
 	require.NoError(p.t, p.relay.look(p.t.Context(), p.now, p.term))
 	isIdle(p.t, p.signaller)
+	isIdle(p.t, p.surveys)
 	return p.taken()
 }
 

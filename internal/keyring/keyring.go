@@ -1,12 +1,16 @@
-// Package keyring encrypts the secrets Kaiwa keeps at rest. A ring has several
-// keys so that one can be replaced without a moment in which old values cannot
-// be read: the first key encrypts, every key decrypts.
+// Package keyring encrypts the secrets Kaiwa keeps at rest, and signs what it
+// hands out. A ring has several keys so that one can be replaced without a
+// moment in which old values cannot be read: the first key encrypts and signs,
+// every key decrypts and verifies.
 package keyring
 
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -20,12 +24,13 @@ const KeySize = 32
 type Ring struct {
 	current string
 	keys    map[string]cipher.AEAD
+	signing map[string][]byte // derived from the keys, so that one use of a key says nothing about the other
 }
 
 // Parse reads "id:base64(32 bytes)[,…]"; the first key is the current one.
 // Errors name the key at fault, never its value.
 func Parse(s string) (*Ring, error) {
-	r := &Ring{keys: map[string]cipher.AEAD{}}
+	r := &Ring{keys: map[string]cipher.AEAD{}, signing: map[string][]byte{}}
 	for _, part := range strings.Split(s, ",") {
 		id, value, ok := strings.Cut(strings.TrimSpace(part), ":")
 		if !ok || id == "" || strings.ContainsAny(id, "$ ") {
@@ -50,6 +55,9 @@ func Parse(s string) (*Ring, error) {
 			r.current = id
 		}
 		r.keys[id] = aead
+		if r.signing[id], err = hkdf.Key(sha256.New, key, nil, "kaiwa signing", KeySize); err != nil {
+			return nil, err
+		}
 	}
 	return r, nil
 }
@@ -96,4 +104,32 @@ func (r *Ring) Open(sealed, context string) (string, error) {
 		return "", errors.New("the sealed value is damaged or belongs elsewhere")
 	}
 	return string(plain), nil
+}
+
+// Sign returns an HMAC-SHA256 (RFC 2104) of message for one purpose, named by
+// context, as URL-safe text.
+func (r *Ring) Sign(message, context string) string {
+	return base64.RawURLEncoding.EncodeToString(sum(r.signing[r.current], message, context))
+}
+
+// Verify tells whether Sign made signature for the same message and context,
+// with any key of the ring.
+func (r *Ring) Verify(message, context, signature string) bool {
+	given, err := base64.RawURLEncoding.DecodeString(signature)
+	if err != nil {
+		return false
+	}
+	for _, key := range r.signing {
+		if hmac.Equal(given, sum(key, message, context)) {
+			return true
+		}
+	}
+	return false
+}
+
+// sum separates context and message by their lengths, which no text can imitate.
+func sum(key []byte, message, context string) []byte {
+	mac := hmac.New(sha256.New, key)
+	_, _ = fmt.Fprintf(mac, "%d:%s%s", len(context), context, message)
+	return mac.Sum(nil)
 }

@@ -24,13 +24,13 @@ type Outside struct {
 	LINEDataAPIURL        string `name:"line-data-api-url" aliases:"kaiwa-line-data-api-url" env:"KAIWA_LINE_DATA_API_URL" placeholder:"URL" help:"LINE's data API host, if other than the public one"`
 	AllowPrivateAddresses bool   `name:"allow-private-addresses" aliases:"kaiwa-allow-private-addresses" env:"KAIWA_ALLOW_PRIVATE_ADDRESSES" help:"bots and webhooks may be on private or loopback addresses"`
 	BlobURL               string `name:"blob-url" aliases:"kaiwa-blob-url" env:"KAIWA_BLOB_URL" placeholder:"URL" help:"where files are kept: a gocloud.dev bucket URL"`
+	PublicURL             string `name:"public-url" aliases:"kaiwa-public-url" env:"KAIWA_PUBLIC_URL" placeholder:"URL" help:"how LINE and browsers reach the API"`
 	FilesURL              string `name:"files-url" aliases:"kaiwa-files-url" env:"KAIWA_FILES_URL" placeholder:"URL" help:"origin for customer files, if other than the public URL"`
 }
 
 // HTTP are the settings of the process that serves the API.
 type HTTP struct {
-	HTTPAddr  string `name:"http-addr" aliases:"kaiwa-http-addr" env:"KAIWA_HTTP_ADDR" default:"127.0.0.1:8080" help:"where the API, the webhook and the console listen; port 0 picks a free one"`
-	PublicURL string `name:"public-url" aliases:"kaiwa-public-url" env:"KAIWA_PUBLIC_URL" placeholder:"URL" help:"how LINE and browsers reach this API"`
+	HTTPAddr string `name:"http-addr" aliases:"kaiwa-http-addr" env:"KAIWA_HTTP_ADDR" default:"127.0.0.1:8080" help:"where the API, the webhook and the console listen; port 0 picks a free one"`
 }
 
 // Check reports the first setting that is missing or wrong.
@@ -77,6 +77,12 @@ func (s Outside) Check() error {
 			return Wrong(u.name, "it must be an http or https address such as https://files.example.com")
 		}
 	}
+	if s.PublicURL == "" {
+		return Missing("KAIWA_PUBLIC_URL", "the address by which LINE and browsers reach the API, such as https://kaiwa.example.com")
+	}
+	if !webURL(s.PublicURL) {
+		return Wrong("KAIWA_PUBLIC_URL", "it must be an http or https address such as https://kaiwa.example.com")
+	}
 	if s.BlobURL == "" {
 		return Missing("KAIWA_BLOB_URL", "a bucket such as file:///var/lib/kaiwa/blobs")
 	}
@@ -87,12 +93,6 @@ func (s Outside) Check() error {
 func (s HTTP) Check() error {
 	if err := Addr("KAIWA_HTTP_ADDR", s.HTTPAddr); err != nil {
 		return err
-	}
-	if s.PublicURL == "" {
-		return Missing("KAIWA_PUBLIC_URL", "the address by which LINE reaches this API, such as https://kaiwa.example.com")
-	}
-	if !webURL(s.PublicURL) {
-		return Wrong("KAIWA_PUBLIC_URL", "it must be an http or https address such as https://kaiwa.example.com")
 	}
 	return nil
 }

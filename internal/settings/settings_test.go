@@ -17,9 +17,9 @@ func TestAWrongSettingIsNamedInOneSentence(t *testing.T) {
 	require.NoError(t, err)
 	good := settings.Common{DatabaseURL: "sqlite:x", SecretKeys: keys, LogLevel: "info"}
 	require.NoError(t, good.Check())
-	outside := settings.Outside{BlobURL: "mem://"}
+	outside := settings.Outside{PublicURL: "https://kaiwa.example.com", BlobURL: "mem://"}
 	require.NoError(t, outside.Check())
-	http := settings.HTTP{HTTPAddr: "127.0.0.1:0", PublicURL: "https://kaiwa.example.com"}
+	http := settings.HTTP{HTTPAddr: "127.0.0.1:0"}
 	require.NoError(t, http.Check())
 
 	readable := filepath.Join(t.TempDir(), "empty.pem")
@@ -31,11 +31,11 @@ func TestAWrongSettingIsNamedInOneSentence(t *testing.T) {
 		"KAIWA_SECRET_KEYS is missing":                 func() error { s := good; s.SecretKeys = ""; return s.Check() },
 		"KAIWA_SECRET_KEYS is wrong":                   func() error { s := good; s.SecretKeys = "k1:short"; return s.Check() },
 		"KAIWA_LOG_LEVEL is wrong":                     func() error { s := good; s.LogLevel = "loud"; return s.Check() },
-		"KAIWA_BLOB_URL is missing":                    func() error { return settings.Outside{}.Check() },
+		"KAIWA_BLOB_URL is missing":                    func() error { s := outside; s.BlobURL = ""; return s.Check() },
 		"KAIWA_LINE_API_URL is wrong":                  func() error { s := outside; s.LINEAPIURL = "line"; return s.Check() },
 		"KAIWA_FILES_URL is wrong":                     func() error { s := outside; s.FilesURL = "ftp://x"; return s.Check() },
 		"KAIWA_HTTP_ADDR is wrong":                     func() error { s := http; s.HTTPAddr = "8080"; return s.Check() },
-		"KAIWA_PUBLIC_URL is missing":                  func() error { s := http; s.PublicURL = ""; return s.Check() },
+		"KAIWA_PUBLIC_URL is missing":                  func() error { s := outside; s.PublicURL = ""; return s.Check() },
 		"KAIWA_DATABASE_URL is wrong: it is not a URL": func() error { s := good; s.DatabaseURL = "postgres://u:secret@%zz/"; return s.Check() },
 		"TEMPORAL_ADDRESS is wrong":                    func() error { return temporal(settings.Temporal{Address: "temporal"}) },
 		"TEMPORAL_TLS is wrong":                        func() error { return temporal(settings.Temporal{TLS: "maybe"}) },
@@ -48,7 +48,7 @@ func TestAWrongSettingIsNamedInOneSentence(t *testing.T) {
 		"TEMPORAL_TLS_CLIENT_CERT_DATA is wrong":    func() error { return temporal(settings.Temporal{TLSClientCertData: "no", TLSClientKeyData: "secret"}) },
 		"TEMPORAL_TLS_SERVER_CA_CERT_PATH is wrong": func() error { return temporal(settings.Temporal{TLSServerCACertPath: readable}) },
 		"TEMPORAL_TLS_SERVER_CA_CERT_DATA is wrong": func() error { return temporal(settings.Temporal{TLSServerCACertData: "no"}) },
-		"KAIWA_PUBLIC_URL is wrong":                 func() error { s := http; s.PublicURL = "kaiwa.example.com"; return s.Check() },
+		"KAIWA_PUBLIC_URL is wrong":                 func() error { s := outside; s.PublicURL = "kaiwa.example.com"; return s.Check() },
 	} {
 		err := check()
 		require.ErrorContains(t, err, name)

@@ -17,6 +17,7 @@ const (
 	DispositionTaken           = "taken"            // handled in a conversation
 	DispositionConsent         = "consent"          // handled: the customer's answer to the privacy notice, and no message
 	DispositionFact            = "fact"             // handled; it belongs to no conversation
+	DispositionSurvey          = "survey"           // handled; it answers a survey
 	DispositionMalformed       = "malformed"        // stored only: it cannot be read
 	DispositionNoSource        = "no_source"        // stored only: it belongs to no chat
 	DispositionChannelDisabled = "channel_disabled" // stored only: its channel was disabled then

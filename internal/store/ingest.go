@@ -29,6 +29,7 @@ type LINEEvent struct {
 	Raw            []byte `db:"raw"`
 	Position       int64  `db:"position"`
 	Disposition    string `db:"disposition"`
+	ReceivedAt     int64  `db:"received_at"` // of events a fresh run looks at
 }
 
 // ItemKind says what an event means for a conversation.
@@ -36,12 +37,13 @@ type ItemKind int
 
 // The kinds of item.
 const (
-	ItemFact     ItemKind = iota // noted; nothing follows from it
-	ItemMessage                  // a message of the transcript; opens a conversation
-	ItemUnsend                   // the customer took a message back
-	ItemFollow                   // the customer added or unblocked the account
-	ItemUnfollow                 // the customer blocked the account
-	ItemConsent                  // the customer tapped a button of the privacy notice
+	ItemFact      ItemKind = iota // noted; nothing follows from it
+	ItemMessage                   // a message of the transcript; opens a conversation
+	ItemUnsend                    // the customer took a message back
+	ItemFollow                    // the customer added or unblocked the account
+	ItemUnfollow                  // the customer blocked the account
+	ItemConsent                   // the customer tapped a button of the privacy notice
+	ItemSurveyTap                 // a button of a survey; belongs to that, whatever conversation is held
 )
 
 // Item is an interpreted event.
@@ -50,6 +52,7 @@ type Item struct {
 	Message InboundMessage // ItemMessage
 	Unsent  string         // ItemUnsend: the LINE message id taken back
 	Tap     consent.Tap    // ItemConsent
+	Survey  SurveyTap      // ItemSurveyTap
 }
 
 // InboundMessage is a customer's message as the transcript keeps it.
@@ -101,6 +104,7 @@ type IngestResult struct {
 	Pending        bool                       `json:"pending,omitempty"`     // messages wait to be sent that the workflow may not know of
 	Media          []string                   `json:"media,omitempty"`       // attachments to be fetched, or deleted
 	ClosureReason  conversation.ClosureReason `json:"closure_reason,omitempty"`
+	Surveys        []conversation.SurveyInput `json:"surveys,omitempty"` // to be woken: they were answered
 }
 
 // profileFresh is how long a fetched profile counts as current.
@@ -257,6 +261,9 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if err != nil {
 		return err
 	}
+	if err := g.taps(ctx, events); err != nil {
+		return err
+	}
 	var messages, records []any
 	var files []arrivedFile
 	var n int
@@ -374,7 +381,13 @@ func (g *ingest) recall(ctx context.Context, u *unsends) error {
 			return err
 		}
 		if !found {
-			waiting = append(waiting, id)
+			answer, err := g.recallAnswer(ctx, id)
+			if err != nil {
+				return err
+			}
+			if !answer {
+				waiting = append(waiting, id)
+			}
 			continue
 		}
 		if _, err := g.c.exec(ctx, `UPDATE line_events SET raw = $1 WHERE channel_id = $2 AND webhook_event_id = $3`,
@@ -503,6 +516,10 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 
 // fresh finds out what a run that has no conversation yet is about.
 func (g *ingest) fresh(ctx context.Context) error {
+	surveys, err := g.openSurveys(ctx)
+	if err != nil {
+		return err
+	}
 	var open struct {
 		ID          string              `db:"id"`
 		Status      conversation.Status `db:"status"`
@@ -529,7 +546,7 @@ func (g *ingest) fresh(ctx context.Context) error {
 	}
 	var rows []LINEEvent
 	if err := g.c.list(ctx, &rows, `
-		SELECT id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition FROM line_events
+		SELECT id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition, received_at FROM line_events
 		WHERE channel_id = $1 AND chat_key = $2 AND position = $3 ORDER BY id LIMIT $4`,
 		g.req.ChannelID, g.req.ChatKey, int64(notHandled), ingestLimit); err != nil {
 		return err
@@ -537,10 +554,13 @@ func (g *ingest) fresh(ctx context.Context) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	events := g.interpretAll(rows, notHandled)
+	events, err := g.typedAnswers(ctx, surveys, g.interpretAll(rows, notHandled))
+	if err != nil {
+		return err
+	}
 	first := slices.IndexFunc(events, func(e taken) bool { return e.item.Kind == ItemMessage })
 	if first < 0 {
-		return g.facts(ctx, events)
+		return g.facts(ctx, events, len(rows) == ingestLimit)
 	}
 	if g.req.Plan == nil {
 		return fmt.Errorf("a conversation cannot start without a plan")
@@ -597,7 +617,7 @@ func (g *ingest) reopen(ctx context.Context) (bool, error) {
 }
 
 // facts handles events that belong to no conversation, and opens none.
-func (g *ingest) facts(ctx context.Context, events []taken) error {
+func (g *ingest) facts(ctx context.Context, events []taken, more bool) error {
 	if _, err := g.c.exec(ctx, `
 		UPDATE line_events SET position = $1, handled_at = $2, disposition = $3
 		WHERE channel_id = $4 AND chat_key = $5 AND position = $6 AND id <= $7`,
@@ -607,7 +627,7 @@ func (g *ingest) facts(ctx context.Context, events []taken) error {
 	if err := g.store(ctx, "", events); err != nil {
 		return err
 	}
-	*g.res = IngestResult{More: len(events) == ingestLimit, Media: g.res.Media}
+	*g.res = IngestResult{More: more, Media: g.res.Media, Surveys: g.res.Surveys}
 	return nil
 }
 

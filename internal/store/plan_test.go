@@ -27,7 +27,7 @@ var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_on
 
 // small are the tables that may be read whole: one of a few rows, and what a
 // page of events was made of before.
-var small = []string{"counters", "part", "bounds", "visible"}
+var small = []string{"counters", "surveys", "part", "bounds", "visible"}
 
 // planner captures the statements that the store runs, and has the database
 // explain them.
@@ -115,6 +115,9 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO queues (id, name, priority, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 1, 1, i, i FROM n`,
 		`INSERT INTO agents (id, name, email, role, locale, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 'k' || i, 'agent', 'en', 1, i, i FROM n`,
 		`INSERT INTO queue_members (queue_id, agent_id, created_at)` + numbers + `SELECT 'k' || i, 'k' || i, i FROM n`,
+		`INSERT INTO survey_invitations (id, conversation_id, survey_id, channel_id, chat_key, agent_id, locale, mode, questions, state, wanted_at, created_at, expires_at)` + numbers +
+			`SELECT 'k' || i, 'k' || i, ` + one + `, 'k', ` + one + `, ` + one + `, 'en', 'line', '[]', CASE WHEN i % 100 = 0 THEN 'open' ELSE 'answered' END, CASE WHEN i % 1000 = 7 THEN i ELSE 0 END, i, i FROM n`,
+		`INSERT INTO survey_answers (invitation_id, question_id, value, via, line_message_id, created_at)` + numbers + `SELECT 'k' || i, 'k', '5', 'typed', 'k' || i, i FROM n`,
 		`UPDATE counters SET value = 19990 WHERE name = 'events'`,
 		`ANALYZE`,
 	} {
@@ -326,7 +329,7 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 
 		step := store.TransitionRequest{ID: "tsn_1", ConversationID: id, ChannelID: p.plan.Channel.ID, ChatKey: p.chat, Event: conversation.EventBotEscalated, Announce: []store.Draft{draft}}
 		by("a handoff", func() { _, err := s.Transition(ctx, step); check(err) })
-		step.ID, step.Event, step.Seen, step.Announce = "tsn_2", conversation.EventCancelled, res.Seen, nil
+		step.ID, step.Event, step.Seen, step.Announce = "tsn_2", conversation.EventAutoClosed, res.Seen, nil
 		by("a close", func() { r, err := s.Transition(ctx, step); check(err); require.False(t, r.Behind) }, "line_events_chat")
 		by("a close done again", func() { _, err := s.Transition(ctx, step); check(err) })
 		by("an ingest of a closed conversation", func() { p.ingest(id, res.Seen) })
@@ -337,6 +340,27 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		by("a page's attachments", func() { _, err := s.Attachments(ctx, []string{"a", "b"}); check(err) })
 		by("what is late", func() { check(s.AbandonAttachments(ctx)) }, "attachments_late")
 		by("what is to be deleted", func() { _, err := s.AttachmentsToDelete(ctx, store.Position{}, 100); check(err) }, "attachments_to_delete")
+
+		survey := &asking{lane: &lane{talk: p.talk, id: id}}
+		survey.define(t, p.db)
+		by("an invitation", func() { require.True(t, survey.invite()) })
+		by("the first question", func() { survey.advance() })
+		by("an answer by link", func() {
+			_, err := s.AnswerByLink(ctx, survey.invitation().ID, map[string]string{"satisfied": "5", "words": "", "again": "9"})
+			check(err)
+		})
+		by("thanks", func() { survey.advance() })
+		p.receive(survey.tap("t1", "satisfied", "5"))
+		by("a tap", func() { p.ingest("", 0) })
+		p.receive(p.event("e7", "unsend", "line-e7"))
+		by("an answer taken back", func() { p.ingest("", 0) }, "survey_answers_typed")
+		by("a survey's answers", func() { survey.invitation() })
+		by("the relay's look for surveys", func() { _, err := s.WantedSurveys(ctx, time.Now(), 200); check(err) }, "survey_invitations_wanted")
+		for index, f := range map[string]store.InvitationFilter{
+			"survey_invitations_in_order": {}, "survey_invitations_by_survey": {SurveyID: known}, "survey_invitations_by_agent": {AgentID: known},
+		} {
+			by("a page of surveys", func() { _, err := s.Invitations(ctx, f, store.Cursor{At: time.UnixMicro(1), ID: "x"}, 50); check(err) }, index)
+		}
 
 		by("the reconciler's look", func() {
 			_, err := s.OpenConversations(ctx, "", 1000)

@@ -126,6 +126,9 @@ func (s *Store) openPostgres(databaseURL string, conns int) error {
 	return nil
 }
 
+// Keys returns the key ring, for what is handed out signed.
+func (s *Store) Keys() *keyring.Ring { return s.keys }
+
 // Close closes the connections.
 func (s *Store) Close() error {
 	err := s.w.Close()

@@ -75,3 +75,25 @@ func (s Settings) Defaults() Settings {
 	}
 	return s
 }
+
+// State is where an invitation to a survey stands. Every state but open is
+// final.
+type State string
+
+// The states of an invitation.
+const (
+	Open      State = "open"
+	Answered  State = "answered"  // every question that has to be
+	Expired   State = "expired"   // answers are still kept, as late, and nothing follows from them
+	Cancelled State = "cancelled" // the customer blocked the account, or an operator cancelled it
+)
+
+// Via is how an answer was given.
+type Via string
+
+// The ways to answer.
+const (
+	ViaButton Via = "button"
+	ViaTyped  Via = "typed"
+	ViaLink   Via = "link"
+)

@@ -73,11 +73,12 @@ func (s *Settings) check() error {
 	if err := s.Common.Check(); err != nil {
 		return err
 	}
-	if err := s.Outside.Check(); err != nil {
-		return err
+	outside := s.Outside
+	if outside.PublicURL == "" {
+		outside.PublicURL = "http://127.0.0.1" // it will be where the API listens
 	}
-	if s.PublicURL == "" {
-		return nil // it will be where the API listens
+	if err := outside.Check(); err != nil {
+		return err
 	}
 	return s.HTTP.Check()
 }
