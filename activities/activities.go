@@ -114,7 +114,7 @@ func final(err error) error {
 		return err
 	}
 	return temporal.NewApplicationErrorWithOptions(e.Detail, string(e.Code), temporal.ApplicationErrorOptions{
-		NonRetryable: true, Cause: err, Category: temporal.ApplicationErrorCategoryBenign,
+		NonRetryable: true, Cause: err, Details: []any{e.Fields}, Category: temporal.ApplicationErrorCategoryBenign,
 	})
 }
 

@@ -6,11 +6,15 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 )
+
+// acceptTime is how long the answer to a message waits for LINE.
+const acceptTime = 2 * time.Second
 
 // SendMessage writes to the customer.
 func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (SendMessageResponseObject, error) {
@@ -35,7 +39,34 @@ func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (S
 		return nil, err
 	}
 	s.inbox.Notify(c.ChannelID, c.ChatKey)
-	return SendMessage202JSONResponse(showMessage(stored[0])), nil
+	m := s.accepted(ctx, stored[0])
+	if m.State == conversation.MessageAccepted {
+		return SendMessage201JSONResponse(showMessage(m)), nil
+	}
+	return SendMessage202JSONResponse(showMessage(m)), nil
+}
+
+// accepted waits until it is known what became of a message, or its time is
+// up. It looks whenever the record of events has grown.
+func (s *Server) accepted(ctx context.Context, m store.Message) store.Message {
+	wait, cancel := context.WithTimeout(ctx, acceptTime)
+	defer cancel()
+	for m.State == conversation.MessagePending {
+		more := s.feed.More()
+		now, err := s.store.Message(wait, m.ID)
+		if err != nil {
+			return m // it is stored; how it stands is told another time
+		}
+		if m = now; m.State != conversation.MessagePending {
+			break
+		}
+		select {
+		case <-wait.Done():
+			return m
+		case <-more:
+		}
+	}
+	return m
 }
 
 // contentOf is what an agent writes, in the one shape messages have. Fields

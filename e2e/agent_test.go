@@ -83,8 +83,14 @@ func (a agent) call(method, path string, header map[string]string, body, into an
 
 // problem is what the API answers when it refuses.
 type problem struct {
-	Code   string `json:"code"`
-	Detail string `json:"detail"`
+	Code   string       `json:"code"`
+	Detail string       `json:"detail"`
+	Errors []fieldError `json:"errors"`
+}
+
+type fieldError struct {
+	Pointer string `json:"pointer"`
+	Detail  string `json:"detail"`
 }
 
 func (p *problem) refusal() *problem { return p }

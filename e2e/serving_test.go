@@ -64,7 +64,8 @@ func TestAgentsServeTransferEndAndWrapUpAConversation(t *testing.T) {
 
 		// Passed on to a colleague, back to a queue, and taken by force.
 		status, refusal := kenta.tries("transfer", id, map[string]any{"agent_id": "agt_none"})
-		require.Equal(t, http.StatusUnprocessableEntity, status, refusal)
+		require.Equal(t, http.StatusBadRequest, status)
+		require.Equal(t, []fieldError{{"/agent_id", "There is no such thing."}}, refusal.Errors)
 		require.Equal(t, mali.id, kenta.does("transfer", id, map[string]any{"agent_id": mali.id}).AgentID)
 		status, refused = kenta.says(id, "still me?")
 		require.Equal(t, http.StatusConflict, status)

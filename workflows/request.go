@@ -164,5 +164,5 @@ func refusal(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	return temporal.NewNonRetryableApplicationError(e.Detail, string(e.Code), nil)
+	return temporal.NewNonRetryableApplicationError(e.Detail, string(e.Code), nil, e.Fields)
 }

@@ -63,7 +63,11 @@ func answer(err error) error {
 		case conversation.CodeConversationClosed, conversation.CodeNotAllowedNow, conversation.CodeNotAssignedToYou,
 			conversation.CodeForbidden, conversation.CodeConflict, conversation.CodeNotFound, conversation.CodeInvalid,
 			conversation.CodeOfferExpired, conversation.CodeOfferDeclined, conversation.CodeOfferRescinded, conversation.CodeOfferAccepted:
-			return &conversation.Error{Code: code, Detail: app.Message(), Err: err}
+			refusal := &conversation.Error{Code: code, Detail: app.Message(), Err: err}
+			if app.HasDetails() {
+				_ = app.Details(&refusal.Fields) // without them it says less, and the same
+			}
+			return refusal
 		}
 	}
 	// Whatever else it is (Temporal is away; the run was terminated before it
