@@ -137,7 +137,10 @@ func (e *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	e.w, e.checked = w, time.Now()
 	fmt.Fprintf(&e.buf, "retry: %d\n", (reconnectAfter + rand.N(reconnectSpread)).Milliseconds())
 	e.tell() // also who is cut before the first event knows where to go on
-	e.follow(ctx)
+	if e.send() == nil {
+		e.s.alive(ctx)
+		e.follow(ctx)
+	}
 	return nil
 }
 
@@ -204,8 +207,21 @@ func (e *eventStream) read(ctx context.Context) (store.EventPage, error) {
 			return store.EventPage{}, conversation.Errorf(conversation.CodeForbidden, "The token's permissions have changed.")
 		}
 		e.checked = time.Now()
+		e.s.alive(ctx)
 	}
 	return e.s.store.EventPage(ctx, store.EventQuery{After: e.after, Limit: streamPage, AgentID: viewer(was)})
+}
+
+// alive notes that the agent of an open stream is there. Whom that brings back
+// from offline may be given work.
+func (s *Server) alive(ctx context.Context) {
+	back, err := s.store.SignOfLife(ctx, caller(ctx).Agent.ID)
+	if err != nil && ctx.Err() == nil {
+		s.log.Warn("a sign of life was not noted", "agent_id", caller(ctx).Agent.ID, "error", err)
+	}
+	if back {
+		s.dispatcher.Kick(ctx)
+	}
 }
 
 // take puts a page into what is sent next, or nothing of it.

@@ -204,17 +204,15 @@ func TestAReaderThatIsCutFiftyTimesMissesNothingAndSeesNothingTwice(t *testing.T
 		var writing, working sync.WaitGroup
 		working.Go(func() { sequencer.Run(ctx, storetest.Open(t, b.dbURL), slog.New(slog.DiscardHandler)) })
 		defer func() { stop(); working.Wait() }()
-		enough := make(chan struct{})
+		db := b.database()
+		defer func() { require.NoError(t, db.Close()) }()
+		if strings.HasPrefix(b.dbURL, "sqlite:") {
+			db.SetMaxOpenConns(1) // it has one writer
+		}
+		work := make(chan int, 1000) // transactions to do
 		for w := range 8 {
 			writing.Go(func() {
-				db := b.database()
-				defer func() { _ = db.Close() }()
-				for i := 0; ; i++ {
-					select {
-					case <-enough:
-						return
-					default:
-					}
+				for i := range work {
 					tx, err := db.BeginTx(ctx, nil)
 					if err != nil {
 						t.Error(err)
@@ -261,12 +259,15 @@ func TestAReaderThatIsCutFiftyTimesMissesNothingAndSeesNothingTwice(t *testing.T
 			}
 		}
 		for ; cuts < 50; cuts++ {
+			for i := range 20 { // more than is read until the next cut
+				work <- i
+			}
 			s := b.stream(urls[cuts%len(urls)], b.tokens[store.RoleSupervisor], "/api/v1/events/stream", header{"Last-Event-ID", position})
 			left := &cutter{s.res.Body, rand.IntN(4000)}
 			s.lines = bufio.NewReader(left)
 			read(s, func() bool { return false })
 		}
-		close(enough)
+		close(work)
 		writing.Wait()
 		var total int64
 		b.query(func(rows *sql.Rows) { require.NoError(t, rows.Scan(&total)) }, "SELECT count(*) FROM events")
@@ -468,7 +469,7 @@ func TestWhatFiftyStreamsCost(t *testing.T) {
 		}
 		cost := b.store.Statements() - before
 		t.Logf("50 streams: %d statements for %d batches, %.3f for each event that is delivered", cost, batches, float64(cost)/(50*batches*each))
-		require.LessOrEqual(t, cost, int64(batches*(50+10)+50))
+		require.LessOrEqual(t, cost, int64(batches*(50+10)+3*50)) // and each stream's first look and sign of life
 
 		idle, began := b.store.Statements(), time.Now()
 		require.Eventually(t, func() bool { return b.store.Statements() >= idle+2 }, time.Minute, time.Millisecond)
@@ -501,4 +502,29 @@ func TestOneStreamFewerAfterEachEnd(t *testing.T) {
 	require.Eventually(t, func() bool {
 		return strings.Contains(string(b.as("", "GET", "/metrics", nil).Raw), "kaiwa_event_streams 0\n")
 	}, time.Minute, time.Millisecond)
+}
+
+// Whoever has a stream open is there, whatever else they do.
+func TestAnOpenStreamIsASignOfLife(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		b.api.Hasten(time30, time30, soon)
+		agent := b.agents[store.RoleAgent].ID
+		b.sql("INSERT INTO agent_states (agent_id, chosen, presence, last_seen_at) VALUES ($1, 'available', 'offline', 1)", agent)
+		seen := func() (presence string, at int64) {
+			b.query(func(rows *sql.Rows) { require.NoError(t, rows.Scan(&presence, &at)) }, "SELECT presence, last_seen_at FROM agent_states WHERE agent_id = $1", agent)
+			return presence, at
+		}
+		kicks := b.kicks.n.Load()
+		s := b.stream(b.url, b.tokens[store.RoleAgent], "/api/v1/events/stream?after=latest")
+		var first int64
+		require.Eventually(t, func() bool {
+			var presence string
+			presence, first = seen()
+			return presence == "available" && b.kicks.n.Load() == kicks+1
+		}, time.Minute, time.Millisecond)
+		b.number()
+		require.Equal(t, "agent.presence_changed", s.event().block.event)
+		require.Eventually(t, func() bool { _, at := seen(); return at > first }, time.Minute, time.Millisecond, "again and again")
+	})
 }
