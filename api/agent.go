@@ -91,7 +91,7 @@ func (s *Server) UpdateAgent(ctx context.Context, r UpdateAgentRequestObject) (U
 		}
 		return in.apply(a)
 	})
-	return UpdateAgent200JSONResponse{agentResponse(a)}, err
+	return UpdateAgent200JSONResponse{agentResponse(a)}, s.dispatched(ctx, err)
 }
 
 // DeleteAgent deletes an agent.
@@ -100,7 +100,7 @@ func (s *Server) DeleteAgent(ctx context.Context, r DeleteAgentRequestObject) (D
 	if err != nil {
 		return nil, err
 	}
-	return DeleteAgent204Response{}, s.store.DeleteAgent(ctx, origin(ctx), r.ID, version)
+	return DeleteAgent204Response{}, s.dispatched(ctx, s.store.DeleteAgent(ctx, origin(ctx), r.ID, version))
 }
 
 // GetMe tells who the token speaks for.

@@ -30,6 +30,8 @@ var grants = []grant{
 	{PermissionConversationsClose, store.RoleAgent}, // the life table decides whose
 	{PermissionDirectoryRead, store.RoleAgent},      // names of queues, agents and workstreams
 	{PermissionEventsRead, store.RoleAgent},
+	{PermissionContactsRead, store.RoleAgent},
+	{PermissionContactsWrite, store.RoleAgent}, // who talks to customers learns who they are
 	{PermissionConfigurationRead, store.RoleSupervisor},
 	{PermissionConfigurationWrite, store.RoleAdmin},
 	{PermissionAgentsWrite, store.RoleAdmin},

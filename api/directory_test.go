@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"net/url"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -173,4 +174,93 @@ func TestARuleThatDoesNotCompileIsPointedAt(t *testing.T) {
 		require.Equal(t, 204, b.delete("queues/"+queue).Status)
 		require.Equal(t, "Solved", b.patch("/api/v1/dispositions/"+d, map[string]any{"name": "Solved"}).text(t, "name"))
 	})
+}
+
+func TestASurveyIsCheckedByFieldAndUsedByWorkstreams(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		csat := map[string]any{"id": "csat", "kind": "csat", "text": map[string]any{"en": "How was it?", "ja": "いかがでしたか?"}}
+		made := b.create("surveys", map[string]any{"name": "after", "questions": []any{csat}})
+		require.Equal(t, "line", made.text(t, "mode"))
+		require.Equal(t, float64(24*3600), made.get(t, "expires_seconds"))
+		path := "/api/v1/surveys/" + made.text(t, "id")
+		bad := b.patch(path, map[string]any{"questions": []any{csat, map[string]any{"id": "csat", "kind": "choice", "text": map[string]any{"en": "Which?"}}}})
+		requireProblem(t, bad, 400, conversation.CodeInvalid, "/questions/1/id", "/questions/1/text", "/questions/1/choices")
+		requireProblem(t, b.patch(path, map[string]any{"expires_seconds": 1209601, "mode": "fax", "questions": []any{}}), 400, conversation.CodeInvalid, "/expires_seconds", "/mode")
+		r := b.patch(path, map[string]any{"mode": "link", "expires_seconds": 1209600})
+		require.Equal(t, made.get(t, "questions"), r.get(t, "questions"))
+		require.Equal(t, "link", r.text(t, "mode"))
+
+		w := "/api/v1/workstreams/" + b.workstream()
+		requireProblem(t, b.patch(w, map[string]any{"settings": map[string]any{"survey_id": "svy_none", "survey_after": []any{"spam"}}}), 400, conversation.CodeInvalid, "/settings/survey_after/0")
+		requireProblem(t, b.patch(w, map[string]any{"settings": map[string]any{"survey_id": "svy_none"}}), 400, conversation.CodeInvalid, "/settings/survey_id")
+		set := b.patch(w, map[string]any{"settings": map[string]any{"survey_id": made.text(t, "id"), "survey_after": []any{"agent", "system"}}})
+		require.Equal(t, made.text(t, "id"), set.text(t, "settings", "survey_id"))
+		requireProblem(t, b.delete("surveys/"+made.text(t, "id")), 409, conversation.CodeInUse)
+		require.Equal(t, 200, b.patch(w, map[string]any{"settings": map[string]any{"survey_id": nil}}).Status)
+		require.Equal(t, 204, b.delete("surveys/"+made.text(t, "id")).Status)
+	})
+}
+
+func TestContactsAreFoundAndTheAuditLogHasNothingOfThem(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		aoi := b.create("contacts", map[string]any{"name": "佐藤 葵", "email": "Aoi@example.com", "phone": "+81 90 1234 5678", "customer_number": "K-100%"})
+		emma := b.create("contacts", map[string]any{"name": "Emma Jensen", "company": "Jensen ApS"})
+		require.Nil(t, emma.get(t, "email"))
+		found := func(q string) (ids []any) {
+			t.Helper()
+			for _, item := range b.as(store.RoleAgent, "GET", "/api/v1/contacts?q="+url.QueryEscape(q), nil).get(t, "items").([]any) {
+				ids = append(ids, item.(map[string]any)["id"])
+			}
+			return ids
+		}
+		for _, q := range []string{"葵", "aoi@EXAMPLE", "1234", "k-100%"} {
+			require.Equal(t, []any{aoi.get(t, "id")}, found(q), q)
+		}
+		require.Equal(t, []any{emma.get(t, "id")}, found("jensen"))
+		require.Equal(t, []any{aoi.get(t, "id"), emma.get(t, "id")}, found(""))
+		require.Empty(t, found("%%"), "a wildcard is an ordinary character")
+		first := b.as(store.RoleAgent, "GET", "/api/v1/contacts?q=e&limit=1", nil)
+		require.Equal(t, aoi.get(t, "id"), first.get(t, "items", 0, "id"))
+		require.Equal(t, emma.get(t, "id"), b.as(store.RoleAgent, "GET", "/api/v1/contacts?q=e&limit=1&cursor="+first.text(t, "next_cursor"), nil).get(t, "items", 0, "id"))
+
+		path := "/api/v1/contacts/" + aoi.text(t, "id")
+		r := b.as(store.RoleAgent, "PATCH", path, map[string]any{"email": nil, "company": "葵商店"}, header{"If-Match", `"1"`})
+		require.Equal(t, 200, r.Status, "%s", r.Raw)
+		require.Nil(t, r.get(t, "email"))
+		require.Equal(t, "葵商店", r.text(t, "company"))
+		requireProblem(t, b.patch(path, map[string]any{"name": nil, "email": "nobody"}), 400, conversation.CodeInvalid, "/email", "/name")
+		log := string(b.as(store.RoleAdmin, "GET", "/api/v1/audit-log", nil).Raw)
+		require.Contains(t, log, aoi.text(t, "id"))
+		for _, personal := range []string{"葵", "Aoi@", "1234 5678", "K-100", "Jensen"} {
+			require.NotContains(t, log, personal)
+		}
+
+		talk := b.conversation(b.channel(), "open", "queue")
+		b.sql(`UPDATE social_profiles SET contact_id = $1 WHERE id = $2`, aoi.text(t, "id"), talk)
+		requireProblem(t, b.delete("contacts/"+aoi.text(t, "id")), 409, conversation.CodeInUse)
+		require.Equal(t, 204, b.delete("contacts/"+emma.text(t, "id")).Status)
+	})
+}
+
+func TestAChangeOfWhatMatchingGoesByIsLookedAtAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "sqlite")
+	q, w := "/api/v1/queues/"+b.create("queues", map[string]any{"name": "q"}).text(t, "id"), "/api/v1/workstreams/"+b.workstream()
+	agent := b.agents[store.RoleAgent].ID
+	for name, change := range map[string]func() response{
+		"a member comes": func() response { return b.as(store.RoleAdmin, "PUT", q+"/members/"+agent, nil) },
+		"a member goes":  func() response { return b.as(store.RoleAdmin, "DELETE", q+"/members/"+agent, nil) },
+		"capacity":       func() response { return b.patch("/api/v1/agents/"+agent, map[string]any{"capacity": 9}) },
+		"assignment":     func() response { return b.patch(q, map[string]any{"assignment": "round_robin"}) },
+		"a workstream":   func() response { return b.patch(w, map[string]any{"settings": map[string]any{"capacity_units": 2}}) },
+	} {
+		before := b.kicks.n.Load()
+		require.Less(t, change().Status, 300, name)
+		require.Equal(t, before+1, b.kicks.n.Load(), name)
+	}
+	before := b.kicks.n.Load()
+	requireProblem(t, b.as(store.RoleAdmin, "PUT", q+"/members/agt_none", nil), 404, conversation.CodeNotFound)
+	require.Equal(t, before, b.kicks.n.Load(), "nothing has changed")
 }

@@ -66,7 +66,7 @@ func (s *Server) UpdateQueue(ctx context.Context, r UpdateQueueRequestObject) (U
 		in.apply(q)
 		return nil
 	})
-	return UpdateQueue200JSONResponse{queueResponse(q)}, err
+	return UpdateQueue200JSONResponse{queueResponse(q)}, s.dispatched(ctx, err)
 }
 
 // DeleteQueue deletes a queue.
@@ -92,10 +92,19 @@ func (s *Server) ListQueueMembers(ctx context.Context, r ListQueueMembersRequest
 
 // AddQueueMember has an agent work a queue.
 func (s *Server) AddQueueMember(ctx context.Context, r AddQueueMemberRequestObject) (AddQueueMemberResponseObject, error) {
-	return AddQueueMember204Response{}, s.store.AddMember(ctx, origin(ctx), r.ID, r.AgentID)
+	return AddQueueMember204Response{}, s.dispatched(ctx, s.store.AddMember(ctx, origin(ctx), r.ID, r.AgentID))
 }
 
 // RemoveQueueMember has an agent work a queue no longer.
 func (s *Server) RemoveQueueMember(ctx context.Context, r RemoveQueueMemberRequestObject) (RemoveQueueMemberResponseObject, error) {
-	return RemoveQueueMember204Response{}, s.store.RemoveMember(ctx, origin(ctx), r.ID, r.AgentID)
+	return RemoveQueueMember204Response{}, s.dispatched(ctx, s.store.RemoveMember(ctx, origin(ctx), r.ID, r.AgentID))
+}
+
+// dispatched has waiting conversations matched anew after a change of what
+// they are matched by: queues, members, skills, capacity.
+func (s *Server) dispatched(ctx context.Context, err error) error {
+	if err == nil {
+		s.dispatcher.Kick(ctx)
+	}
+	return err
 }

@@ -75,6 +75,18 @@ var routes = []route{
 	{http.MethodPatch, "/api/v1/dispositions/{id}", PermissionConfigurationWrite},
 	{http.MethodDelete, "/api/v1/dispositions/{id}", PermissionConfigurationWrite},
 
+	{http.MethodGet, "/api/v1/surveys", PermissionConfigurationRead},
+	{http.MethodPost, "/api/v1/surveys", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/surveys/{id}", PermissionConfigurationRead},
+	{http.MethodPatch, "/api/v1/surveys/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/surveys/{id}", PermissionConfigurationWrite},
+
+	{http.MethodGet, "/api/v1/contacts", PermissionContactsRead},
+	{http.MethodPost, "/api/v1/contacts", PermissionContactsWrite},
+	{http.MethodGet, "/api/v1/contacts/{id}", PermissionContactsRead},
+	{http.MethodPatch, "/api/v1/contacts/{id}", PermissionContactsWrite},
+	{http.MethodDelete, "/api/v1/contacts/{id}", PermissionContactsWrite},
+
 	{http.MethodGet, "/api/v1/skills", PermissionDirectoryRead},
 	{http.MethodPost, "/api/v1/skills", PermissionConfigurationWrite},
 	{http.MethodGet, "/api/v1/skills/{id}", PermissionDirectoryRead},

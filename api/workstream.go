@@ -148,7 +148,7 @@ func (s *Server) UpdateWorkstream(ctx context.Context, r UpdateWorkstreamRequest
 		}
 		return out.apply(w)
 	})
-	return UpdateWorkstream200JSONResponse{workstreamResponse(w)}, err
+	return UpdateWorkstream200JSONResponse{workstreamResponse(w)}, s.dispatched(ctx, err)
 }
 
 // DeleteWorkstream deletes a workstream.

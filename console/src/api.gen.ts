@@ -443,6 +443,86 @@ export interface paths {
         patch: operations["UpdateDisposition"];
         trace?: never;
     };
+    "/api/v1/surveys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists surveys, oldest first. */
+        get: operations["ListSurveys"];
+        put?: never;
+        /** Creates a survey. */
+        post: operations["CreateSurvey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/surveys/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a survey. */
+        get: operations["GetSurvey"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a survey.
+         * @description Refused with in_use while a workstream uses it.
+         */
+        delete: operations["DeleteSurvey"];
+        options?: never;
+        head?: never;
+        /** Changes a survey, by a JSON merge patch. */
+        patch: operations["UpdateSurvey"];
+        trace?: never;
+    };
+    "/api/v1/contacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists contacts, oldest first. */
+        get: operations["ListContacts"];
+        put?: never;
+        /** Creates a contact. */
+        post: operations["CreateContact"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a contact. */
+        get: operations["GetContact"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a contact.
+         * @description Refused with in_use while a social profile is linked to it.
+         */
+        delete: operations["DeleteContact"];
+        options?: never;
+        head?: never;
+        /** Changes a contact, by a JSON merge patch. */
+        patch: operations["UpdateContact"];
+        trace?: never;
+    };
     "/api/v1/skills": {
         parameters: {
             query?: never;
@@ -1191,6 +1271,12 @@ export interface components {
             disposition_ids: string[];
             /** @description An agent cannot finish wrap-up without choosing one. */
             disposition_required: boolean;
+            /** @description Asked after people served; nothing without one. */
+            survey_id?: string;
+            /** @description Asked after a bot served alone; nothing without one. */
+            bot_survey_id?: string;
+            /** @description Whose ends a survey follows: agent and bot when left out. */
+            survey_after?: ("agent" | "bot" | "system")[];
             privacy: components["schemas"]["PrivacySettings"];
             automated_messages: components["schemas"]["AutomatedMessage"][];
             context: {
@@ -1225,6 +1311,12 @@ export interface components {
             disposition_ids?: string[];
             /** @description An agent cannot finish wrap-up without choosing one. */
             disposition_required?: boolean;
+            /** @description Asked after people served; nothing without one. */
+            survey_id?: string | null;
+            /** @description Asked after a bot served alone; nothing without one. */
+            bot_survey_id?: string | null;
+            /** @description Whose ends a survey follows: agent and bot when left out. */
+            survey_after?: ("agent" | "bot" | "system")[] | null;
             privacy?: components["schemas"]["PrivacySettings"];
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             context?: {
@@ -1559,6 +1651,118 @@ export interface components {
             items: components["schemas"]["Disposition"][];
             next_cursor: string | null;
         };
+        /** @description What is asked after a conversation. */
+        Survey: {
+            id: string;
+            name: string;
+            /**
+             * @description line: one question after the other in the chat. link: a link to a page.
+             * @enum {string}
+             */
+            mode: "line" | "link";
+            /**
+             * Format: int64
+             * @description When answers are late; 24 hours when left out.
+             */
+            expires_seconds: number;
+            /** @description In order, at least one. The list is replaced as a whole. */
+            questions: components["schemas"]["SurveyQuestion"][];
+            /** Format: int64 */
+            version: number;
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        SurveyInput: {
+            name: string;
+            /**
+             * @description line: one question after the other in the chat. link: a link to a page.
+             * @enum {string}
+             */
+            mode?: "line" | "link";
+            /**
+             * Format: int64
+             * @description When answers are late; 24 hours when left out.
+             */
+            expires_seconds?: number;
+            /** @description In order, at least one. The list is replaced as a whole. */
+            questions: components["schemas"]["SurveyQuestion"][];
+        };
+        /** @description A JSON merge patch. */
+        SurveyPatch: {
+            name?: string;
+            /**
+             * @description line: one question after the other in the chat. link: a link to a page.
+             * @enum {string}
+             */
+            mode?: "line" | "link";
+            /**
+             * Format: int64
+             * @description When answers are late; 24 hours when left out.
+             */
+            expires_seconds?: number;
+            /** @description In order, at least one. The list is replaced as a whole. */
+            questions?: components["schemas"]["SurveyQuestion"][];
+        };
+        SurveyList: {
+            items: components["schemas"]["Survey"][];
+            next_cursor: string | null;
+        };
+        /** @description Every question of a survey is written in the same languages. */
+        SurveyQuestion: {
+            /** @description A name of a to z, 0 to 9 and _; answers are kept under it. */
+            id: string;
+            /**
+             * @description csat: 1 to 5. nps: 0 to 10. effort: 1 to 7.
+             * @enum {string}
+             */
+            kind: "csat" | "nps" | "effort" | "choice" | "text";
+            /** @description By locale. */
+            text: {
+                [key: string]: string;
+            };
+            choices?: components["schemas"]["SurveyChoice"][];
+            optional?: boolean;
+        };
+        SurveyChoice: {
+            /** @description What is kept: a name of a to z, 0 to 9 and _. */
+            value: string;
+            /** @description What the customer reads, by locale; at most 20 characters. */
+            label: {
+                [key: string]: string;
+            };
+        };
+        /** @description A customer as a person, whichever channel they write from. */
+        Contact: {
+            id: string;
+            name: string;
+            email: string | null;
+            phone: string | null;
+            customer_number: string | null;
+            company: string | null;
+            /** Format: int64 */
+            version: number;
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        ContactInput: {
+            name: string;
+            email?: string | null;
+            phone?: string | null;
+            customer_number?: string | null;
+            company?: string | null;
+        };
+        /** @description A JSON merge patch. */
+        ContactPatch: {
+            name?: string;
+            email?: string | null;
+            phone?: string | null;
+            customer_number?: string | null;
+            company?: string | null;
+        };
+        ContactList: {
+            items: components["schemas"]["Contact"][];
+            next_cursor: string | null;
+        };
         /** @description A named ability, for agents to have and conversations to require at a level from 1 to 10. */
         Skill: {
             id: string;
@@ -1637,7 +1841,7 @@ export interface components {
         /** @enum {string} */
         Role: "agent" | "supervisor" | "admin";
         /** @enum {string} */
-        Permission: "self" | "conversations.read" | "conversations.serve" | "conversations.supervise" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read";
+        Permission: "self" | "conversations.read" | "conversations.serve" | "conversations.supervise" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read" | "contacts.read" | "contacts.write";
         /** @enum {string} */
         ConversationStatus: "open" | "active" | "waiting" | "wrap_up" | "closed";
         TokenInput: {
@@ -1968,6 +2172,26 @@ export interface components {
                 "application/json": components["schemas"]["Disposition"];
             };
         };
+        /** @description The survey. */
+        Survey: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Survey"];
+            };
+        };
+        /** @description The contact. */
+        Contact: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Contact"];
+            };
+        };
         /** @description The skill. */
         Skill: {
             headers: {
@@ -2065,6 +2289,16 @@ export type Disposition = components['schemas']['Disposition'];
 export type DispositionInput = components['schemas']['DispositionInput'];
 export type DispositionPatch = components['schemas']['DispositionPatch'];
 export type DispositionList = components['schemas']['DispositionList'];
+export type Survey = components['schemas']['Survey'];
+export type SurveyInput = components['schemas']['SurveyInput'];
+export type SurveyPatch = components['schemas']['SurveyPatch'];
+export type SurveyList = components['schemas']['SurveyList'];
+export type SurveyQuestion = components['schemas']['SurveyQuestion'];
+export type SurveyChoice = components['schemas']['SurveyChoice'];
+export type Contact = components['schemas']['Contact'];
+export type ContactInput = components['schemas']['ContactInput'];
+export type ContactPatch = components['schemas']['ContactPatch'];
+export type ContactList = components['schemas']['ContactList'];
 export type Skill = components['schemas']['Skill'];
 export type SkillInput = components['schemas']['SkillInput'];
 export type SkillPatch = components['schemas']['SkillPatch'];
@@ -2112,6 +2346,8 @@ export type ResponseQueue = components['responses']['Queue'];
 export type ResponseRuleset = components['responses']['Ruleset'];
 export type ResponseCalendar = components['responses']['Calendar'];
 export type ResponseDisposition = components['responses']['Disposition'];
+export type ResponseSurvey = components['responses']['Survey'];
+export type ResponseContact = components['responses']['Contact'];
 export type ResponseSkill = components['responses']['Skill'];
 export type ResponseAgent = components['responses']['Agent'];
 export type ParameterId = components['parameters']['ID'];
@@ -3121,6 +3357,222 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["Disposition"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListSurveys: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of surveys. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SurveyList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateSurvey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SurveyInput"];
+            };
+        };
+        responses: {
+            201: components["responses"]["Survey"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetSurvey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Survey"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteSurvey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateSurvey: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SurveyPatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Survey"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListContacts: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description Text in the name, email address, phone number or customer number, whatever the case. */
+                q?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of contacts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ContactList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateContact: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactInput"];
+            };
+        };
+        responses: {
+            201: components["responses"]["Contact"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetContact: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Contact"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteContact: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateContact: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ContactPatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Contact"];
             default: components["responses"]["Problem"];
         };
     };

@@ -198,6 +198,7 @@ var workstreams = &family[Workstream, workstreamRow]{
 			"settings/bot": w.Settings.Bot, "settings/auto_close": w.Settings.AutoClose, "settings/reopen_seconds": w.Settings.ReopenSeconds,
 			"settings/classification_ruleset_ids": w.Settings.ClassificationRulesetIDs, "settings/route_ruleset_id": w.Settings.RouteRulesetID,
 			"settings/capacity_units": w.Settings.CapacityUnits, "settings/default_priority": w.Settings.DefaultPriority,
+			"settings/survey_id": w.Settings.SurveyID, "settings/bot_survey_id": w.Settings.BotSurveyID, "settings/survey_after": w.Settings.SurveyAfter,
 			"settings/disposition_ids": w.Settings.DispositionIDs, "settings/disposition_required": w.Settings.DispositionRequired,
 			"settings/attachments": w.Settings.Attachments,
 			"settings/privacy":     w.Settings.Privacy, "settings/assignment": w.Settings.Assignment,
@@ -229,7 +230,7 @@ var workstreams = &family[Workstream, workstreamRow]{
 
 // settingsUse checks, and locks, what a workstream's settings refer to.
 func (c conn) settingsUse(ctx context.Context, w WorkstreamSettings) error {
-	classification, route, dispositions := references{}, references{}, references{}
+	classification, route, dispositions, asked := references{}, references{}, references{}, references{}
 	for i, id := range w.ClassificationRulesetIDs {
 		classification.add(id, fmt.Sprintf("/settings/classification_ruleset_ids/%d", i))
 	}
@@ -243,6 +244,14 @@ func (c conn) settingsUse(ctx context.Context, w WorkstreamSettings) error {
 		return err
 	}
 	if err := c.exist(ctx, "rulesets WHERE kind = '"+RulesetRoute+"'", "route ruleset", route); err != nil {
+		return err
+	}
+	for field, id := range map[string]string{"survey_id": w.SurveyID, "bot_survey_id": w.BotSurveyID} {
+		if id != "" {
+			asked.add(id, "/settings/"+field)
+		}
+	}
+	if err := c.exist(ctx, "surveys", "survey", asked); err != nil {
 		return err
 	}
 	return c.exist(ctx, "dispositions", "disposition", dispositions)
