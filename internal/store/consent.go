@@ -73,7 +73,11 @@ func (g *ingest) hear(ctx context.Context, events []taken) ([]taken, error) {
 	if g.req.Plan == nil {
 		return nil, fmt.Errorf("conversation %s cannot be asked for consent without a plan", g.asking.ID)
 	}
-	r, err := g.reply(ctx, events)
+	unsent, err := g.unsentMessages(events)
+	if err != nil {
+		return nil, err
+	}
+	r, err := g.reply(ctx, events, unsent)
 	if err != nil {
 		return nil, err
 	}
@@ -98,19 +102,17 @@ func (g *ingest) hear(ctx context.Context, events []taken) ([]taken, error) {
 		}
 		return g.refused(ctx, kept, events[r.at], r)
 	}
-	g.res.Ask = slices.ContainsFunc(events, func(e taken) bool { return e.item.Kind == ItemMessage || e.item.Kind == ItemConsent })
+	g.res.Ask = slices.ContainsFunc(events, func(e taken) bool {
+		return e.item.Kind == ItemMessage && !unsent.has(e.item.Message) || e.item.Kind == ItemConsent
+	})
 	return events, nil
 }
 
 // reply finds the first answer among new events: a button of this conversation
 // and this version, or a text that is exactly an answer and was written after
 // the question of this version was asked.
-func (g *ingest) reply(ctx context.Context, events []taken) (reply, error) {
+func (g *ingest) reply(ctx context.Context, events []taken, unsent *unsends) (reply, error) {
 	version := g.req.Plan.Workstream.Settings.Privacy.Asked(g.asking.ConsentVer)
-	unsent, err := g.unsentMessages(events)
-	if err != nil {
-		return reply{}, err
-	}
 	askedAt, looked := int64(0), false
 	for i, e := range events {
 		if !e.new {
@@ -124,7 +126,7 @@ func (g *ingest) reply(ctx context.Context, events []taken) (reply, error) {
 		case ItemMessage:
 			m := e.item.Message
 			answer := consent.Answer("")
-			if m.Type == conversation.ContentText && !slices.Contains(unsent.ids, m.LINEMessageID) {
+			if m.Type == conversation.ContentText && !unsent.has(m) {
 				answer = consent.Typed(m.Text)
 			}
 			if answer == "" {

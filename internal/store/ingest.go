@@ -269,9 +269,9 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	var n int
 	for _, e := range events {
 		file := ""
-		if e.item.Kind == ItemMessage {
+		if e.item.Kind == ItemMessage && !unsent.has(e.item.Message) {
 			g.res.Messages++
-			if e.item.Message.File != nil && !slices.Contains(unsent.ids, e.item.Message.LINEMessageID) {
+			if e.item.Message.File != nil {
 				file = attachmentID(g.req.ChannelID, e.WebhookEventID)
 				g.res.Media = append(g.res.Media, file)
 			}
@@ -285,7 +285,7 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 		case ItemMessage:
 			m := e.item.Message
 			state := conversation.MessageAccepted
-			if m.LINEMessageID != "" && slices.Contains(unsent.ids, m.LINEMessageID) {
+			if unsent.has(m) {
 				state, m.Text, m.Payload = conversation.MessageRecalled, "", ""
 				unsent.arrived = append(unsent.arrived, e.ID)
 			}
@@ -333,6 +333,12 @@ type unsends struct {
 	waiting []string // of these, taken back before they arrived, in earlier ingests
 	now     []string // of these, taken back by an event of this ingest
 	arrived []int64  // event rows of messages that arrive already taken back
+}
+
+// has tells whether a message was taken back before it was taken in: nobody
+// owes it an answer.
+func (u *unsends) has(m InboundMessage) bool {
+	return m.LINEMessageID != "" && slices.Contains(u.ids, m.LINEMessageID)
 }
 
 func (g *ingest) unsentMessages(events []taken) (*unsends, error) {
