@@ -73,6 +73,9 @@ func (a *Activities) Transition(ctx context.Context, in TransitionInput) (Transi
 		}
 	}
 	out.TransitionResult, err = a.store.Transition(ctx, req)
+	if err == nil && (out.Routed || conv.Owner == conversation.OwnerQueue || conv.Owner == conversation.OwnerAgent) {
+		a.dispatcher.Kick(ctx) // somebody waits, or somebody has more room, or less
+	}
 	return out, final(err)
 }
 

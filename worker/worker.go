@@ -50,7 +50,7 @@ type Options struct {
 }
 
 // Worker is Kaiwa's Temporal workers, one a task queue: conversations, LINE,
-// bots and files are apart, so that one slow dependency delays only itself.
+// bots, files and matching are apart, so that one slow dependency delays only itself.
 type Worker struct {
 	workers []worker.Worker
 }
@@ -62,9 +62,9 @@ func Start(o Options) (*Worker, error) {
 		WakeSurvey: o.WakeSurvey, PublicURL: o.PublicURL,
 	})
 	w := &Worker{}
-	for _, queue := range []string{conversation.QueueConversations, conversation.QueueLINE, conversation.QueueBots, conversation.QueueMedia} {
+	for _, queue := range []string{conversation.QueueConversations, conversation.QueueLINE, conversation.QueueBots, conversation.QueueMedia, conversation.QueueRouting} {
 		one := worker.New(o.Temporal, queue, options(queue, o))
-		if queue == conversation.QueueConversations {
+		if runsWorkflows(queue) {
 			Register(one)
 		}
 		one.RegisterActivity(acts)
@@ -77,17 +77,25 @@ func Start(o Options) (*Worker, error) {
 	return w, nil
 }
 
+// runsWorkflows tells whether a task queue has workflows: chats have one, and
+// the dispatcher has its own, so that however many chats are busy, people are
+// given work.
+func runsWorkflows(queue string) bool {
+	return queue == conversation.QueueConversations || queue == conversation.QueueRouting
+}
+
 // Register registers the workflows under the names that stand in histories.
 func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Conversation, workflow.RegisterOptions{Name: conversation.WorkflowConversation})
 	r.RegisterWorkflowWithOptions(workflows.Survey, workflow.RegisterOptions{Name: conversation.WorkflowSurvey})
+	r.RegisterWorkflowWithOptions(workflows.Dispatcher, workflow.RegisterOptions{Name: conversation.WorkflowDispatcher})
 }
 
 func options(queue string, o Options) worker.Options {
 	opts := worker.Options{
 		Interceptors:                            []interceptor.WorkerInterceptor{&liveness{}},
 		WorkerStopTimeout:                       stopTime,
-		DisableWorkflowWorker:                   queue != conversation.QueueConversations,
+		DisableWorkflowWorker:                   !runsWorkflows(queue),
 		WorkflowTaskPollerBehavior:              worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 		ActivityTaskPollerBehavior:              worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{}),
 		MaxConcurrentActivityExecutionSize:      200,

@@ -43,9 +43,7 @@ func (c *talk) live() error {
 		c.greet()
 		c.heedCustomer()
 		c.tellUnshown()
-		if c.route(); c.closed() {
-			break
-		}
+		c.route()
 		c.explain()
 		c.answerByBot()
 		switch c.next() {

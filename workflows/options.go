@@ -30,6 +30,10 @@ const (
 	// mediaBudget bounds all attempts: longer than the activity tries by itself,
 	// for the case that no worker serves its queue.
 	mediaBudget = time.Hour
+	// matchAttempt bounds one look of the dispatcher, and matchLiveness how soon
+	// a worker that died in one is missed: everybody who waits does so meanwhile.
+	matchAttempt  = 3 * time.Second
+	matchLiveness = 2 * time.Second
 	// turnSlack is what a bot's turn may take beside the bot's own deadline.
 	turnSlack = 5 * time.Second
 )
@@ -104,5 +108,17 @@ func media(ctx workflow.Context) workflow.Context {
 		ScheduleToCloseTimeout: mediaBudget,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 30 * time.Second},
 		Summary:                "fetch a file",
+	})
+}
+
+// matching looks who waits and who is free. It is retried until it comes
+// through; an attempt that was given up changes nothing any more.
+func matching(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           conversation.QueueRouting,
+		StartToCloseTimeout: matchAttempt,
+		HeartbeatTimeout:    matchLiveness,
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 5 * time.Second},
+		Summary:             "look who waits and who is free",
 	})
 }

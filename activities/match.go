@@ -1,0 +1,48 @@
+package activities
+
+import (
+	"context"
+	"log/slog"
+
+	"kaiwa/internal/store"
+)
+
+// MatchInput asks for waiting conversations to be offered to agents.
+type MatchInput struct {
+	After string `json:"after,omitempty"` // where the last look ended, when it could not look at everything
+}
+
+// MatchOutput is what a look found and did.
+type MatchOutput struct {
+	Waiting int    `json:"waiting"` // conversations that are not on offer
+	Offered int    `json:"offered"` // live offers
+	Present int    `json:"present"` // agents who are not offline
+	Made    int    `json:"made"`    // offers
+	Ended   int    `json:"ended"`   // offers that ran out, or whose agent has gone
+	NextMS  int64  `json:"next_ms"` // when something happens by time alone, Unix milliseconds; 0 is never
+	More    bool   `json:"more,omitempty"`
+	After   string `json:"after,omitempty"`
+}
+
+// Match makes one look; see store.Match. The conversations whose offers changed
+// are woken so that their workflows show it. What is lost of that is shown at
+// the next thing that happens to them.
+func (a *Activities) Match(ctx context.Context, in MatchInput) (MatchOutput, error) {
+	res, err := a.store.Match(ctx, store.MatchRequest{After: in.After, Deadline: attemptDeadline(ctx)})
+	if err != nil {
+		return MatchOutput{}, final(err)
+	}
+	for _, c := range res.Chats {
+		a.inbox.Notify(c.ChannelID, c.ChatKey)
+	}
+	if len(res.Skipped) > 0 {
+		a.logger.Error("cannot be read, so nothing of it is offered", slog.Any("ids", res.Skipped))
+	}
+	out := MatchOutput{
+		Waiting: res.Waiting, Offered: res.Offered, Present: res.Present, Made: res.Made, Ended: res.Ended, More: res.More, After: res.After,
+	}
+	if !res.NextAt.IsZero() {
+		out.NextMS = res.NextAt.UnixMilli() + 1 // by then it is over
+	}
+	return out, nil
+}

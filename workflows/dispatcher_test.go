@@ -1,0 +1,244 @@
+package workflows_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/mock"
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/testsuite"
+
+	"kaiwa/activities"
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/store"
+	"kaiwa/internal/store/storetest"
+	"kaiwa/worker"
+)
+
+// floorTime is what the product promises.
+const floorTime = 10 * time.Second
+
+// floor is the dispatcher in a test with skipped time, on a real database whose
+// clock is the test's.
+type floor struct {
+	t       *testing.T
+	env     *testsuite.TestWorkflowEnvironment
+	s       *store.Store
+	queue   store.Queue
+	channel store.Channel
+	woken   woken
+	n       int
+	looks   int // tries of them
+	away    int // tries that fail
+}
+
+// woken notes which chats were woken.
+type woken struct {
+	mu    sync.Mutex
+	chats []string
+}
+
+func (w *woken) Notify(_, chatKey string) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.chats = append(w.chats, chatKey)
+}
+
+func newDispatchFloor(t *testing.T) *floor {
+	t.Helper()
+	ctx := t.Context()
+	f := &floor{t: t}
+	var suite testsuite.WorkflowTestSuite
+	suite.SetLogger(slog.New(slog.DiscardHandler))
+	f.env = suite.NewTestWorkflowEnvironment()
+	f.env.SetTestTimeout(30 * time.Second)
+	f.s, _ = storetest.New(t, "sqlite", func(o *store.Options) { o.Now = f.env.Now })
+	worker.Register(f.env)
+	acts := activities.New(activities.Options{Store: f.s, Inbox: &f.woken, Logger: slog.New(slog.DiscardHandler)})
+	f.env.RegisterActivity(acts)
+	// The attempt's deadline is by the machine's clock, and the rest by the test's.
+	f.env.OnActivity("Match", mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.MatchInput) (activities.MatchOutput, error) {
+		if f.looks++; f.looks <= f.away {
+			return activities.MatchOutput{}, errors.New("the database is away")
+		}
+		return acts.Match(context.WithoutCancel(ctx), in)
+	})
+
+	var err error
+	f.queue, err = f.s.CreateQueue(ctx, store.Origin{}, store.Queue{Name: "Support", Priority: 10})
+	require.NoError(t, err)
+	w, err := f.s.CreateWorkstream(ctx, store.Origin{}, store.Workstream{Name: "Shop", Mode: store.ModePush, FallbackQueueID: f.queue.ID})
+	require.NoError(t, err)
+	f.channel, err = f.s.CreateChannel(ctx, store.Origin{}, store.Channel{
+		Name: "Shop", LINEChannelID: "1", BotUserID: "U1", WorkstreamID: w.ID, Locale: "en", Status: store.ChannelActive, Secrets: []string{"s"}, Token: "t",
+	})
+	require.NoError(t, err)
+	return f
+}
+
+// agent makes a member of the queue who is available and gives signs of life
+// for so long.
+func (f *floor) agent(name string, there time.Duration) string {
+	f.t.Helper()
+	ctx := f.t.Context()
+	a, err := f.s.CreateAgent(ctx, store.Origin{}, store.Agent{Name: name, Email: name + "@example.test", Role: store.RoleAgent, Locale: "en", Capacity: 3})
+	require.NoError(f.t, err)
+	require.NoError(f.t, f.s.AddMember(ctx, store.Origin{}, f.queue.ID, a.ID))
+	_, err = f.s.SetPresence(ctx, a.ID, conversation.PresenceAvailable, true)
+	require.NoError(f.t, err)
+	for at := 30 * time.Second; at <= there; at += 30 * time.Second {
+		f.at(at, func() {
+			_, err := f.s.SignOfLife(context.Background(), a.ID)
+			require.NoError(f.t, err)
+		})
+	}
+	return a.ID
+}
+
+// at does something at a time after the start. Nobody is told.
+func (f *floor) at(d time.Duration, do func()) { f.env.RegisterDelayedCallback(do, d) }
+
+func (f *floor) kick() { f.env.SignalWorkflow(conversation.SignalKick, nil) }
+
+// waits has a customer write and be routed to the queue.
+func (f *floor) waits() string {
+	f.t.Helper()
+	ctx := context.Background()
+	f.n++
+	chat := fmt.Sprint("chat", f.n)
+	_, err := f.s.AppendLINEEvents(ctx, f.channel.ID, f.env.Now(), []store.InboxEvent{{
+		WebhookEventID: chat, ChatKey: chat, Kind: "message", SourceType: "user", SourceID: "U" + chat, LineTime: f.env.Now(), Raw: []byte("{}"),
+	}})
+	require.NoError(f.t, err)
+	plan, err := f.s.Plan(ctx, f.channel.ID)
+	require.NoError(f.t, err)
+	res, err := f.s.Ingest(ctx, store.IngestRequest{ChannelID: f.channel.ID, ChatKey: chat, RunID: "run", Plan: &plan}, func(store.LINEEvent) store.Item {
+		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "text", Text: "hello", LINEMessageID: chat}}
+	})
+	require.NoError(f.t, err)
+	_, err = f.s.Transition(ctx, store.TransitionRequest{
+		ID: "routed-" + chat, ConversationID: res.ConversationID, ChannelID: f.channel.ID, ChatKey: chat, Event: conversation.EventRouted,
+		Routing: &store.Routing{QueueID: f.queue.ID, Matching: conversation.MatchingExact, Units: 1, Requirement: "any"},
+	})
+	require.NoError(f.t, err)
+	return res.ConversationID
+}
+
+// onOffer tells which conversations are on offer to an agent.
+func (f *floor) onOffer(agentID string) (ids []string) {
+	f.t.Helper()
+	offers, err := f.s.LiveOffers(context.Background(), agentID)
+	require.NoError(f.t, err)
+	for _, o := range offers {
+		ids = append(ids, o.ConversationID)
+	}
+	return ids
+}
+
+func (f *floor) run() {
+	f.t.Helper()
+	f.env.ExecuteWorkflow(conversation.WorkflowDispatcher)
+	require.True(f.t, f.env.IsWorkflowCompleted())
+}
+
+func TestTheDispatcherEndsWhenNobodyWaitsAndNobodyIsThere(t *testing.T) {
+	t.Parallel()
+	f := newDispatchFloor(t)
+	started := f.env.Now()
+	f.run()
+	require.NoError(t, f.env.GetWorkflowError())
+	require.Less(t, f.env.Now().Sub(started), floorTime)
+}
+
+func TestWhoWaitsIsOfferedAtOnceAndAgainWhenTheOfferRunsOut(t *testing.T) {
+	t.Parallel()
+	f := newDispatchFloor(t)
+	mei := f.agent("mei", 10*time.Minute)
+	var id, som string
+	f.at(time.Minute+3*time.Second, func() { id = f.waits(); f.kick() })
+	f.at(time.Minute+4*time.Second, func() {
+		require.Equal(t, []string{id}, f.onOffer(mei))
+		som = f.agent("som", 10*time.Minute)
+	})
+	f.at(3*time.Minute+2*time.Second, func() { require.Equal(t, []string{id}, f.onOffer(mei)) })
+	f.at(3*time.Minute+4*time.Second, func() {
+		require.Empty(t, f.onOffer(mei), "two minutes are over")
+		require.Equal(t, []string{id}, f.onOffer(som))
+		f.env.CancelWorkflow()
+	})
+	f.run()
+	require.ErrorContains(t, f.env.GetWorkflowError(), "canceled")
+	require.Equal(t, []string{"chat1", "chat1", "chat1"}, f.woken.chats, "offered, run out, offered again")
+}
+
+func TestALostKickCostsNobodyMoreThanTheFloor(t *testing.T) {
+	t.Parallel()
+	for name, there := range map[string]time.Duration{"somebody is there": 10 * time.Minute, "somebody comes": 0} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := newDispatchFloor(t)
+			var mei, id string
+			if there > 0 {
+				mei = f.agent("mei", there)
+				f.at(61*time.Second, func() { id = f.waits() })
+			} else {
+				id = f.waits()
+				f.at(61*time.Second, func() { mei = f.agent("mei", 10*time.Minute) })
+			}
+			f.at(62*time.Second+floorTime, func() {
+				require.Equal(t, []string{id}, f.onOffer(mei))
+				f.env.CancelWorkflow()
+			})
+			f.run()
+		})
+	}
+}
+
+func TestAnAgentWhoGoesSilentIsFoundOutInTimeAndThenTheDispatcherEnds(t *testing.T) {
+	t.Parallel()
+	f := newDispatchFloor(t)
+	mei := f.agent("mei", 0)
+	state := func() conversation.Presence {
+		st, err := f.s.AgentState(context.Background(), mei)
+		require.NoError(t, err)
+		return st.Presence
+	}
+	f.at(conversation.PresenceGrace-time.Second, func() { require.Equal(t, conversation.PresenceAvailable, state()) })
+	f.at(conversation.PresenceGrace+time.Second, func() { require.Equal(t, conversation.PresenceOffline, state()) })
+	f.run()
+	require.NoError(t, f.env.GetWorkflowError())
+	require.Equal(t, conversation.PresenceOffline, state())
+}
+
+func TestTheDispatcherOutlivesADatabaseThatIsAway(t *testing.T) {
+	t.Parallel()
+	f := newDispatchFloor(t)
+	mei := f.agent("mei", 5*time.Minute)
+	id := f.waits()
+	f.away = 40
+	f.at(4*time.Minute, func() {
+		require.Greater(t, f.looks, f.away)
+		require.Equal(t, []string{id}, f.onOffer(mei))
+		f.env.CancelWorkflow()
+	})
+	f.run()
+}
+
+func TestTheDispatcherGoesOnAnewWhenItsHistoryIsLong(t *testing.T) {
+	t.Parallel()
+	f := newDispatchFloor(t)
+	f.agent("mei", 10*time.Minute)
+	f.at(time.Minute, func() {
+		f.env.SetContinueAsNewSuggested(true)
+		for range 20 {
+			f.kick()
+		}
+	})
+	f.run()
+	require.ErrorContains(t, f.env.GetWorkflowError(), "continue as new")
+}
