@@ -84,7 +84,11 @@ func (s *Server) ListMessages(ctx context.Context, r ListMessagesRequestObject) 
 	list, next, err := page("messages", list, limit, func(m store.Message) any {
 		return store.MessagePosition{At: m.OccurredAt, Ordinal: m.Ordinal, ID: m.ID}
 	})
-	return ListMessages200JSONResponse{Items: shown(list, showMessage), NextCursor: next}, err
+	if err != nil {
+		return nil, err
+	}
+	items, err := s.showMessages(ctx, list)
+	return ListMessages200JSONResponse{Items: items, NextCursor: next}, err
 }
 
 // GetTimeline lists the steps of a conversation's life.

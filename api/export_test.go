@@ -35,3 +35,6 @@ func (s *Server) CloseOrphans(ctx context.Context) error { return s.closeOrphans
 func (s *Server) Hasten(request, keepAlive, recheck time.Duration) {
 	s.patience, s.streams.keepAlive, s.streams.recheck = request, keepAlive, recheck
 }
+
+// SweepAttachments is what Run does from time to time.
+func (s *Server) SweepAttachments(ctx context.Context) error { return s.sweepAttachments(ctx) }

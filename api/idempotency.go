@@ -27,12 +27,12 @@ const (
 func (s *Server) idempotent(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		r := c.Request()
-		keys := r.Header.Values(headerIdempotencyKey)
-		if len(keys) == 0 {
-			return next(c)
+		given, err := idempotencyKey(r)
+		if err != nil {
+			return err
 		}
-		if len(keys) > 1 || keys[0] == "" || len(keys[0]) > maxIdempotencyKey || strings.ContainsFunc(keys[0], notPrintable) {
-			return conversation.Errorf(conversation.CodeInvalid, "The Idempotency-Key must be 1 to %d printable ASCII characters.", maxIdempotencyKey)
+		if given == "" {
+			return next(c)
 		}
 		body, err := io.ReadAll(r.Body) // in memory since validation
 		if err != nil {
@@ -43,7 +43,7 @@ func (s *Server) idempotent(next echo.HandlerFunc) echo.HandlerFunc {
 		digest.Write([]byte(r.URL.RawQuery + "\n"))
 		digest.Write(body)
 
-		key := store.IdempotencyKey{Caller: caller(r.Context()).Token.ID, Route: r.Method + " " + r.URL.Path, Key: keys[0]}
+		key := store.IdempotencyKey{Caller: caller(r.Context()).Token.ID, Route: r.Method + " " + r.URL.Path, Key: given}
 		answer, lease, err := s.store.BeginIdempotent(r.Context(), key, hex.EncodeToString(digest.Sum(nil)))
 		if err != nil {
 			return err
@@ -55,6 +55,18 @@ func (s *Server) idempotent(next echo.HandlerFunc) echo.HandlerFunc {
 		c.SetRequest(r.WithContext(context.WithValue(r.Context(), keyAttempt, attempt{key, lease.Seed})))
 		return s.firstAnswer(c, next, key, lease)
 	}
+}
+
+// idempotencyKey is the key of a request; "" when it has none.
+func idempotencyKey(r *http.Request) (string, error) {
+	keys := r.Header.Values(headerIdempotencyKey)
+	if len(keys) == 0 {
+		return "", nil
+	}
+	if len(keys) > 1 || keys[0] == "" || len(keys[0]) > maxIdempotencyKey || strings.ContainsFunc(keys[0], notPrintable) {
+		return "", conversation.Errorf(conversation.CodeInvalid, "The Idempotency-Key must be 1 to %d printable ASCII characters.", maxIdempotencyKey)
+	}
+	return keys[0], nil
 }
 
 // firstAnswer runs the handler, keeps its answer and then sends it. An answer

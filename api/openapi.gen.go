@@ -87,6 +87,78 @@ func (e AssignmentSettingsSkillMatching) Valid() bool {
 	}
 }
 
+// Defines values for AttachmentDirection.
+const (
+	AttachmentDirectionInbound  AttachmentDirection = "inbound"
+	AttachmentDirectionOutbound AttachmentDirection = "outbound"
+)
+
+// Valid indicates whether the value is a known member of the AttachmentDirection enum.
+func (e AttachmentDirection) Valid() bool {
+	switch e {
+	case AttachmentDirectionInbound:
+		return true
+	case AttachmentDirectionOutbound:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AttachmentKind.
+const (
+	AttachmentKindAudio AttachmentKind = "audio"
+	AttachmentKindFile  AttachmentKind = "file"
+	AttachmentKindImage AttachmentKind = "image"
+	AttachmentKindVideo AttachmentKind = "video"
+)
+
+// Valid indicates whether the value is a known member of the AttachmentKind enum.
+func (e AttachmentKind) Valid() bool {
+	switch e {
+	case AttachmentKindAudio:
+		return true
+	case AttachmentKindFile:
+		return true
+	case AttachmentKindImage:
+		return true
+	case AttachmentKindVideo:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for AttachmentState.
+const (
+	AttachmentStateFailed  AttachmentState = "failed"
+	AttachmentStateGone    AttachmentState = "gone"
+	AttachmentStatePending AttachmentState = "pending"
+	AttachmentStateRefused AttachmentState = "refused"
+	AttachmentStateRevoked AttachmentState = "revoked"
+	AttachmentStateStored  AttachmentState = "stored"
+)
+
+// Valid indicates whether the value is a known member of the AttachmentState enum.
+func (e AttachmentState) Valid() bool {
+	switch e {
+	case AttachmentStateFailed:
+		return true
+	case AttachmentStateGone:
+		return true
+	case AttachmentStatePending:
+		return true
+	case AttachmentStateRefused:
+		return true
+	case AttachmentStateRevoked:
+		return true
+	case AttachmentStateStored:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AuditEntryAction.
 const (
 	AuditEntryActionChanged AuditEntryAction = "changed"
@@ -678,6 +750,66 @@ type AssignmentSettingsPresences string
 // AssignmentSettingsSkillMatching How skills are held against those required, unless a rule says otherwise; exact by default.
 type AssignmentSettingsSkillMatching string
 
+// Attachment A file. Its URLs are there while it is stored; whoever has one can load it. Its content type is what its content
+// says, whatever its name does.
+type Attachment struct {
+	ContentType    Nullable `json:"content_type"`
+	ConversationID string   `json:"conversation_id"`
+
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt  Timestamp           `json:"created_at"`
+	Direction  AttachmentDirection `json:"direction"`
+	DurationMS int64               `json:"duration_ms"`
+	FileName   Nullable            `json:"file_name"`
+	Height     int64               `json:"height"`
+	ID         string              `json:"id"`
+
+	// Kind What LINE calls it. A file goes to the customer as a card with a link.
+	Kind AttachmentKind `json:"kind"`
+
+	// MessageID The message that has it; null until one names it.
+	MessageID  Nullable `json:"message_id"`
+	PreviewURL Nullable `json:"preview_url"`
+
+	// Reason Why it is not there.
+	Reason Nullable `json:"reason"`
+	SHA256 Nullable `json:"sha256"`
+
+	// Size Bytes; 0 while it is not known.
+	Size  int64           `json:"size"`
+	State AttachmentState `json:"state"`
+	URL   Nullable        `json:"url"`
+
+	// Width Of an image, in pixels; 0 when it is not known.
+	Width int64 `json:"width"`
+}
+
+// AttachmentDirection defines model for Attachment.Direction.
+type AttachmentDirection string
+
+// AttachmentKind What LINE calls it. A file goes to the customer as a card with a link.
+type AttachmentKind string
+
+// AttachmentState defines model for Attachment.State.
+type AttachmentState string
+
+// AttachmentSettings Which files are taken. What a file is, its content says. Types are media types, such as application/pdf, or
+// families, such as image/*; a blocked type also stops what is built on it.
+type AttachmentSettings struct {
+	// AgentsMaySend True by default.
+	AgentsMaySend bool `json:"agents_may_send,omitempty"`
+
+	// AllowedTypes None allows all.
+	AllowedTypes []MediaTypePattern `json:"allowed_types,omitempty"`
+	BlockedTypes []MediaTypePattern `json:"blocked_types,omitempty"`
+
+	// CustomersMaySend True by default.
+	CustomersMaySend bool `json:"customers_may_send,omitempty"`
+
+	// MaxBytes 26214400 by default.
+	MaxBytes int64 `json:"max_bytes,omitempty"`
+}
+
 // AuditEntry defines model for AuditEntry.
 type AuditEntry struct {
 	Action AuditEntryAction `json:"action"`
@@ -1129,9 +1261,12 @@ type Me struct {
 	TokenID     string       `json:"token_id"`
 }
 
+// MediaTypePattern defines model for MediaTypePattern.
+type MediaTypePattern = string
+
 // Message defines model for Message.
 type Message struct {
-	Attachment json.RawMessage `json:"attachment"`
+	Attachment *Attachment `json:"attachment"`
 
 	// Automated The trigger of an automated message.
 	Automated Nullable `json:"automated"`
@@ -2233,6 +2368,12 @@ type ServerInterface interface {
 	// IssueToken Issues a token for an agent. Its value is in this answer and never again.
 	// (POST /api/v1/agents/{id}/tokens)
 	IssueToken(ctx echo.Context, id ID, params IssueTokenParams) error
+	// RevokeAttachment Takes a file back.
+	// (DELETE /api/v1/attachments/{id})
+	RevokeAttachment(ctx echo.Context, id ID) error
+	// GetAttachment Reads an attachment.
+	// (GET /api/v1/attachments/{id})
+	GetAttachment(ctx echo.Context, id ID) error
 	// ListAuditLog Lists changes of the configuration, the latest first.
 	// (GET /api/v1/audit-log)
 	ListAuditLog(ctx echo.Context, params ListAuditLogParams) error
@@ -2658,6 +2799,38 @@ func (w *ServerInterfaceWrapper) IssueToken(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.IssueToken(ctx, id, params)
+	return err
+}
+
+// RevokeAttachment converts echo context to params.
+func (w *ServerInterfaceWrapper) RevokeAttachment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RevokeAttachment(ctx, id)
+	return err
+}
+
+// GetAttachment converts echo context to params.
+func (w *ServerInterfaceWrapper) GetAttachment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetAttachment(ctx, id)
 	return err
 }
 
@@ -5165,6 +5338,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/conversations/:id", wrapper.GetConversation, options.OperationMiddlewares["GetConversation"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["ListMessages"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.SendMessage, options.OperationMiddlewares["SendMessage"]...)
+	router.DELETE(options.BaseURL+"/api/v1/attachments/:id", wrapper.RevokeAttachment, options.OperationMiddlewares["RevokeAttachment"]...)
+	router.GET(options.BaseURL+"/api/v1/attachments/:id", wrapper.GetAttachment, options.OperationMiddlewares["GetAttachment"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/timeline", wrapper.GetTimeline, options.OperationMiddlewares["GetTimeline"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/close", wrapper.CloseConversation, options.OperationMiddlewares["CloseConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/pick", wrapper.PickConversation, options.OperationMiddlewares["PickConversation"]...)
@@ -5513,6 +5688,78 @@ type IssueTokendefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response IssueTokendefaultApplicationProblemPlusJSONResponse) VisitIssueTokenResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeAttachmentRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type RevokeAttachmentResponseObject interface {
+	VisitRevokeAttachmentResponse(w http.ResponseWriter) error
+}
+
+type RevokeAttachment204Response struct {
+}
+
+func (response RevokeAttachment204Response) VisitRevokeAttachmentResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type RevokeAttachmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RevokeAttachmentdefaultApplicationProblemPlusJSONResponse) VisitRevokeAttachmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttachmentRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetAttachmentResponseObject interface {
+	VisitGetAttachmentResponse(w http.ResponseWriter) error
+}
+
+type GetAttachment200JSONResponse Attachment
+
+func (response GetAttachment200JSONResponse) VisitGetAttachmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAttachmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetAttachmentdefaultApplicationProblemPlusJSONResponse) VisitGetAttachmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -8773,6 +9020,12 @@ type StrictServerInterface interface {
 	// IssueToken Issues a token for an agent. Its value is in this answer and never again.
 	// (POST /api/v1/agents/{id}/tokens)
 	IssueToken(ctx context.Context, request IssueTokenRequestObject) (IssueTokenResponseObject, error)
+	// RevokeAttachment Takes a file back.
+	// (DELETE /api/v1/attachments/{id})
+	RevokeAttachment(ctx context.Context, request RevokeAttachmentRequestObject) (RevokeAttachmentResponseObject, error)
+	// GetAttachment Reads an attachment.
+	// (GET /api/v1/attachments/{id})
+	GetAttachment(ctx context.Context, request GetAttachmentRequestObject) (GetAttachmentResponseObject, error)
 	// ListAuditLog Lists changes of the configuration, the latest first.
 	// (GET /api/v1/audit-log)
 	ListAuditLog(ctx context.Context, request ListAuditLogRequestObject) (ListAuditLogResponseObject, error)
@@ -9246,6 +9499,56 @@ func (sh *strictHandler) IssueToken(ctx echo.Context, id ID, params IssueTokenPa
 		return err
 	} else if validResponse, ok := response.(IssueTokenResponseObject); ok {
 		return validResponse.VisitIssueTokenResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RevokeAttachment operation middleware
+func (sh *strictHandler) RevokeAttachment(ctx echo.Context, id ID) error {
+	var request RevokeAttachmentRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RevokeAttachment(ctx.Request().Context(), request.(RevokeAttachmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RevokeAttachment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RevokeAttachmentResponseObject); ok {
+		return validResponse.VisitRevokeAttachmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetAttachment operation middleware
+func (sh *strictHandler) GetAttachment(ctx echo.Context, id ID) error {
+	var request GetAttachmentRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAttachment(ctx.Request().Context(), request.(GetAttachmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAttachment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetAttachmentResponseObject); ok {
+		return validResponse.VisitGetAttachmentResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -17,6 +17,7 @@ import (
 const (
 	codeMethodNotAllowed     conversation.Code = "method_not_allowed"
 	codeTooLarge             conversation.Code = "too_large"
+	codeGone                 conversation.Code = "gone"
 	codeUnsupportedMediaType conversation.Code = "unsupported_media_type"
 	codeRateLimited          conversation.Code = "rate_limited"
 	codeTooManyStreams       conversation.Code = "too_many_streams"
@@ -53,8 +54,9 @@ var kinds = map[conversation.Code]kindOfProblem{
 	conversation.CodeLINERefused:         {http.StatusUnprocessableEntity, "LINE refused"},
 	conversation.CodeLINEUnreachable:     {http.StatusBadGateway, "LINE did not answer"},
 	codeMethodNotAllowed:                 {http.StatusMethodNotAllowed, "Method not allowed"},
+	codeGone:                             {http.StatusGone, "Gone"},
 	codeTooLarge:                         {http.StatusRequestEntityTooLarge, "Too large"},
-	codeUnsupportedMediaType:             {http.StatusUnsupportedMediaType, "Not JSON"},
+	codeUnsupportedMediaType:             {http.StatusUnsupportedMediaType, "Unsupported media type"},
 	codeRateLimited:                      {http.StatusTooManyRequests, "Too many requests"},
 	codeTooManyStreams:                   {http.StatusTooManyRequests, "Too many open streams"},
 	codeBadSignature:                     {http.StatusUnauthorized, "Wrong signature"},

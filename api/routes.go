@@ -22,6 +22,10 @@ var routes = []route{
 	{http.MethodGet, "/healthz", public},
 	{http.MethodGet, "/readyz", public},
 	{http.MethodGet, "/metrics", public},
+	{http.MethodGet, "/files/{link}", public}, // whoever has the link may
+	{http.MethodHead, "/files/{link}", public},
+	{http.MethodGet, "/files/{link}/preview", public},
+	{http.MethodHead, "/files/{link}/preview", public},
 
 	{http.MethodGet, "/api/v1/me", PermissionSelf},
 
@@ -109,6 +113,9 @@ var routes = []route{
 	{http.MethodPost, "/api/v1/conversations/{id}/notes", PermissionConversationsServe},
 	{http.MethodPut, "/api/v1/conversations/{id}/contact", PermissionConversationsServe},
 	{http.MethodPatch, "/api/v1/conversations/{id}/context", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/conversations/{id}/attachments", PermissionConversationsServe},
+	{http.MethodGet, "/api/v1/attachments/{id}", PermissionConversationsRead},
+	{http.MethodDelete, "/api/v1/attachments/{id}", PermissionConversationsServe},
 	{http.MethodGet, "/api/v1/conversations/{id}/timeline", PermissionConversationsRead},
 	{http.MethodPost, "/api/v1/conversations/{id}/pick", PermissionConversationsServe},
 	{http.MethodPost, "/api/v1/conversations/{id}/assign", PermissionConversationsSupervise},
@@ -141,7 +148,7 @@ func (s *Server) register(spec *openapi3.T) error {
 			continue
 		}
 		steps := []echo.MiddlewareFunc{s.authorise(r.Permission), validate(op)}
-		if r.Method == http.MethodPost {
+		if r.Method == http.MethodPost && !op.streams {
 			steps = append(steps, s.idempotent)
 		}
 		table[r.Method+" "+echoPath(r.Path)] = chain(steps)
@@ -154,6 +161,12 @@ func (s *Server) register(spec *openapi3.T) error {
 	s.echo.GET("/healthz", s.getHealth)
 	s.echo.GET("/readyz", s.getReadiness)
 	s.echo.GET("/metrics", s.getMetrics)
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		s.echo.Add(method, "/files/:link", s.getFile)
+		s.echo.Add(method, "/files/:link/preview", s.getPreview)
+	}
+	const upload = "/api/v1/conversations/:id/attachments"
+	s.echo.POST(upload, s.uploadAttachment, table[http.MethodPost+" "+upload])
 
 	var missing error
 	RegisterHandlers(router{func(method, path string, h echo.HandlerFunc) *echo.Route {

@@ -103,7 +103,10 @@ type Server struct {
 	dispatcher Dispatcher
 	feed       *feed.Feed
 	surveys    SurveyNotifier
+	blobs      *blob.Bucket
 	publicURL  string
+	filesURL   string
+	filesHost  string // see elsewhere
 	private    bool
 	log        *slog.Logger
 	metrics    *metrics
@@ -122,7 +125,7 @@ type Server struct {
 func New(c Config) (*Server, error) {
 	for name, missing := range map[string]bool{
 		"Store": c.Store == nil, "LINE": c.LINE == nil, "Inbox": c.Inbox == nil, "Engine": c.Engine == nil,
-		"Dispatcher": c.Dispatcher == nil, "Feed": c.Feed == nil, "Surveys": c.Surveys == nil, "PublicURL": c.PublicURL == "",
+		"Dispatcher": c.Dispatcher == nil, "Feed": c.Feed == nil, "Surveys": c.Surveys == nil, "Blobs": c.Blobs == nil, "PublicURL": c.PublicURL == "",
 	} {
 		if missing {
 			return nil, fmt.Errorf("api: Config.%s is missing", name)
@@ -133,9 +136,13 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys, publicURL: strings.TrimRight(c.PublicURL, "/"),
+		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys,
+		blobs: c.Blobs, publicURL: strings.TrimRight(c.PublicURL, "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
 		private: c.AllowPrivateAddresses, log: c.Logger, budget: c.WebhookBudget, patience: requestTime,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
+	}
+	if s.filesURL == "" {
+		s.filesURL, s.filesHost = s.publicURL, ""
 	}
 	if s.log == nil {
 		s.log = slog.Default()
@@ -204,6 +211,9 @@ func (s *Server) Run(ctx context.Context) {
 		if err := s.store.SweepConfiguration(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("sweeping the configuration failed; it is tried again", "error", err)
 		}
+		if err := s.sweepAttachments(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("sweeping attachments failed; it is tried again", "error", err)
+		}
 		if err := s.closeOrphans(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("conversations of a deleted channel are still live; it is tried again", "error", err)
 		}
@@ -226,7 +236,11 @@ func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
 		start := time.Now()
 		r := c.Request()
 		ctx, id := withRequestID(r.Context(), r.Header.Get(echo.HeaderXRequestID))
-		ctx, cancel := context.WithTimeout(context.WithValue(ctx, keyConnection, ctx), s.patience)
+		limit := s.patience
+		if transfers(r) {
+			limit = transferTime
+		}
+		ctx, cancel := context.WithTimeout(context.WithValue(ctx, keyConnection, ctx), limit)
 		defer cancel()
 		r = r.WithContext(ctx)
 		c.SetRequest(r)
@@ -243,6 +257,10 @@ func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
 			}
 			s.finish(c, id, time.Since(start))
 		}()
+		if s.elsewhere(r) {
+			c.Error(conversation.Errorf(conversation.CodeNotFound, "There is nothing at this address."))
+			return nil
+		}
 		err := next(c)
 		switch {
 		case err == nil:
@@ -286,7 +304,7 @@ func (s *Server) secure(h http.Header, r *http.Request) {
 		h.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	if s.console != nil && forConsole(r) {
-		h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' https: data: blob:; media-src 'self' https: blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'")
+		h.Set("Content-Security-Policy", "default-src 'self'; img-src 'self' "+s.filesURL+" https: data: blob:; media-src 'self' "+s.filesURL+" https: blob:; style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'")
 		return
 	}
 	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")

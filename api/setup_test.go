@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -25,8 +26,10 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 	"github.com/stretchr/testify/require"
+	_ "gocloud.dev/blob/fileblob"
 
 	"kaiwa/api"
+	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/feed"
 	"kaiwa/internal/line"
@@ -51,6 +54,9 @@ type bundle struct {
 	log     *buffer
 	tokens  map[store.Role]string
 	agents  map[store.Role]store.Agent
+
+	blobs   *blob.Bucket
+	blobDir string
 }
 
 const (
@@ -87,6 +93,10 @@ func setup(t testing.TB, dialect string, options ...func(*api.Config)) *bundle {
 	require.NoError(t, b.sim.AddChannel(ctx, linesim.Channel{
 		ID: "1000", Secret: lineSecret, AccessToken: lineToken, BotUserID: botUserID, BasicID: "@shop", DisplayName: "Shop", ChatMode: "bot",
 	}))
+	b.blobDir = t.TempDir()
+	b.blobs, err = blob.Open(ctx, (&url.URL{Scheme: "file", Path: b.blobDir}).String())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, b.blobs.Close()) })
 	b.api, b.url = b.serve(b.store, options...)
 
 	for _, role := range []store.Role{store.RoleAgent, store.RoleSupervisor, store.RoleAdmin} {
@@ -111,7 +121,7 @@ func (b *bundle) serve(s *store.Store, options ...func(*api.Config)) (*api.Serve
 	b.t.Cleanup(func() { stop(); running.Wait() })
 	c := api.Config{
 		Store: s, LINE: line.New(line.Config{APIURL: b.simURL, DataAPIURL: b.simURL}), Inbox: b.inbox, Engine: b.engine, Dispatcher: b.kicks, Surveys: b.surveys, Feed: events,
-		PublicURL: "http://" + server.Listener.Addr().String(), Logger: logger,
+		Blobs: b.blobs, PublicURL: "http://" + server.Listener.Addr().String(), Logger: logger,
 	}
 	for _, option := range options {
 		option(&c)
@@ -212,10 +222,13 @@ func (b *bundle) do(req *http.Request) response {
 	r := response{Status: res.StatusCode, Header: res.Header}
 	r.Raw, err = io.ReadAll(res.Body)
 	require.NoError(b.t, err)
-	if strings.Contains(res.Header.Get("Content-Type"), "json") {
+	if strings.Contains(res.Header.Get("Content-Type"), "json") && req.Method != http.MethodHead {
 		require.NoError(b.t, json.Unmarshal(r.Raw, &r.Body), "%s", r.Raw)
 	}
 	require.NotEmpty(b.t, r.Header.Get("X-Request-Id"))
+	if req.Method == http.MethodHead {
+		return r // it has no body to look at
+	}
 	require.Equal(b.t, "nosniff", r.Header.Get("X-Content-Type-Options"))
 	if r.Status >= 400 {
 		require.Equal(b.t, "application/problem+json", r.Header.Get("Content-Type"), "%d %s", r.Status, r.Raw)

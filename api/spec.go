@@ -29,6 +29,7 @@ type operation struct {
 	query        map[string]*openapi3.Schema
 	body         *openapi3.Schema // nil: none
 	bodyRequired bool
+	streams      bool // the body is a file: its handler reads it as it comes
 }
 
 // operations finds the operation of each route, by method and path.
@@ -44,7 +45,9 @@ func operations(spec *openapi3.T) map[string]*operation {
 			}
 			if op.RequestBody != nil {
 				o.bodyRequired = op.RequestBody.Value.Required
-				o.body = op.RequestBody.Value.Content.Get("application/json").Schema.Value
+				if o.streams = op.RequestBody.Value.Content["multipart/form-data"] != nil; !o.streams {
+					o.body = op.RequestBody.Value.Content.Get("application/json").Schema.Value
+				}
 			}
 			all[method+" "+path] = o
 		}

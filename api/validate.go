@@ -39,6 +39,9 @@ func validate(op *operation) echo.MiddlewareFunc {
 			if err := op.validateQuery(c.Request()); err != nil {
 				return err
 			}
+			if op.streams {
+				return next(c)
+			}
 			if err := op.validateBody(c.Response(), c.Request()); err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/media"
 	"kaiwa/internal/store"
 )
 
@@ -43,6 +44,8 @@ func (in WorkstreamInput) apply(w *store.Workstream) error {
 		return err
 	}
 	wrong.privacy("/settings/privacy", w.Settings.Privacy)
+	wrong.types("/settings/attachments/allowed_types", w.Settings.Attachments.AllowedTypes)
+	wrong.types("/settings/attachments/blocked_types", w.Settings.Attachments.BlockedTypes)
 	for field, ids := range map[string][]string{"classification_ruleset_ids": w.Settings.ClassificationRulesetIDs, "disposition_ids": w.Settings.DispositionIDs} {
 		for i, id := range ids {
 			if slices.Contains(ids[:i], id) {
@@ -59,6 +62,15 @@ func (in WorkstreamInput) apply(w *store.Workstream) error {
 		}
 	}
 	return wrong.err()
+}
+
+// types notes what is wrong with a list of media types.
+func (i *invalid) types(at string, list []string) {
+	for n, t := range list {
+		if !media.ValidPattern(t) {
+			i.add(at+"/"+strconv.Itoa(n), "Must be a media type such as application/pdf, or a family such as image/*, in small letters.")
+		}
+	}
 }
 
 // privacy notes what is wrong with the version of a privacy notice.

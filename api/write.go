@@ -24,11 +24,16 @@ func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (S
 	}
 	i := caller(ctx)
 	req := store.SayRequest{Cause: updateID(ctx), ConversationID: r.ID, Actor: actor(ctx)}
+	if content.Type == string(MessageInputTypeAttachment) {
+		if content, err = s.attachmentContent(ctx, r.ID, r.Body.AttachmentID, req.MessageID(0)); err != nil {
+			return nil, err
+		}
+	}
 	for _, piece := range line.Pieces(content) {
 		if err := line.Validate(piece); err != nil {
 			return nil, err
 		}
-		req.Drafts = append(req.Drafts, store.Draft{SenderKind: conversation.SenderAgent, SenderID: i.Agent.ID, SenderName: i.Agent.Name, Content: piece})
+		req.Drafts = append(req.Drafts, store.Draft{SenderKind: conversation.SenderAgent, SenderID: i.Agent.ID, SenderName: i.Agent.Name, Content: piece, AttachmentID: r.Body.AttachmentID})
 	}
 	stored, err := s.store.Say(ctx, req)
 	if err != nil {
@@ -40,10 +45,14 @@ func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (S
 	}
 	s.inbox.Notify(c.ChannelID, c.ChatKey)
 	m := s.accepted(ctx, stored[0])
-	if m.State == conversation.MessageAccepted {
-		return SendMessage201JSONResponse(showMessage(m)), nil
+	shown, err := s.showMessages(ctx, []store.Message{m})
+	if err != nil {
+		return nil, err
 	}
-	return SendMessage202JSONResponse(showMessage(m)), nil
+	if m.State == conversation.MessageAccepted {
+		return SendMessage201JSONResponse(shown[0]), nil
+	}
+	return SendMessage202JSONResponse(shown[0]), nil
 }
 
 // accepted waits until it is known what became of a message, or its time is
@@ -81,11 +90,12 @@ func contentOf(in MessageInput) (conversation.Content, error) {
 	}
 	uses := map[string][]string{
 		conversation.ContentText: {"text"}, conversation.ContentSticker: {"package_id", "sticker_id"},
-		conversation.ContentLocation: {"title", "address", "latitude", "longitude"},
-		conversation.ContentFlex:     {"alt_text", "contents"}, conversation.ContentTemplate: {"alt_text", "template"},
+		conversation.ContentLocation:       {"title", "address", "latitude", "longitude"},
+		string(MessageInputTypeAttachment): {"attachment_id"},
+		conversation.ContentFlex:           {"alt_text", "contents"}, conversation.ContentTemplate: {"alt_text", "template"},
 	}[c.Type]
 	given := map[string]bool{
-		"text": in.Text != "", "package_id": in.PackageID != "", "sticker_id": in.StickerID != "", "title": in.Title != "", "address": in.Address != "",
+		"text": in.Text != "", "attachment_id": in.AttachmentID != "", "package_id": in.PackageID != "", "sticker_id": in.StickerID != "", "title": in.Title != "", "address": in.Address != "",
 		"latitude": in.Latitude != 0, "longitude": in.Longitude != 0, "alt_text": in.AltText != "", "contents": in.Contents != nil, "template": in.Template != nil,
 	}
 	var fields []conversation.FieldError

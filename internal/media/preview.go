@@ -59,7 +59,14 @@ func Preview(ctx context.Context, r io.ReadSeeker) (Picture, error) {
 	case <-ctx.Done():
 		return Picture{}, ctx.Err()
 	}
-	src := &noted{r: r}
+	size, err := r.Seek(0, io.SeekEnd)
+	if err != nil {
+		return Picture{}, err
+	}
+	if _, err := r.Seek(0, io.SeekStart); err != nil {
+		return Picture{}, err
+	}
+	src := &noted{r: r, size: size}
 	whole, orientation, err := decode(src)
 	if src.err != nil {
 		return Picture{}, src.err
@@ -67,9 +74,9 @@ func Preview(ctx context.Context, r io.ReadSeeker) (Picture, error) {
 	if err != nil {
 		return Picture{}, fmt.Errorf("%w: %w", ErrNoPreview, err)
 	}
-	size := whole.Bounds().Size()
+	pixels := whole.Bounds().Size()
 	if orientation >= 5 {
-		size = image.Pt(size.Y, size.X)
+		pixels = image.Pt(pixels.Y, pixels.X)
 	}
 	small := upright(shrink(whole, PreviewSide), orientation)
 	for quality := 85; ; quality -= 15 {
@@ -78,7 +85,7 @@ func Preview(ctx context.Context, r io.ReadSeeker) (Picture, error) {
 			return Picture{}, fmt.Errorf("%w: %w", ErrNoPreview, err)
 		}
 		if out.Len() <= MaxPreview {
-			return Picture{JPEG: out.Bytes(), Width: size.X, Height: size.Y}, nil
+			return Picture{JPEG: out.Bytes(), Width: pixels.X, Height: pixels.Y}, nil
 		}
 		if quality < 30 {
 			return Picture{}, ErrNoPreview // noise this fine does not exist at this size
@@ -86,25 +93,33 @@ func Preview(ctx context.Context, r io.ReadSeeker) (Picture, error) {
 	}
 }
 
-// noted remembers an error of reading, which decoders report as a broken image.
+// noted remembers an error of reading, which decoders report as a broken image,
+// and does not seek beyond the end, where a broken image may point.
 type noted struct {
-	r   io.ReadSeeker
-	err error
+	r        io.ReadSeeker
+	at, size int64
+	err      error
 }
 
 func (n *noted) Read(p []byte) (int, error) {
 	k, err := n.r.Read(p)
+	n.at += int64(k)
 	if err != nil && !errors.Is(err, io.EOF) {
 		n.err = err
 	}
 	return k, err
 }
 
+// Seek takes io.SeekStart and io.SeekCurrent.
 func (n *noted) Seek(offset int64, whence int) (int64, error) {
-	at, err := n.r.Seek(offset, whence)
+	if whence == io.SeekCurrent {
+		offset += n.at
+	}
+	at, err := n.r.Seek(min(offset, n.size), io.SeekStart)
 	if err != nil {
 		n.err = err
 	}
+	n.at = at
 	return at, err
 }
 

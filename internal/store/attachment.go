@@ -319,8 +319,8 @@ func (s *Store) BeginUpload(ctx context.Context, a Attachment) (_ Attachment, fr
 	now := micros(s.now())
 	n, err := s.write().exec(ctx, `
 		INSERT INTO attachments (id, conversation_id, direction, kind, state, agent_id, file_name, blob_key, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $1, $8, $8) ON CONFLICT DO NOTHING`,
-		a.ID, a.ConversationID, string(conversation.Outbound), FileOther, string(conversation.AttachmentPending), a.AgentID, a.FileName, now)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9) ON CONFLICT DO NOTHING`,
+		a.ID, a.ConversationID, string(conversation.Outbound), FileOther, string(conversation.AttachmentPending), a.AgentID, a.FileName, a.ID, now)
 	if err != nil {
 		return Attachment{}, false, err
 	}
@@ -348,28 +348,39 @@ func (s *Store) RevokeAttachment(ctx context.Context, by Origin, id string) (Att
 	return a, err
 }
 
-// takeAttachment gives an uploaded file to the message that sends it. CodeInvalid
-// when the conversation has no such file, CodeConflict when it is not stored or
-// another message has it.
-func (c conn) takeAttachment(ctx context.Context, conversationID, id, messageID string) (Attachment, error) {
-	var a Attachment
-	taken, err := c.get(ctx, &a, `UPDATE attachments SET message_id = $1
-		WHERE id = $2 AND conversation_id = $3 AND direction = 'outbound' AND state = 'stored' AND message_id IN ('', $1) RETURNING `+attachmentColumns,
-		messageID, id, conversationID)
-	if err != nil || taken {
-		return a, err
+// takeAttachment gives an uploaded file to the message that sends it; see
+// Sendable.
+func (c conn) takeAttachment(ctx context.Context, conversationID, id, messageID string) error {
+	n, err := c.exec(ctx, `UPDATE attachments SET message_id = $1
+		WHERE id = $2 AND conversation_id = $3 AND direction = 'outbound' AND state = 'stored' AND message_id IN ('', $1)`, messageID, id, conversationID)
+	if err != nil || n > 0 {
+		return err
 	}
-	a, err = c.attachment(ctx, "id", id)
+	_, err = c.sendable(ctx, conversationID, id, messageID)
+	return err
+}
+
+// Sendable reads an uploaded file that a message may send. CodeInvalid when the
+// conversation has no such file, CodeConflict when it is not stored or another
+// message has it.
+func (s *Store) Sendable(ctx context.Context, conversationID, id, messageID string) (Attachment, error) {
+	return s.read().sendable(ctx, conversationID, id, messageID)
+}
+
+func (c conn) sendable(ctx context.Context, conversationID, id, messageID string) (Attachment, error) {
+	a, err := c.attachment(ctx, "id", id)
 	switch {
 	case conversation.CodeOf(err) == conversation.CodeNotFound,
 		err == nil && (a.ConversationID != conversationID || a.Direction != conversation.Outbound):
-		return Attachment{}, conversation.Invalid("/attachment_id", "This conversation has no uploaded file %s.", id)
+		return a, conversation.Invalid("/attachment_id", "This conversation has no uploaded file of this id.")
 	case err != nil:
-		return Attachment{}, err
+		return a, err
 	case a.State != conversation.AttachmentStored:
-		return Attachment{}, conversation.Errorf(conversation.CodeConflict, "The file %s is %s.", id, a.State)
+		return a, conversation.Errorf(conversation.CodeConflict, "The file is %s.", a.State)
+	case a.MessageID != "" && a.MessageID != messageID:
+		return a, conversation.Errorf(conversation.CodeConflict, "Another message has sent this file. Upload it again to send it again.")
 	}
-	return Attachment{}, conversation.Errorf(conversation.CodeConflict, "Another message has sent the file %s. Upload it again.", id)
+	return a, nil
 }
 
 // fetchLimit is how long a file may be pending: longer than any attempt at it

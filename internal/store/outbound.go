@@ -16,6 +16,7 @@ type Draft struct {
 	SenderID, SenderName string
 	Automated            string // the trigger, for automated messages
 	Content              conversation.Content
+	AttachmentID         string // of an uploaded file that the message sends
 }
 
 // insertOutbound stores drafts as pending messages, in their order, after
@@ -38,14 +39,19 @@ func (c conn) insertOutbound(ctx context.Context, row conversationRow, cause str
 			return 0, err
 		}
 		id := conversation.DerivedID(conversation.PrefixMessage, cause, i)
+		if d.AttachmentID != "" {
+			if err := c.takeAttachment(ctx, row.ID, d.AttachmentID, id); err != nil {
+				return 0, err
+			}
+		}
 		messages = append(messages, id, row.ID, row.ChannelID, i, at, string(conversation.Outbound), string(d.SenderKind), d.SenderID, d.SenderName,
-			content.Type, text, string(payload), d.Automated, string(conversation.MessagePending), now)
+			content.Type, text, string(payload), d.Automated, string(conversation.MessagePending), d.AttachmentID, now)
 		records = append(records, "message.created", row.ID, id, "{}", now)
 	}
 	if _, err := c.exec(ctx, `
 		INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, direction, sender_kind, sender_id, sender_name,
-			type, text, payload, automated, state, created_at)
-		VALUES `+values(len(drafts), 15, 1), messages...); err != nil {
+			type, text, payload, automated, state, attachment_id, created_at)
+		VALUES `+values(len(drafts), 16, 1), messages...); err != nil {
 		return 0, err
 	}
 	if _, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(len(drafts), 5, 1), records...); err != nil {

@@ -17,6 +17,11 @@ type SayRequest struct {
 	Drafts         []Draft // at least one
 }
 
+// MessageID is the id of the nth message of the request.
+func (r SayRequest) MessageID(n int) string {
+	return conversation.DerivedID(conversation.PrefixMessage, r.Cause, n)
+}
+
 // Say stores what an agent writes, pending, and wants the conversation's
 // workflow for it: the lane sends it. It returns the messages, which are those
 // of the first time when the cause has been here before. Refusals are the life
@@ -24,7 +29,7 @@ type SayRequest struct {
 func (s *Store) Say(ctx context.Context, req SayRequest) ([]Message, error) {
 	var ids []string
 	for i := range req.Drafts {
-		ids = append(ids, conversation.DerivedID(conversation.PrefixMessage, req.Cause, i))
+		ids = append(ids, req.MessageID(i))
 	}
 	var out []Message
 	err := s.tx(ctx, func(c conn) error {
