@@ -62,3 +62,29 @@ func TestAWrongSettingNamesTheKeyAndNotItsValue(t *testing.T) {
 	_, err = keyring.Parse(one + "," + one)
 	require.ErrorContains(t, err, "twice")
 }
+
+func TestASignatureHoldsForOneMessageAndPurposeAndOutlivesTheCurrentKey(t *testing.T) {
+	t.Parallel()
+	old, err := keyring.Generate("old")
+	require.NoError(t, err)
+	fresh, err := keyring.Generate("new")
+	require.NoError(t, err)
+	before, err := keyring.Parse(old)
+	require.NoError(t, err)
+	signature := before.Sign("message", "link")
+	require.True(t, before.Verify("message", "link", signature))
+	require.False(t, before.Verify("message2", "link", signature))
+	require.False(t, before.Verify("message", "file", signature))
+	require.False(t, before.Verify("linkmessage", "", signature))
+	require.False(t, before.Verify("message", "link", ""))
+	require.False(t, before.Verify("message", "link", signature[1:]))
+	require.False(t, before.Verify("message", "link", "!"))
+
+	both, err := keyring.Parse(fresh + "," + old)
+	require.NoError(t, err)
+	require.True(t, both.Verify("message", "link", signature))
+	require.NotEqual(t, signature, both.Sign("message", "link"), "the first key signs")
+	without, err := keyring.Parse(fresh)
+	require.NoError(t, err)
+	require.False(t, without.Verify("message", "link", signature))
+}

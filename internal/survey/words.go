@@ -23,23 +23,23 @@ type words struct {
 
 // Page is what the survey's page says beside the questions.
 type Page struct {
-	Title       string
-	Lead        string
-	Optional    string
-	Send        string
-	Missing     string // an answer is missing
-	TooLong     string
-	SomeWrong   string
-	Thanks      string
-	ThanksText  string
-	Answered    string
-	AnsweredTxt string
-	Closed      string
-	ClosedText  string
-	Unknown     string
-	UnknownText string
-	Away        string // the answers could not be kept for now
-	AwayText    string
+	Title        string
+	Lead         string
+	Optional     string
+	Send         string
+	Missing      string // an answer is missing
+	TooLong      string
+	SomeWrong    string
+	Thanks       string
+	ThanksText   string
+	Answered     string
+	AnsweredText string
+	Closed       string
+	ClosedText   string
+	Unknown      string
+	UnknownText  string
+	Away         string // the answers could not be kept for now
+	AwayText     string
 }
 
 // wordings are in the languages of the automated messages, and in their manner:
@@ -60,7 +60,7 @@ var wordings = map[string]words{
 			Title: "Would you tell us how it went?", Lead: "It only takes a moment.", Optional: "(optional)", Send: "Send",
 			Missing: "Please choose or write an answer.", TooLong: "Please shorten your answer to 5,000 characters.", SomeWrong: "Some answers are still missing.",
 			Thanks: "Thank you for your answers", ThanksText: "They help us do better. You can close this page now.",
-			Answered: "You have already answered", AnsweredTxt: "Thank you, we have your answers. You can close this page.",
+			Answered: "You have already answered", AnsweredText: "Thank you, we have your answers. You can close this page.",
 			Closed: "This survey is closed", ClosedText: "It can no longer be answered. Thank you for wanting to help us.",
 			Unknown: "This link does not work", UnknownText: "Please open it from the message in LINE again. If you copied it, a part may be missing.",
 			Away: "That did not work just now", AwayText: "Your answers could not be saved. Please go back and try again in a moment.",
@@ -80,7 +80,7 @@ var wordings = map[string]words{
 			Title: "アンケートにご協力ください", Lead: "1分ほどで終わります。", Optional: "（任意）", Send: "送信する",
 			Missing: "回答を選択または入力してください。", TooLong: "5,000文字以内でご記入ください。", SomeWrong: "まだご回答いただいていない質問があります。",
 			Thanks: "ご回答ありがとうございました", ThanksText: "今後のサービス向上に役立ててまいります。このページは閉じていただいて結構です。",
-			Answered: "すでにご回答いただいています", AnsweredTxt: "ご協力ありがとうございました。このページは閉じていただいて結構です。",
+			Answered: "すでにご回答いただいています", AnsweredText: "ご協力ありがとうございました。このページは閉じていただいて結構です。",
 			Closed: "このアンケートは終了しました", ClosedText: "ご回答の受付は終了いたしました。ご協力いただこうとしてくださり、ありがとうございました。",
 			Unknown: "このリンクは開けません", UnknownText: "お手数ですが、LINEのメッセージからもう一度開いてください。コピーしたリンクの場合は、一部が欠けている可能性があります。",
 			Away: "送信できませんでした", AwayText: "ご回答を保存できませんでした。恐れ入りますが、前の画面に戻り、しばらくしてからもう一度お試しください。",
@@ -100,7 +100,7 @@ var wordings = map[string]words{
 			Title: "ขอความเห็นของคุณสักครู่", Lead: "ใช้เวลาเพียงครู่เดียว", Optional: "(ไม่บังคับ)", Send: "ส่งคำตอบ",
 			Missing: "กรุณาเลือกหรือพิมพ์คำตอบ", TooLong: "กรุณาพิมพ์คำตอบไม่เกิน 5,000 ตัวอักษร", SomeWrong: "ยังมีคำถามที่ยังไม่ได้ตอบ",
 			Thanks: "ขอบคุณสำหรับคำตอบ", ThanksText: "เราจะนำไปปรับปรุงบริการให้ดียิ่งขึ้น ปิดหน้านี้ได้เลย",
-			Answered: "คุณได้ตอบแบบสอบถามนี้แล้ว", AnsweredTxt: "ขอบคุณ เราได้รับคำตอบของคุณแล้ว ปิดหน้านี้ได้เลย",
+			Answered: "คุณได้ตอบแบบสอบถามนี้แล้ว", AnsweredText: "ขอบคุณ เราได้รับคำตอบของคุณแล้ว ปิดหน้านี้ได้เลย",
 			Closed: "แบบสอบถามนี้ปิดแล้ว", ClosedText: "ไม่สามารถตอบได้แล้ว ขอบคุณที่ตั้งใจให้ความเห็นกับเรา",
 			Unknown: "เปิดลิงก์นี้ไม่ได้", UnknownText: "กรุณาเปิดจากข้อความใน LINE อีกครั้ง หากคัดลอกลิงก์มา อาจคัดลอกมาไม่ครบ",
 			Away: "ส่งคำตอบไม่สำเร็จ", AwayText: "ระบบยังบันทึกคำตอบของคุณไม่ได้ กรุณาย้อนกลับแล้วลองอีกครั้งในอีกสักครู่",
@@ -120,7 +120,7 @@ var wordings = map[string]words{
 			Title: "想聽聽您的意見", Lead: "只需要一點時間。", Optional: "（選填）", Send: "送出",
 			Missing: "請選擇或填寫您的回答。", TooLong: "請將回答縮短至 5,000 字以內。", SomeWrong: "還有題目尚未回答。",
 			Thanks: "感謝您的回覆", ThanksText: "您的意見會幫助我們做得更好。您可以關閉這個頁面了。",
-			Answered: "您已經填寫過了", AnsweredTxt: "謝謝您，我們已收到您的回覆。您可以關閉這個頁面。",
+			Answered: "您已經填寫過了", AnsweredText: "謝謝您，我們已收到您的回覆。您可以關閉這個頁面。",
 			Closed: "這份問卷已經結束", ClosedText: "目前已無法作答，感謝您願意提供意見。",
 			Unknown: "無法開啟這個連結", UnknownText: "請從 LINE 的訊息中再開啟一次。若是複製的連結，可能有部分遺漏。",
 			Away: "目前無法送出", AwayText: "您的回答尚未儲存，請返回上一頁，稍後再試一次。",
@@ -140,7 +140,7 @@ var wordings = map[string]words{
 			Title: "Vil du fortælle os, hvordan det gik?", Lead: "Det tager kun et øjeblik.", Optional: "(valgfrit)", Send: "Send",
 			Missing: "Vælg eller skriv et svar.", TooLong: "Gør svaret kortere end 5.000 tegn.", SomeWrong: "Der mangler stadig nogle svar.",
 			Thanks: "Tak for dine svar", ThanksText: "De hjælper os med at blive bedre. Du kan lukke siden nu.",
-			Answered: "Du har allerede svaret", AnsweredTxt: "Tak, vi har dine svar. Du kan lukke siden.",
+			Answered: "Du har allerede svaret", AnsweredText: "Tak, vi har dine svar. Du kan lukke siden.",
 			Closed: "Spørgeskemaet er lukket", ClosedText: "Det kan ikke besvares længere. Tak, fordi du ville hjælpe os.",
 			Unknown: "Linket virker ikke", UnknownText: "Åbn det igen fra beskeden i LINE. Hvis du har kopieret det, mangler der måske noget.",
 			Away: "Det lykkedes ikke lige nu", AwayText: "Dine svar kunne ikke gemmes. Gå tilbage, og prøv igen om lidt.",
