@@ -14,7 +14,7 @@ func forConsole(r *http.Request) bool {
 		return false
 	}
 	switch first, _, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/"); first {
-	case "api", "webhooks", "healthz", "readyz", "metrics":
+	case "api", "webhooks", "survey", "healthz", "readyz", "metrics":
 		return false
 	}
 	return true

@@ -5453,6 +5453,12 @@ type SurveyJSONResponse struct {
 	Headers SurveyResponseHeaders
 }
 
+type SurveyPageTextHTMLResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
+
 type WorkstreamResponseHeaders struct {
 	ETag string
 }

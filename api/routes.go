@@ -19,6 +19,8 @@ type route struct {
 // from starting.
 var routes = []route{
 	{http.MethodPost, "/webhooks/line/{channel_id}", public}, // authenticated by LINE's signature
+	{http.MethodGet, "/survey/{token}", public},              // whoever has the personal link may answer
+	{http.MethodPost, "/survey/{token}", public},
 	{http.MethodGet, "/healthz", public},
 	{http.MethodGet, "/readyz", public},
 	{http.MethodGet, "/metrics", public},
@@ -158,6 +160,8 @@ func (s *Server) register(spec *openapi3.T) error {
 	}
 
 	s.echo.POST("/webhooks/line/:channel_id", s.receiveLINEWebhook)
+	s.echo.GET(surveyRoute, s.getSurveyPage)
+	s.echo.POST(surveyRoute, s.postSurveyPage)
 	s.echo.GET("/healthz", s.getHealth)
 	s.echo.GET("/readyz", s.getReadiness)
 	s.echo.GET("/metrics", s.getMetrics)

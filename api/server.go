@@ -288,8 +288,12 @@ func (s *Server) finish(c echo.Context, id string, took time.Duration) {
 	case path == "/healthz" || path == "/readyz" || path == "/metrics":
 		level = slog.LevelDebug
 	}
+	asked := c.Request().URL.EscapedPath()
+	if path == surveyRoute {
+		asked = path
+	}
 	i := caller(c.Request().Context())
-	s.log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", path, "path", c.Request().URL.EscapedPath(), "status", status,
+	s.log.Log(c.Request().Context(), level, "request", "method", c.Request().Method, "route", path, "path", asked, "status", status,
 		"bytes", c.Response().Size, "ms", took.Milliseconds(), "request_id", id, "token_id", i.Token.ID, "agent_id", i.Agent.ID, "address", c.RealIP())
 }
 

@@ -45,8 +45,9 @@ func operations(spec *openapi3.T) map[string]*operation {
 			}
 			if op.RequestBody != nil {
 				o.bodyRequired = op.RequestBody.Value.Required
-				if o.streams = op.RequestBody.Value.Content["multipart/form-data"] != nil; !o.streams {
-					o.body = op.RequestBody.Value.Content.Get("application/json").Schema.Value
+				o.streams = op.RequestBody.Value.Content["multipart/form-data"] != nil
+				if media := op.RequestBody.Value.Content.Get("application/json"); media != nil {
+					o.body = media.Schema.Value
 				}
 			}
 			all[method+" "+path] = o
