@@ -50,6 +50,7 @@ var kinds = map[conversation.Code]kindOfProblem{
 	conversation.CodeOtherConversation:   {http.StatusConflict, "Another conversation by now"},
 	conversation.CodeNotAssignedToYou:    {http.StatusConflict, "Not assigned to you"},
 	conversation.CodeNotAllowedNow:       {http.StatusConflict, "Not possible now"},
+	conversation.CodeConsentPending:      {http.StatusConflict, "The customer has not agreed yet"},
 	conversation.CodeLiveConversations:   {http.StatusConflict, "Conversations are live"},
 	conversation.CodeLINERefused:         {http.StatusUnprocessableEntity, "LINE refused"},
 	conversation.CodeLINEUnreachable:     {http.StatusBadGateway, "LINE did not answer"},

@@ -1,13 +1,16 @@
 package workflows_test
 
 import (
+	"context"
 	"encoding/json"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 
+	"kaiwa/activities"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
@@ -199,4 +202,86 @@ func TestWhatCannotBeShownIsToldOncePerBurst(t *testing.T) {
 	l.env.RegisterDelayedCallback(func() { l.env.CancelWorkflow() }, 3*time.Minute)
 	l.run()
 	require.Equal(t, 2, told())
+}
+
+// A worker that dies between the commit of a step and the end of its task runs
+// the step again. Here every step is run twice.
+func TestAnAnswerWhoseAttemptWasLostCountsOnce(t *testing.T) {
+	t.Parallel()
+	for answer, want := range map[string][]string{"はい": {"welcome", "heard m002"}, "いいえ": {"That's fine."}} {
+		t.Run(answer, func(t *testing.T) {
+			t.Parallel()
+			l := newLife(t, func(w *store.Workstream, b *store.Bot) {
+				withConsent(w, b)
+				echo(w, b)
+				w.Settings.AutomatedMessages = []store.AutomatedMessage{
+					{Trigger: "privacy_notice", Text: "notice"}, {Trigger: "consent_question", Text: "agree?"}, {Trigger: "consent_refused", Text: "That's fine."},
+				}
+			})
+			acts := l.activities()
+			l.env.OnActivity(acts.Ingest, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.IngestInput) (activities.IngestOutput, error) {
+				if _, err := acts.Ingest(ctx, in); err != nil {
+					return activities.IngestOutput{}, err
+				}
+				return acts.Ingest(ctx, in)
+			})
+			l.env.OnActivity(acts.AskConsent, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.AskConsentInput) (activities.AnnounceOutput, error) {
+				if _, err := acts.AskConsent(ctx, in); err != nil {
+					return activities.AnnounceOutput{}, err
+				}
+				return acts.AskConsent(ctx, in)
+			})
+			l.env.OnActivity(acts.Announce, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.AnnounceInput) (activities.AnnounceOutput, error) {
+				if _, err := acts.Announce(ctx, in); err != nil {
+					return activities.AnnounceOutput{}, err
+				}
+				return acts.Announce(ctx, in)
+			})
+			l.write("m001")
+			l.at(time.Minute, func() { l.write("m002") })
+			l.at(2*time.Minute, func() { l.write(answer) })
+			l.run()
+			require.Equal(t, append([]string{"notice", "agree?", "agree?"}, want...), l.phone())
+			require.Len(t, l.conversations(), 1)
+		})
+	}
+}
+
+func TestARunThatGoesOnWhileConsentIsAwaitedKnowsWhatIsHeld(t *testing.T) {
+	t.Parallel()
+	l := newLife(t, func(w *store.Workstream, b *store.Bot) {
+		withConsent(w, b)
+		echo(w, b)
+		yes := true
+		w.Settings.AutomatedMessages = []store.AutomatedMessage{{Trigger: "greeting", Text: "greeting", Enabled: &yes}}
+	})
+	l.env.SetContinueAsNewSuggested(true)
+	l.write("m001")
+	l.run()
+	require.Len(t, l.phone(), 2)
+	in := l.nextRun()
+	l.at(time.Minute, func() { l.tap(0) })
+	l.env.ExecuteWorkflow(conversation.WorkflowConversation, in)
+	require.NoError(t, l.env.GetWorkflowError())
+	require.Equal(t, []string{"greeting", "welcome"}, l.phone()[2:])
+}
+
+func TestAnAutomatedMessageKnowsTheAgentItIsAbout(t *testing.T) {
+	t.Parallel()
+	l := newLife(t, func(w *store.Workstream, b *store.Bot) {
+		noBot(w, b)
+		yes := true
+		w.Settings.AutomatedMessages = []store.AutomatedMessage{
+			{Trigger: "agent_joined", Text: "here: {agent_name}", Enabled: &yes}, {Trigger: "agent_left", Text: "gone: {agent_name}", Enabled: &yes},
+		}
+	})
+	by := conversation.Actor{AgentID: l.agent("mei").ID}
+	l.write("hello")
+	l.asks(time.Minute, conversation.UpdatePick, conversation.ActionRequest{Event: conversation.EventPicked, Actor: by})
+	l.asks(2*time.Minute, conversation.UpdateRelease, conversation.ActionRequest{Event: conversation.EventReleased, Actor: by})
+	l.env.RegisterDelayedCallback(func() { l.env.CancelWorkflow() }, 3*time.Minute)
+	l.run()
+	phone := l.phone()
+	require.Contains(t, phone, "here: mei")
+	require.Contains(t, phone, "gone: mei")
 }

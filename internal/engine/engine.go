@@ -60,7 +60,7 @@ func answer(err error) error {
 	var app *temporal.ApplicationError
 	if errors.As(err, &app) {
 		switch code := conversation.Code(app.Type()); code {
-		case conversation.CodeConversationClosed, conversation.CodeNotAllowedNow, conversation.CodeNotAssignedToYou,
+		case conversation.CodeConversationClosed, conversation.CodeConsentPending, conversation.CodeNotAllowedNow, conversation.CodeNotAssignedToYou,
 			conversation.CodeForbidden, conversation.CodeConflict, conversation.CodeNotFound, conversation.CodeInvalid,
 			conversation.CodeOfferExpired, conversation.CodeOfferDeclined, conversation.CodeOfferRescinded, conversation.CodeOfferAccepted:
 			refusal := &conversation.Error{Code: code, Detail: app.Message(), Err: err}
