@@ -48,8 +48,16 @@ func start(t *testing.T, dialect string, change ...func(*dev.Options)) *kaiwa {
 	d, err := dev.Start(context.Background(), o)
 	require.NoError(t, err)
 	t.Cleanup(d.Stop)
-	return &kaiwa{d, t}
+	k := &kaiwa{d, t}
+	if !o.NoSeed {
+		k.arrange(plain)
+	}
+	return k
 }
+
+// plain takes out of the seeded workstream what would say or decide something
+// beside what a test is about.
+func plain(w *store.Workstream, _ *store.Bot) { w.Settings = store.WorkstreamSettings{}.Defaults() }
 
 func testSettings(dir, databaseURL string) dev.Settings {
 	var s dev.Settings

@@ -38,14 +38,6 @@ func Customers() []linesim.User {
 	}
 }
 
-var people = []store.Agent{
-	{Name: "Admin", Email: "admin@kaiwa.example", Role: store.RoleAdmin, Locale: "en"},
-	{Name: "Sofie (supervisor)", Email: "sofie@kaiwa.example", Role: store.RoleSupervisor, Locale: "da"},
-	{Name: "健太", Email: "kenta@kaiwa.example", Role: store.RoleAgent, Locale: "ja"},
-	{Name: "Mali", Email: "mali@kaiwa.example", Role: store.RoleAgent, Locale: "th"},
-	{Name: "James", Email: "james@kaiwa.example", Role: store.RoleAgent, Locale: "en"},
-}
-
 // tokenOf is a seeded agent's token: the administrator's is a setting.
 func tokenOf(a store.Agent, admin string) string {
 	if a.Role == store.RoleAdmin {
@@ -55,42 +47,42 @@ func tokenOf(a store.Agent, admin string) string {
 	return "kaiwa-dev-" + name
 }
 
+// supervisorToken is a second token of the supervisor, by role.
+const supervisorToken = "kaiwa-dev-supervisor"
+
 // seed makes sure the data of a first start is there. Every id is derived from
 // a name, so that it happens once, also when it was interrupted.
 func seed(ctx context.Context, d *Dev) (Seeded, error) {
 	by := store.Origin{AgentName: "kaiwa-dev"}
 	out := Seeded{ChannelID: seedID(conversation.PrefixChannel, "channel")}
+	s := d.Store
+	for _, k := range seededSkills {
+		if err := once(ctx, by, k.ID, k, s.Skill, s.CreateSkill); err != nil {
+			return out, err
+		}
+	}
 	for _, a := range people {
 		a.ID, a.Capacity = seedID(conversation.PrefixAgent, a.Email), store.DefaultCapacity
-		if err := once(func() error { _, err := d.Store.Agent(ctx, a.ID); return err }, func() error { _, err := d.Store.CreateAgent(ctx, by, a); return err }); err != nil {
+		if err := once(ctx, by, a.ID, a, s.Agent, s.CreateAgent); err != nil {
 			return out, err
 		}
-		value := tokenOf(a, d.Settings.AdminToken)
-		if _, err := d.Store.Authenticate(ctx, value); conversation.CodeOf(err) == conversation.CodeUnauthenticated {
-			t := store.Token{ID: seedID(conversation.PrefixToken, a.Email), AgentID: a.ID, Name: "seeded", Role: a.Role}
-			if _, err := d.Store.IssueToken(ctx, by, t, value); err != nil {
+		values := []string{tokenOf(a, d.Settings.AdminToken)}
+		if a.Role == store.RoleSupervisor {
+			values = append(values, supervisorToken)
+		}
+		for i, value := range values {
+			name := a.Email
+			if i > 0 {
+				name = value
+			}
+			if err := seedToken(ctx, s, by, a, name, value); err != nil {
 				return out, err
 			}
-		} else if err != nil {
-			return out, err
-		}
-		out.SignIns = append(out.SignIns, SignIn{a.Name, string(a.Role), value})
-	}
-	queues := []store.Queue{
-		{ID: seedID(conversation.PrefixQueue, "support"), Name: "Support", Priority: 10},
-		{ID: seedID(conversation.PrefixQueue, "orders"), Name: "Orders", Priority: 20},
-	}
-	for _, q := range queues {
-		if err := once(func() error { _, err := d.Store.Queue(ctx, q.ID); return err }, func() error { _, err := d.Store.CreateQueue(ctx, by, q); return err }); err != nil {
-			return out, err
+			out.SignIns = append(out.SignIns, SignIn{a.Name, string(a.Role), value})
 		}
 	}
-	b := store.Bot{ID: seedID(conversation.PrefixBot, "demo"), Name: "Kaiwa Shop", Kind: store.BotScript, Script: bot.DemoDocument()}
-	if err := once(func() error { _, err := d.Store.Bot(ctx, b.ID); return err }, func() error { _, err := d.Store.CreateBot(ctx, by, b); return err }); err != nil {
-		return out, err
-	}
-	w := store.Workstream{ID: seedID(conversation.PrefixWorkstream, "demo"), Name: "Shop", Mode: store.ModePush, FallbackQueueID: queues[0].ID, BotID: b.ID}
-	if err := once(func() error { _, err := d.Store.Workstream(ctx, w.ID); return err }, func() error { _, err := d.Store.CreateWorkstream(ctx, by, w); return err }); err != nil {
+	w := shop()
+	if err := seedShop(ctx, s, by, w); err != nil {
 		return out, err
 	}
 	if d.Sim == nil {
@@ -119,24 +111,72 @@ func seedChannel(ctx context.Context, d *Dev, by store.Origin, id, workstreamID 
 			botUser = c.BotUserID
 		}
 	}
-	return once(func() error { _, err := d.Store.Channel(ctx, id); return err }, func() error {
-		_, err := d.Store.CreateChannel(ctx, by, store.Channel{
-			ID: id, Name: "Kaiwa Shop", LINEChannelID: SimChannelID, BotUserID: botUser, WorkstreamID: workstreamID, Locale: "en",
-			Status: store.ChannelActive, ChatMode: "bot", Secrets: []string{simSecret}, Token: simToken,
-		})
-		return err
-	})
+	return once(ctx, by, id, store.Channel{
+		ID: id, Name: "Kaiwa Shop", LINEChannelID: SimChannelID, BotUserID: botUser, WorkstreamID: workstreamID, Locale: "en",
+		Status: store.ChannelActive, ChatMode: "bot", Secrets: []string{simSecret}, Token: simToken,
+	}, d.Store.Channel, d.Store.CreateChannel)
 }
 
 func seedID(p conversation.Prefix, name string) string {
 	return conversation.DerivedID(p, "kaiwa-dev", name)
 }
 
-// once creates what get does not find.
-func once(get, create func() error) error {
-	err := get()
+// seedToken issues a token with a value everybody knows, unless it is known.
+func seedToken(ctx context.Context, s *store.Store, by store.Origin, a store.Agent, name, value string) error {
+	_, err := s.Authenticate(ctx, value)
+	if conversation.CodeOf(err) != conversation.CodeUnauthenticated {
+		return err
+	}
+	_, err = s.IssueToken(ctx, by, store.Token{ID: seedID(conversation.PrefixToken, name), AgentID: a.ID, Name: "seeded", Role: a.Role}, value)
+	return err
+}
+
+// seedShop makes the workstream with all it refers to, unless it is there: it
+// comes last, so what was interrupted goes on, and what people changed since
+// stays as they left it.
+func seedShop(ctx context.Context, s *store.Store, by store.Origin, w store.Workstream) error {
+	if _, err := s.Workstream(ctx, w.ID); conversation.CodeOf(err) != conversation.CodeNotFound {
+		return err
+	}
+	if err := once(ctx, by, shopHours.ID, shopHours, s.Calendar, s.CreateCalendar); err != nil {
+		return err
+	}
+	for _, q := range []store.Queue{support, orders} {
+		if err := once(ctx, by, q.ID, q, s.Queue, s.CreateQueue); err != nil {
+			return err
+		}
+		for _, email := range members[q.ID] {
+			if err := s.AddMember(ctx, by, q.ID, seedID(conversation.PrefixAgent, email)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, r := range []store.Ruleset{byLanguage, bySubject, bySubjectToQueue} {
+		if err := once(ctx, by, r.ID, r, s.Ruleset, s.CreateRuleset); err != nil {
+			return err
+		}
+	}
+	for _, v := range dispositions {
+		if err := once(ctx, by, v.ID, v, s.Disposition, s.CreateDisposition); err != nil {
+			return err
+		}
+	}
+	if err := once(ctx, by, afterwards.ID, afterwards, s.Survey, s.CreateSurvey); err != nil {
+		return err
+	}
+	b := store.Bot{ID: seedID(conversation.PrefixBot, "demo"), Name: "Kaiwa Shop", Kind: store.BotScript, Script: bot.DemoDocument()}
+	if err := once(ctx, by, b.ID, b, s.Bot, s.CreateBot); err != nil {
+		return err
+	}
+	w.BotID = b.ID
+	return once(ctx, by, w.ID, w, s.Workstream, s.CreateWorkstream)
+}
+
+// once creates what is not there.
+func once[T any](ctx context.Context, by store.Origin, id string, t T, get func(context.Context, string) (T, error), create func(context.Context, store.Origin, T) (T, error)) error {
+	_, err := get(ctx, id)
 	if conversation.CodeOf(err) == conversation.CodeNotFound {
-		return create()
+		_, err = create(ctx, by, t)
 	}
 	return err
 }
