@@ -26,6 +26,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/survey/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Signed; from the link in the invitation. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * A survey's questions, for the customer.
+         * @description A page in the survey's language, for phones. It says so when the survey is answered (200), over (410), or none
+         *     the link is for (404).
+         */
+        get: operations["GetSurveyPage"];
+        put?: never;
+        /** All answers at once, once. */
+        post: operations["PostSurveyPage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -74,6 +99,54 @@ export interface paths {
         delete?: never;
         options?: never;
         head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/files/{link}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file, for whoever has its link.
+         * @description Ranges are served. 410 when the file was taken back.
+         */
+        get: operations["GetFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * A file, for whoever has its link.
+         * @description Ranges are served. 410 when the file was taken back.
+         */
+        head: operations["HeadFile"];
+        patch?: never;
+        trace?: never;
+    };
+    "/files/{link}/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The preview of a file, for whoever has its link.
+         * @description Ranges are served. 410 when the file was taken back.
+         */
+        get: operations["GetFilePreview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        /**
+         * The preview of a file, for whoever has its link.
+         * @description Ranges are served. 410 when the file was taken back.
+         */
+        head: operations["HeadFilePreview"];
         patch?: never;
         trace?: never;
     };
@@ -728,6 +801,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/conversations/{id}/attachments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Uploads a file for the customer.
+         * @description One part, file. Nothing is sent yet: a message of type attachment names it. JPEG and PNG become LINE images, MP4
+         *     videos, M4A audio; every other file becomes a card with a link. With an Idempotency-Key, the same file gets the
+         *     same attachment.
+         */
+        post: operations["UploadAttachment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/attachments/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads an attachment. */
+        get: operations["GetAttachment"];
+        put?: never;
+        post?: never;
+        /**
+         * Takes a file back.
+         * @description Its link answers 410 from then on, and its bytes are deleted. Doing it again changes nothing.
+         */
+        delete: operations["RevokeAttachment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/conversations/{id}/timeline": {
         parameters: {
             query?: never;
@@ -1278,6 +1394,7 @@ export interface components {
             /** @description Whose ends a survey follows: agent and bot when left out. */
             survey_after?: ("agent" | "bot" | "system")[];
             privacy: components["schemas"]["PrivacySettings"];
+            attachments: components["schemas"]["AttachmentSettings"];
             automated_messages: components["schemas"]["AutomatedMessage"][];
             context: {
                 [key: string]: string | null;
@@ -1318,6 +1435,7 @@ export interface components {
             /** @description Whose ends a survey follows: agent and bot when left out. */
             survey_after?: ("agent" | "bot" | "system")[] | null;
             privacy?: components["schemas"]["PrivacySettings"];
+            attachments?: components["schemas"]["AttachmentSettings"];
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             context?: {
                 [key: string]: string | null;
@@ -1348,6 +1466,25 @@ export interface components {
              */
             max_misses?: number;
         };
+        /**
+         * @description Which files are taken. What a file is, its content says. Types are media types, such as application/pdf, or
+         *     families, such as image/*; a blocked type also stops what is built on it.
+         */
+        AttachmentSettings: {
+            /** @description True by default. */
+            customers_may_send?: boolean;
+            /** @description True by default. */
+            agents_may_send?: boolean;
+            /**
+             * Format: int64
+             * @description 26214400 by default.
+             */
+            max_bytes?: number;
+            /** @description None allows all. */
+            allowed_types?: components["schemas"]["MediaTypePattern"][];
+            blocked_types?: components["schemas"]["MediaTypePattern"][];
+        };
+        MediaTypePattern: string;
         AutoCloseSettings: {
             /** Format: int64 */
             open_seconds?: number;
@@ -2003,9 +2140,7 @@ export interface components {
             payload: {
                 [key: string]: unknown;
             } | null;
-            attachment: {
-                [key: string]: unknown;
-            } | null;
+            attachment: components["schemas"]["Attachment"] | null;
             line_message_id: string | null;
             /** @enum {string} */
             state: "pending" | "accepted" | "failed" | "uncertain" | "recalled";
@@ -2017,6 +2152,47 @@ export interface components {
             created_at: components["schemas"]["Timestamp"];
             /** Format: date-time */
             sent_at: string | null;
+        };
+        /**
+         * @description A file. Its URLs are there while it is stored; whoever has one can load it. Its content type is what its content
+         *     says, whatever its name does.
+         */
+        Attachment: {
+            id: string;
+            conversation_id: string;
+            /** @description The message that has it; null until one names it. */
+            message_id: string | null;
+            /** @enum {string} */
+            direction: "inbound" | "outbound";
+            /**
+             * @description What LINE calls it. A file goes to the customer as a card with a link.
+             * @enum {string}
+             */
+            kind: "image" | "video" | "audio" | "file";
+            /** @enum {string} */
+            state: "pending" | "stored" | "refused" | "gone" | "failed" | "revoked";
+            /** @description Why it is not there. */
+            reason: string | null;
+            file_name: string | null;
+            content_type: string | null;
+            /**
+             * Format: int64
+             * @description Bytes; 0 while it is not known.
+             */
+            size: number;
+            sha256: string | null;
+            /**
+             * Format: int64
+             * @description Of an image, in pixels; 0 when it is not known.
+             */
+            width: number;
+            /** Format: int64 */
+            height: number;
+            /** Format: int64 */
+            duration_ms: number;
+            url: string | null;
+            preview_url: string | null;
+            created_at: components["schemas"]["Timestamp"];
         };
         MessageFailure: {
             code: string;
@@ -2093,6 +2269,15 @@ export interface components {
         };
     };
     responses: {
+        /** @description A page. */
+        SurveyPage: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "text/html": string;
+            };
+        };
         /** @description What is wrong, and what to do. */
         Problem: {
             headers: {
@@ -2256,6 +2441,8 @@ export type WorkstreamSettings = components['schemas']['WorkstreamSettings'];
 export type WorkstreamSettingsInput = components['schemas']['WorkstreamSettingsInput'];
 export type PrivacySettings = components['schemas']['PrivacySettings'];
 export type BotSettings = components['schemas']['BotSettings'];
+export type AttachmentSettings = components['schemas']['AttachmentSettings'];
+export type MediaTypePattern = components['schemas']['MediaTypePattern'];
 export type AutoCloseSettings = components['schemas']['AutoCloseSettings'];
 export type AssignmentSettings = components['schemas']['AssignmentSettings'];
 export type AutomatedMessage = components['schemas']['AutomatedMessage'];
@@ -2329,6 +2516,7 @@ export type Conversation = components['schemas']['Conversation'];
 export type ConversationList = components['schemas']['ConversationList'];
 export type MessageSender = components['schemas']['MessageSender'];
 export type Message = components['schemas']['Message'];
+export type Attachment = components['schemas']['Attachment'];
 export type MessageFailure = components['schemas']['MessageFailure'];
 export type MessageList = components['schemas']['MessageList'];
 export type TimelineEntry = components['schemas']['TimelineEntry'];
@@ -2338,6 +2526,7 @@ export type EventList = components['schemas']['EventList'];
 export type AuditOrigin = components['schemas']['AuditOrigin'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditLog = components['schemas']['AuditLog'];
+export type ResponseSurveyPage = components['responses']['SurveyPage'];
 export type ResponseProblem = components['responses']['Problem'];
 export type ResponseChannel = components['responses']['Channel'];
 export type ResponseWorkstream = components['responses']['Workstream'];
@@ -2388,6 +2577,54 @@ export interface operations {
                     "application/json": Record<string, never>;
                 };
             };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetSurveyPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Signed; from the link in the invitation. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["SurveyPage"];
+            404: components["responses"]["SurveyPage"];
+            410: components["responses"]["SurveyPage"];
+            503: components["responses"]["SurveyPage"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    PostSurveyPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Signed; from the link in the invitation. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": {
+                    [key: string]: string;
+                };
+            };
+        };
+        responses: {
+            200: components["responses"]["SurveyPage"];
+            400: components["responses"]["SurveyPage"];
+            404: components["responses"]["SurveyPage"];
+            409: components["responses"]["SurveyPage"];
+            410: components["responses"]["SurveyPage"];
+            413: components["responses"]["SurveyPage"];
+            422: components["responses"]["SurveyPage"];
+            503: components["responses"]["SurveyPage"];
             default: components["responses"]["Problem"];
         };
     };
@@ -2450,6 +2687,190 @@ export interface operations {
                 content: {
                     "text/plain": string;
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The part that was asked for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description It is as it was. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such part. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    HeadFile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The part that was asked for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description It is as it was. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such part. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetFilePreview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The part that was asked for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description It is as it was. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such part. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    HeadFilePreview: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                link: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of it. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description The part that was asked for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "*/*": string;
+                };
+            };
+            /** @description It is as it was. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description There is no such part. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
@@ -4009,6 +4430,83 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Message"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UploadAttachment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "multipart/form-data": {
+                    /** Format: binary */
+                    file: string;
+                };
+            };
+        };
+        responses: {
+            /** @description It is stored. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetAttachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The attachment. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    RevokeAttachment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is taken back. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };
