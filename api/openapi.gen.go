@@ -600,6 +600,54 @@ func (e SurveyMode) Valid() bool {
 	}
 }
 
+// Defines values for SurveyAnswerKind.
+const (
+	SurveyAnswerKindChoice SurveyAnswerKind = "choice"
+	SurveyAnswerKindCsat   SurveyAnswerKind = "csat"
+	SurveyAnswerKindEffort SurveyAnswerKind = "effort"
+	SurveyAnswerKindNps    SurveyAnswerKind = "nps"
+	SurveyAnswerKindText   SurveyAnswerKind = "text"
+)
+
+// Valid indicates whether the value is a known member of the SurveyAnswerKind enum.
+func (e SurveyAnswerKind) Valid() bool {
+	switch e {
+	case SurveyAnswerKindChoice:
+		return true
+	case SurveyAnswerKindCsat:
+		return true
+	case SurveyAnswerKindEffort:
+		return true
+	case SurveyAnswerKindNps:
+		return true
+	case SurveyAnswerKindText:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SurveyAnswerVia.
+const (
+	SurveyAnswerViaButton SurveyAnswerVia = "button"
+	SurveyAnswerViaLink   SurveyAnswerVia = "link"
+	SurveyAnswerViaTyped  SurveyAnswerVia = "typed"
+)
+
+// Valid indicates whether the value is a known member of the SurveyAnswerVia enum.
+func (e SurveyAnswerVia) Valid() bool {
+	switch e {
+	case SurveyAnswerViaButton:
+		return true
+	case SurveyAnswerViaLink:
+		return true
+	case SurveyAnswerViaTyped:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SurveyInputMode.
 const (
 	SurveyInputModeLINE SurveyInputMode = "line"
@@ -612,6 +660,48 @@ func (e SurveyInputMode) Valid() bool {
 	case SurveyInputModeLINE:
 		return true
 	case SurveyInputModeLink:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SurveyInvitationMode.
+const (
+	SurveyInvitationModeLINE SurveyInvitationMode = "line"
+	SurveyInvitationModeLink SurveyInvitationMode = "link"
+)
+
+// Valid indicates whether the value is a known member of the SurveyInvitationMode enum.
+func (e SurveyInvitationMode) Valid() bool {
+	switch e {
+	case SurveyInvitationModeLINE:
+		return true
+	case SurveyInvitationModeLink:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SurveyInvitationState.
+const (
+	SurveyInvitationStateAnswered  SurveyInvitationState = "answered"
+	SurveyInvitationStateCancelled SurveyInvitationState = "cancelled"
+	SurveyInvitationStateExpired   SurveyInvitationState = "expired"
+	SurveyInvitationStateOpen      SurveyInvitationState = "open"
+)
+
+// Valid indicates whether the value is a known member of the SurveyInvitationState enum.
+func (e SurveyInvitationState) Valid() bool {
+	switch e {
+	case SurveyInvitationStateAnswered:
+		return true
+	case SurveyInvitationStateCancelled:
+		return true
+	case SurveyInvitationStateExpired:
+		return true
+	case SurveyInvitationStateOpen:
 		return true
 	default:
 		return false
@@ -666,6 +756,30 @@ func (e DeleteChannelParamsLive) Valid() bool {
 	case DeleteChannelParamsLiveClose:
 		return true
 	case DeleteChannelParamsLiveRefuse:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ListSurveyInvitationsParamsState.
+const (
+	ListSurveyInvitationsParamsStateAnswered  ListSurveyInvitationsParamsState = "answered"
+	ListSurveyInvitationsParamsStateCancelled ListSurveyInvitationsParamsState = "cancelled"
+	ListSurveyInvitationsParamsStateExpired   ListSurveyInvitationsParamsState = "expired"
+	ListSurveyInvitationsParamsStateOpen      ListSurveyInvitationsParamsState = "open"
+)
+
+// Valid indicates whether the value is a known member of the ListSurveyInvitationsParamsState enum.
+func (e ListSurveyInvitationsParamsState) Valid() bool {
+	switch e {
+	case ListSurveyInvitationsParamsStateAnswered:
+		return true
+	case ListSurveyInvitationsParamsStateCancelled:
+		return true
+	case ListSurveyInvitationsParamsStateExpired:
+		return true
+	case ListSurveyInvitationsParamsStateOpen:
 		return true
 	default:
 		return false
@@ -1553,6 +1667,30 @@ type Survey struct {
 // SurveyMode line: one question after the other in the chat. link: a link to a page.
 type SurveyMode string
 
+// SurveyAnswer The customer's answer to one question. The first one stands.
+type SurveyAnswer struct {
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp        `json:"created_at"`
+	Kind      SurveyAnswerKind `json:"kind"`
+
+	// Late Given when the survey was over.
+	Late       bool   `json:"late"`
+	QuestionID string `json:"question_id"`
+
+	// Score Of csat, nps and effort.
+	Score *int64 `json:"score"`
+
+	// Value The number, the value of the choice, or the words. Null when the customer skipped the question or took the answer back.
+	Value Nullable        `json:"value"`
+	Via   SurveyAnswerVia `json:"via"`
+}
+
+// SurveyAnswerKind defines model for SurveyAnswer.Kind.
+type SurveyAnswerKind string
+
+// SurveyAnswerVia defines model for SurveyAnswer.Via.
+type SurveyAnswerVia string
+
 // SurveyChoice defines model for SurveyChoice.
 type SurveyChoice struct {
 	// Label What the customer reads, by locale; at most 20 characters.
@@ -1577,6 +1715,49 @@ type SurveyInput struct {
 
 // SurveyInputMode line: one question after the other in the chat. link: a link to a page.
 type SurveyInputMode string
+
+// SurveyInvitation A survey after one conversation. Its questions are as they were when it began.
+type SurveyInvitation struct {
+	// AgentID To whom the answers are attributed, as are queue_id and bot_id.
+	AgentID Nullable `json:"agent_id"`
+
+	// Answers In the order of the questions.
+	Answers []SurveyAnswer `json:"answers"`
+
+	// Asked How many of the questions have been asked.
+	Asked          int      `json:"asked"`
+	BotID          Nullable `json:"bot_id"`
+	ChannelID      string   `json:"channel_id"`
+	ConversationID string   `json:"conversation_id"`
+
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+	EndedAt   Time      `json:"ended_at"`
+
+	// ExpiresAt RFC 3339, UTC, with milliseconds.
+	ExpiresAt Timestamp `json:"expires_at"`
+	ID        string    `json:"id"`
+
+	// Locale The language the customer is asked in.
+	Locale    string                `json:"locale"`
+	Mode      SurveyInvitationMode  `json:"mode"`
+	Questions []SurveyQuestion      `json:"questions"`
+	QueueID   Nullable              `json:"queue_id"`
+	State     SurveyInvitationState `json:"state"`
+	SurveyID  string                `json:"survey_id"`
+}
+
+// SurveyInvitationMode defines model for SurveyInvitation.Mode.
+type SurveyInvitationMode string
+
+// SurveyInvitationState defines model for SurveyInvitation.State.
+type SurveyInvitationState string
+
+// SurveyInvitationList defines model for SurveyInvitationList.
+type SurveyInvitationList struct {
+	Items      []SurveyInvitation `json:"items"`
+	NextCursor Nullable           `json:"next_cursor"`
+}
 
 // SurveyList defines model for SurveyList.
 type SurveyList struct {
@@ -2158,6 +2339,27 @@ type UpdateSkillParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListSurveyInvitationsParams defines parameters for ListSurveyInvitations.
+type ListSurveyInvitationsParams struct {
+	SurveyID string `form:"survey_id,omitempty" json:"survey_id,omitempty"`
+
+	// AgentID To whom the answers are attributed.
+	AgentID   string                           `form:"agent_id,omitempty" json:"agent_id,omitempty"`
+	QueueID   string                           `form:"queue_id,omitempty" json:"queue_id,omitempty"`
+	BotID     string                           `form:"bot_id,omitempty" json:"bot_id,omitempty"`
+	ChannelID string                           `form:"channel_id,omitempty" json:"channel_id,omitempty"`
+	State     ListSurveyInvitationsParamsState `form:"state,omitempty" json:"state,omitempty"`
+
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListSurveyInvitationsParamsState defines parameters for ListSurveyInvitations.
+type ListSurveyInvitationsParamsState string
+
 // ListSurveysParams defines parameters for ListSurveys.
 type ListSurveysParams struct {
 	// Limit How many items at most; 50 when left out.
@@ -2491,6 +2693,9 @@ type ServerInterface interface {
 	// ResumeConversation Takes a parked conversation up again.
 	// (POST /api/v1/conversations/{id}/resume)
 	ResumeConversation(ctx echo.Context, id ID, params ResumeConversationParams) error
+	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
+	// (GET /api/v1/conversations/{id}/survey)
+	GetConversationSurvey(ctx echo.Context, id ID) error
 	// GetTimeline Lists every step of the life of a conversation, in order.
 	// (GET /api/v1/conversations/{id}/timeline)
 	GetTimeline(ctx echo.Context, id ID) error
@@ -2578,6 +2783,9 @@ type ServerInterface interface {
 	// UpdateSkill Changes a skill, by a JSON merge patch.
 	// (PATCH /api/v1/skills/{id})
 	UpdateSkill(ctx echo.Context, id ID, params UpdateSkillParams) error
+	// ListSurveyInvitations Lists the surveys that followed conversations, with their answers, oldest first.
+	// (GET /api/v1/survey-invitations)
+	ListSurveyInvitations(ctx echo.Context, params ListSurveyInvitationsParams) error
 	// ListSurveys Lists surveys, oldest first.
 	// (GET /api/v1/surveys)
 	ListSurveys(ctx echo.Context, params ListSurveysParams) error
@@ -4042,6 +4250,22 @@ func (w *ServerInterfaceWrapper) ResumeConversation(ctx echo.Context) error {
 	return err
 }
 
+// GetConversationSurvey converts echo context to params.
+func (w *ServerInterfaceWrapper) GetConversationSurvey(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetConversationSurvey(ctx, id)
+	return err
+}
+
 // GetTimeline converts echo context to params.
 func (w *ServerInterfaceWrapper) GetTimeline(ctx echo.Context) error {
 	var err error
@@ -4854,6 +5078,73 @@ func (w *ServerInterfaceWrapper) UpdateSkill(ctx echo.Context) error {
 	return err
 }
 
+// ListSurveyInvitations converts echo context to params.
+func (w *ServerInterfaceWrapper) ListSurveyInvitations(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListSurveyInvitationsParams
+	// ------------- Optional query parameter "survey_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "survey_id", ctx.QueryParams(), &params.SurveyID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter survey_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "agent_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "agent_id", ctx.QueryParams(), &params.AgentID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter agent_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "queue_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "queue_id", ctx.QueryParams(), &params.QueueID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter queue_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "bot_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "bot_id", ctx.QueryParams(), &params.BotID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter bot_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "channel_id" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "channel_id", ctx.QueryParams(), &params.ChannelID, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter channel_id: %s", err))
+	}
+
+	// ------------- Optional query parameter "state" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "state", ctx.QueryParams(), &params.State, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter state: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListSurveyInvitations(ctx, params)
+	return err
+}
+
 // ListSurveys converts echo context to params.
 func (w *ServerInterfaceWrapper) ListSurveys(ctx echo.Context) error {
 	var err error
@@ -5310,6 +5601,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v1/dispositions/:id", wrapper.DeleteDisposition, options.OperationMiddlewares["DeleteDisposition"]...)
 	router.GET(options.BaseURL+"/api/v1/dispositions/:id", wrapper.GetDisposition, options.OperationMiddlewares["GetDisposition"]...)
 	router.PATCH(options.BaseURL+"/api/v1/dispositions/:id", wrapper.UpdateDisposition, options.OperationMiddlewares["UpdateDisposition"]...)
+	router.GET(options.BaseURL+"/api/v1/survey-invitations", wrapper.ListSurveyInvitations, options.OperationMiddlewares["ListSurveyInvitations"]...)
 	router.GET(options.BaseURL+"/api/v1/surveys", wrapper.ListSurveys, options.OperationMiddlewares["ListSurveys"]...)
 	router.POST(options.BaseURL+"/api/v1/surveys", wrapper.CreateSurvey, options.OperationMiddlewares["CreateSurvey"]...)
 	router.DELETE(options.BaseURL+"/api/v1/surveys/:id", wrapper.DeleteSurvey, options.OperationMiddlewares["DeleteSurvey"]...)
@@ -5341,6 +5633,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v1/attachments/:id", wrapper.RevokeAttachment, options.OperationMiddlewares["RevokeAttachment"]...)
 	router.GET(options.BaseURL+"/api/v1/attachments/:id", wrapper.GetAttachment, options.OperationMiddlewares["GetAttachment"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/timeline", wrapper.GetTimeline, options.OperationMiddlewares["GetTimeline"]...)
+	router.GET(options.BaseURL+"/api/v1/conversations/:id/survey", wrapper.GetConversationSurvey, options.OperationMiddlewares["GetConversationSurvey"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/close", wrapper.CloseConversation, options.OperationMiddlewares["CloseConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/pick", wrapper.PickConversation, options.OperationMiddlewares["PickConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/assign", wrapper.AssignConversation, options.OperationMiddlewares["AssignConversation"]...)
@@ -7342,6 +7635,45 @@ func (response ResumeConversationdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type GetConversationSurveyRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetConversationSurveyResponseObject interface {
+	VisitGetConversationSurveyResponse(w http.ResponseWriter) error
+}
+
+type GetConversationSurvey200JSONResponse SurveyInvitation
+
+func (response GetConversationSurvey200JSONResponse) VisitGetConversationSurveyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetConversationSurveydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetConversationSurveydefaultApplicationProblemPlusJSONResponse) VisitGetConversationSurveyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetTimelineRequestObject struct {
 	ID ID `json:"id"`
 }
@@ -8500,6 +8832,45 @@ func (response UpdateSkilldefaultApplicationProblemPlusJSONResponse) VisitUpdate
 	return err
 }
 
+type ListSurveyInvitationsRequestObject struct {
+	Params ListSurveyInvitationsParams
+}
+
+type ListSurveyInvitationsResponseObject interface {
+	VisitListSurveyInvitationsResponse(w http.ResponseWriter) error
+}
+
+type ListSurveyInvitations200JSONResponse SurveyInvitationList
+
+func (response ListSurveyInvitations200JSONResponse) VisitListSurveyInvitationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSurveyInvitationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListSurveyInvitationsdefaultApplicationProblemPlusJSONResponse) VisitListSurveyInvitationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListSurveysRequestObject struct {
 	Params ListSurveysParams
 }
@@ -9149,6 +9520,9 @@ type StrictServerInterface interface {
 	// ResumeConversation Takes a parked conversation up again.
 	// (POST /api/v1/conversations/{id}/resume)
 	ResumeConversation(ctx context.Context, request ResumeConversationRequestObject) (ResumeConversationResponseObject, error)
+	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
+	// (GET /api/v1/conversations/{id}/survey)
+	GetConversationSurvey(ctx context.Context, request GetConversationSurveyRequestObject) (GetConversationSurveyResponseObject, error)
 	// GetTimeline Lists every step of the life of a conversation, in order.
 	// (GET /api/v1/conversations/{id}/timeline)
 	GetTimeline(ctx context.Context, request GetTimelineRequestObject) (GetTimelineResponseObject, error)
@@ -9236,6 +9610,9 @@ type StrictServerInterface interface {
 	// UpdateSkill Changes a skill, by a JSON merge patch.
 	// (PATCH /api/v1/skills/{id})
 	UpdateSkill(ctx context.Context, request UpdateSkillRequestObject) (UpdateSkillResponseObject, error)
+	// ListSurveyInvitations Lists the surveys that followed conversations, with their answers, oldest first.
+	// (GET /api/v1/survey-invitations)
+	ListSurveyInvitations(ctx context.Context, request ListSurveyInvitationsRequestObject) (ListSurveyInvitationsResponseObject, error)
 	// ListSurveys Lists surveys, oldest first.
 	// (GET /api/v1/surveys)
 	ListSurveys(ctx context.Context, request ListSurveysRequestObject) (ListSurveysResponseObject, error)
@@ -11088,6 +11465,31 @@ func (sh *strictHandler) ResumeConversation(ctx echo.Context, id ID, params Resu
 	return nil
 }
 
+// GetConversationSurvey operation middleware
+func (sh *strictHandler) GetConversationSurvey(ctx echo.Context, id ID) error {
+	var request GetConversationSurveyRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetConversationSurvey(ctx.Request().Context(), request.(GetConversationSurveyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetConversationSurvey")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetConversationSurveyResponseObject); ok {
+		return validResponse.VisitGetConversationSurveyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetTimeline operation middleware
 func (sh *strictHandler) GetTimeline(ctx echo.Context, id ID) error {
 	var request GetTimelineRequestObject
@@ -12051,6 +12453,31 @@ func (sh *strictHandler) UpdateSkill(ctx echo.Context, id ID, params UpdateSkill
 		return err
 	} else if validResponse, ok := response.(UpdateSkillResponseObject); ok {
 		return validResponse.VisitUpdateSkillResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListSurveyInvitations operation middleware
+func (sh *strictHandler) ListSurveyInvitations(ctx echo.Context, params ListSurveyInvitationsParams) error {
+	var request ListSurveyInvitationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSurveyInvitations(ctx.Request().Context(), request.(ListSurveyInvitationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSurveyInvitations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListSurveyInvitationsResponseObject); ok {
+		return validResponse.VisitListSurveyInvitationsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

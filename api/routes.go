@@ -119,6 +119,8 @@ var routes = []route{
 	{http.MethodGet, "/api/v1/attachments/{id}", PermissionConversationsRead},
 	{http.MethodDelete, "/api/v1/attachments/{id}", PermissionConversationsServe},
 	{http.MethodGet, "/api/v1/conversations/{id}/timeline", PermissionConversationsRead},
+	{http.MethodGet, "/api/v1/conversations/{id}/survey", PermissionConversationsRead},
+	{http.MethodGet, "/api/v1/survey-invitations", PermissionConversationsSupervise},
 	{http.MethodPost, "/api/v1/conversations/{id}/pick", PermissionConversationsServe},
 	{http.MethodPost, "/api/v1/conversations/{id}/assign", PermissionConversationsSupervise},
 	{http.MethodPost, "/api/v1/conversations/{id}/transfer", PermissionConversationsServe},

@@ -516,6 +516,23 @@ export interface paths {
         patch: operations["UpdateDisposition"];
         trace?: never;
     };
+    "/api/v1/survey-invitations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the surveys that followed conversations, with their answers, oldest first. */
+        get: operations["ListSurveyInvitations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/surveys": {
         parameters: {
             query?: never;
@@ -853,6 +870,26 @@ export interface paths {
         };
         /** Lists every step of the life of a conversation, in order. */
         get: operations["GetTimeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/survey": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Reads the survey that followed a conversation, with its answers.
+         * @description 404 when none did.
+         */
+        get: operations["GetConversationSurvey"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1844,6 +1881,54 @@ export interface components {
             items: components["schemas"]["Survey"][];
             next_cursor: string | null;
         };
+        /** @description A survey after one conversation. Its questions are as they were when it began. */
+        SurveyInvitation: {
+            id: string;
+            conversation_id: string;
+            survey_id: string;
+            channel_id: string;
+            /** @description To whom the answers are attributed, as are queue_id and bot_id. */
+            agent_id: string | null;
+            queue_id: string | null;
+            bot_id: string | null;
+            /** @description The language the customer is asked in. */
+            locale: string;
+            /** @enum {string} */
+            mode: "line" | "link";
+            /** @enum {string} */
+            state: "open" | "answered" | "expired" | "cancelled";
+            questions: components["schemas"]["SurveyQuestion"][];
+            /** @description How many of the questions have been asked. */
+            asked: number;
+            /** @description In the order of the questions. */
+            answers: components["schemas"]["SurveyAnswer"][];
+            created_at: components["schemas"]["Timestamp"];
+            expires_at: components["schemas"]["Timestamp"];
+            /** Format: date-time */
+            ended_at: string | null;
+        };
+        /** @description The customer's answer to one question. The first one stands. */
+        SurveyAnswer: {
+            question_id: string;
+            /** @enum {string} */
+            kind: "csat" | "nps" | "effort" | "choice" | "text";
+            /** @description The number, the value of the choice, or the words. Null when the customer skipped the question or took the answer back. */
+            value: string | null;
+            /**
+             * Format: int64
+             * @description Of csat, nps and effort.
+             */
+            score: number | null;
+            /** @enum {string} */
+            via: "button" | "typed" | "link";
+            /** @description Given when the survey was over. */
+            late: boolean;
+            created_at: components["schemas"]["Timestamp"];
+        };
+        SurveyInvitationList: {
+            items: components["schemas"]["SurveyInvitation"][];
+            next_cursor: string | null;
+        };
         /** @description Every question of a survey is written in the same languages. */
         SurveyQuestion: {
             /** @description A name of a to z, 0 to 9 and _; answers are kept under it. */
@@ -2480,6 +2565,9 @@ export type Survey = components['schemas']['Survey'];
 export type SurveyInput = components['schemas']['SurveyInput'];
 export type SurveyPatch = components['schemas']['SurveyPatch'];
 export type SurveyList = components['schemas']['SurveyList'];
+export type SurveyInvitation = components['schemas']['SurveyInvitation'];
+export type SurveyAnswer = components['schemas']['SurveyAnswer'];
+export type SurveyInvitationList = components['schemas']['SurveyInvitationList'];
 export type SurveyQuestion = components['schemas']['SurveyQuestion'];
 export type SurveyChoice = components['schemas']['SurveyChoice'];
 export type Contact = components['schemas']['Contact'];
@@ -3781,6 +3869,39 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    ListSurveyInvitations: {
+        parameters: {
+            query?: {
+                survey_id?: string;
+                /** @description To whom the answers are attributed. */
+                agent_id?: string;
+                queue_id?: string;
+                bot_id?: string;
+                channel_id?: string;
+                state?: "open" | "answered" | "expired" | "cancelled";
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of invitations. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SurveyInvitationList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     ListSurveys: {
         parameters: {
             query?: {
@@ -4529,6 +4650,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetConversationSurvey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The invitation and the answers so far. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SurveyInvitation"];
                 };
             };
             default: components["responses"]["Problem"];
