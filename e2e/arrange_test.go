@@ -183,7 +183,7 @@ var background = []string{
 	"min(received_at) AS since FROM line_events",
 	"FROM events WHERE seq IS NULL", "WHERE name = 'events'",
 	"count(*) AS unhandled", "WHERE status <> 'closed' AND id >", "'scrubbed_to'", "FROM line_events WHERE received_at <", "SET raw = $1, reply_token = ''",
-	"FROM idempotency_keys",
+	"FROM idempotency_keys", "FROM survey_invitations WHERE wanted_at > 0", "pg_notify",
 	"FROM channels c JOIN workstreams w", "FROM channels WHERE id",
 }
 
