@@ -2,8 +2,12 @@ package e2e
 
 import (
 	"bytes"
+	"encoding/json"
 	"image"
 	"image/jpeg"
+	"io"
+	"mime/multipart"
+	"net/http"
 	"slices"
 	"testing"
 
@@ -125,4 +129,91 @@ func TestARefusalReachesTheCustomerAlsoAfterTheClose(t *testing.T) {
 		require.Equal(t, 1, told)
 		require.Contains(t, emma.reads(), emma.transcript()[len(emma.transcript())-1].Text)
 	})
+}
+
+func TestAgentsAndCustomersExchangePictures(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.arrange(withEcho)
+		emma := k.newCustomer("Emma")
+		emma.writes("person please")
+		emma.isAnswered(1)
+		id := emma.conversations()[0].ID
+		var place bytes.Buffer // where it was taken, as phones write it down
+		place.WriteString("Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x88\x25\x00\x04\x00\x00\x00\x01\x00\x00\x00\x1a\x00\x00\x00\x0035.6586N 139.7454E")
+		taken := append([]byte{0xff, 0xd8, 0xff, 0xe1, 0, byte(place.Len() + 2)}, place.Bytes()...)
+		taken = append(taken, photo(t)[2:]...)
+		emma.posts(linesim.Message{Type: "image", Content: taken})
+		a := emma.file(1)
+		require.Equal(t, conversation.AttachmentStored, a.State)
+
+		res, list := k.call("GET", "/conversations/"+id+"/messages", nil, nil)
+		require.Equal(t, 200, res.StatusCode)
+		items := list["items"].([]any)
+		var shown map[string]any
+		for _, item := range items {
+			if m, _ := item.(map[string]any)["attachment"].(map[string]any); m != nil {
+				shown = m
+			}
+		}
+		require.NotNil(t, shown)
+		load := func(url any) []byte {
+			res, err := http.Get(url.(string))
+			require.NoError(t, err)
+			defer func() { require.NoError(t, res.Body.Close()) }()
+			require.Equal(t, 200, res.StatusCode)
+			body, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			return body
+		}
+		require.Equal(t, taken, load(shown["url"]))
+		preview := load(shown["preview_url"])
+		require.Contains(t, string(taken), "139.7454E")
+		require.NotContains(t, string(preview), "139.7454E")
+		require.NotContains(t, string(preview), "Exif")
+
+		// The other way.
+		res, out := k.call("POST", "/conversations/"+id+"/pick", nil, nil)
+		require.Equal(t, 200, res.StatusCode, out)
+		for name, content := range map[string][]byte{"map.jpg": photo(t), "bill.pdf": []byte("%PDF-1.7")} {
+			up := k.upload(id, name, content)
+			res, sent := k.call("POST", "/conversations/"+id+"/messages", map[string]any{"type": "attachment", "attachment_id": up["id"]}, nil)
+			require.Contains(t, []int{201, 202}, res.StatusCode, sent)
+		}
+		k.eventually(func() bool {
+			chat, err := k.Sim.Chat(t.Context(), dev.SimChannelID, emma.id)
+			require.NoError(t, err)
+			have := map[string]bool{}
+			for _, m := range chat {
+				if m.Direction == "account" {
+					have[m.Type] = true
+				}
+			}
+			return have["image"] && have["flex"]
+		}, "the phone shows a picture and a card")
+	})
+}
+
+// upload uploads a file as the administrator.
+func (k *kaiwa) upload(conversationID, name string, content []byte) map[string]any {
+	k.t.Helper()
+	var body bytes.Buffer
+	form := multipart.NewWriter(&body)
+	part, err := form.CreateFormFile("file", name)
+	require.NoError(k.t, err)
+	_, err = part.Write(content)
+	require.NoError(k.t, err)
+	require.NoError(k.t, form.Close())
+	req, err := http.NewRequestWithContext(k.t.Context(), http.MethodPost, k.APIURL+"/api/v1/conversations/"+conversationID+"/attachments", &body)
+	require.NoError(k.t, err)
+	req.Header.Set("Authorization", "Bearer kaiwa-dev-admin")
+	req.Header.Set("Content-Type", form.FormDataContentType())
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(k.t, err)
+	defer func() { _ = res.Body.Close() }()
+	out := map[string]any{}
+	require.NoError(k.t, json.NewDecoder(res.Body).Decode(&out))
+	require.Equal(k.t, 201, res.StatusCode, out)
+	return out
 }
