@@ -157,7 +157,11 @@ func (s *Server) uploadAttachment(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	r.Body = &patientBody{ReadCloser: r.Body, control: http.NewResponseController(c.Response())}
+	control := http.NewResponseController(c.Response())
+	r.Body = &patientBody{ReadCloser: r.Body, control: control}
+	if err := control.SetWriteDeadline(time.Now().Add(transferTime + time.Minute)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
 	part, err := filePart(r)
 	if err != nil {
 		return err

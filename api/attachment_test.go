@@ -12,6 +12,7 @@ import (
 	"mime/multipart"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/textproto"
 	"path/filepath"
 	"strings"
@@ -230,6 +231,8 @@ func TestALinkServesRangesUntilItIsTakenBack(t *testing.T) {
 		requireProblem(t, b.as("", "GET", "/files/"+strings.Repeat("A", 26), nil), 404, conversation.CodeNotFound)
 		requireProblem(t, b.as("", "GET", "/files/%27%20OR%201=1", nil), 404, conversation.CodeNotFound)
 
+		_, link, _ := strings.Cut(url, "/files/")
+		require.NotContains(t, b.log.String(), link, "links are not logged")
 		one := "/api/v1/attachments/" + up.text(t, "id")
 		require.Equal(t, url, b.as(store.RoleAgent, "GET", one, nil).text(t, "url"))
 		for range 2 {
@@ -395,4 +398,37 @@ func TestWhatAProcessLeftIsSwept(t *testing.T) {
 		after := b.as(store.RoleAgent, "GET", "/api/v1/attachments/"+up.text(t, "id"), nil)
 		require.Equal(t, [2]any{"failed", "late"}, [2]any{after.Body["state"], after.Body["reason"]})
 	})
+}
+
+// A server that gives up on requests and answers soon gives a file its time, as
+// long as some of it comes.
+func TestASlowUploadIsGivenItsTime(t *testing.T) {
+	t.Parallel()
+	b := setup(t, storetest.Dialects()[0])
+	id := b.live()
+	server := httptest.NewUnstartedServer(nil)
+	server.Config = b.api.HTTPServer("")
+	server.Config.ReadTimeout, server.Config.WriteTimeout = 200*time.Millisecond, 300*time.Millisecond
+	server.Start()
+	t.Cleanup(server.Close)
+	body, kind := form(t, "file", "a.txt", bytes.Repeat([]byte("slow"), 3000))
+	reader, writer := io.Pipe()
+	go func() {
+		tick := time.NewTicker(50 * time.Millisecond)
+		defer tick.Stop()
+		for len(body) > 0 {
+			n := min(1000, len(body))
+			_, _ = writer.Write(body[:n]) // a server that gave up is seen in its answer
+			body = body[n:]
+			<-tick.C
+		}
+		_ = writer.Close() // never fails
+	}()
+	req, err := http.NewRequest("POST", server.URL+"/api/v1/conversations/"+id+"/attachments", reader)
+	require.NoError(t, err)
+	req.Header.Set("Content-Type", kind)
+	req.Header.Set("Authorization", "Bearer "+b.tokens[store.RoleAgent])
+	r := b.do(req)
+	require.Equal(t, 201, r.Status, "%s", r.Raw)
+	require.EqualValues(t, 12_000, r.Body["size"])
 }

@@ -289,7 +289,7 @@ func (s *Server) finish(c echo.Context, id string, took time.Duration) {
 		level = slog.LevelDebug
 	}
 	asked := c.Request().URL.EscapedPath()
-	if path == surveyRoute {
+	if path == surveyRoute || strings.HasPrefix(path, filesPath) { // who has the link of a file has the file
 		asked = path
 	}
 	i := caller(c.Request().Context())
