@@ -3,7 +3,8 @@ package activities
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"log/slog"
+	"slices"
 	"time"
 
 	"kaiwa/internal/automessage"
@@ -12,7 +13,7 @@ import (
 	"kaiwa/internal/store"
 )
 
-// RouteInput names a conversation to be classified and routed.
+// RouteInput asks for a waiting conversation to be classified and routed.
 type RouteInput struct {
 	ID             string `json:"id"` // names the step: it is done once
 	ConversationID string `json:"conversation_id"`
@@ -20,177 +21,260 @@ type RouteInput struct {
 	ChatKey        string `json:"chat_key"`
 }
 
-// Route classifies a conversation, decides its queue and puts it there. A rule
-// that fails does not match; whatever fails, the conversation gets to the
-// fallback queue, and the routing log says what happened. A queue that somebody
-// named for it is kept. The customer hears when the queue is closed, or when
-// nobody is free.
+// Route finds out what a conversation is about and decides its queue, by the
+// workstream's rules. A queue that was named for it is kept. Rules that are not
+// there, or cannot be read, decide nothing; without a rule that decides it is
+// the fallback queue, and without that none: then people find it in the list of
+// open conversations, and the routing log says what is missing.
 func (a *Activities) Route(ctx context.Context, in RouteInput) (TransitionOutput, error) {
-	out, err := a.route(ctx, in)
-	return out, final(err)
-}
-
-func (a *Activities) route(ctx context.Context, in RouteInput) (TransitionOutput, error) {
 	plan, err := a.plans.get(ctx, in.ChannelID)
 	if err != nil {
-		return TransitionOutput{}, err
+		return TransitionOutput{}, final(err)
 	}
-	known, err := a.store.LoadRoutingFacts(ctx, in.ConversationID, plan.Workstream.Settings)
+	facts, err := a.store.RoutingFacts(ctx, in.ConversationID)
 	if err != nil {
-		return TransitionOutput{}, err
+		return TransitionOutput{}, final(err)
 	}
-	r, err := decide(plan, known, a.now())
+	facts.Channel = routing.ChannelFacts{ID: plan.Channel.ID, Name: plan.Channel.Name, Locale: plan.Channel.Locale}
+	facts.Now = a.now()
+	found, hours, err := a.decide(ctx, plan, facts)
 	if err != nil {
-		return TransitionOutput{}, err
+		return TransitionOutput{}, final(err)
+	}
+	trigger, err := a.told(ctx, plan, found, hours)
+	if err != nil {
+		return TransitionOutput{}, final(err)
 	}
 	req := store.TransitionRequest{
 		ID: in.ID, ConversationID: in.ConversationID, ChannelID: in.ChannelID, ChatKey: in.ChatKey,
-		Event: conversation.EventRouted, Routing: &r, Deadline: attemptDeadline(ctx),
+		Event: conversation.EventRouted, Routing: found, Deadline: attemptDeadline(ctx),
 	}
-	if req.Announce, err = a.whileWaiting(ctx, plan, known, &r); err != nil {
-		return TransitionOutput{}, err
+	if trigger != "" {
+		conv, err := a.store.Conversation(ctx, in.ConversationID)
+		if err != nil {
+			return TransitionOutput{}, final(err)
+		}
+		if req.Announce, err = a.drafts(ctx, plan, conv, trigger, found.QueueID); err != nil {
+			return TransitionOutput{}, final(err)
+		}
 	}
 	res, err := a.store.Transition(ctx, req)
-	return TransitionOutput{TransitionResult: res}, err
+	if err != nil {
+		return TransitionOutput{}, final(err)
+	}
+	a.dispatcher.Kick(ctx)
+	return TransitionOutput{TransitionResult: res}, nil
 }
 
-// decide evaluates the workstream's rules.
-func decide(plan store.Plan, known store.RoutingFacts, now time.Time) (store.Routing, error) {
-	w := plan.Workstream.Settings
-	facts, err := factsOf(plan, known, now)
-	if err != nil {
-		return store.Routing{}, err
-	}
-	var sets []routing.Ruleset
-	for _, id := range w.ClassificationRulesetIDs {
-		sets = append(sets, routing.Ruleset{ID: id, Rules: known.Rulesets[id].Rules})
-	}
-	found := routing.Classify(sets, facts)
-	if found.Units == 0 {
-		found.Units = w.CapacityUnits
-	}
-	facts.Conversation.Priority, facts.Conversation.Language = found.Priority, found.Language
-	facts.Conversation.Attributes, facts.Conversation.Units = found.Attributes, found.Units
-	facts.Conversation.Skills = map[string]int{}
-	for _, s := range found.Skills {
-		facts.Conversation.Skills[s.SkillID] = s.Level
-	}
-	queues := map[string]routing.QueueState{}
-	for id, q := range known.Queues {
-		queues[id] = routing.QueueState{Members: q.Members}
-	}
-	to := routing.RouteOutcome{QueueID: known.Conversation.QueueID, Result: routeNamed}
-	if to.QueueID == "" {
-		to = routing.Route(known.Rulesets[w.RouteRulesetID].RouteRules, facts, queues, plan.Workstream.FallbackQueueID)
-	}
-	classification, err := json.Marshal(found)
-	if err != nil {
-		return store.Routing{}, fmt.Errorf("what classification found: %w", err)
-	}
-	route, err := json.Marshal(to)
-	if err != nil {
-		return store.Routing{}, fmt.Errorf("what routing found: %w", err)
-	}
-	outcome := outcomeUnchanged
-	if len(sets) > 0 {
-		outcome = outcomeClassified
-	}
-	r := store.Routing{
-		QueueID: to.QueueID, Priority: found.Priority, Skills: found.Skills, Matching: w.Assignment.SkillMatching, Units: found.Units,
-		Requirement: routing.Requirement{Units: found.Units, Skills: found.Skills, Matching: w.Assignment.SkillMatching, Presences: w.Assignment.Presences}.Signature(),
-		Language:    found.Language, Attributes: found.Attributes,
-		Log: []store.RoutingEntry{
-			{Stage: store.StageClassification, Outcome: outcome, Entry: classification},
-			{Stage: store.StageRoute, Outcome: string(to.Result), Entry: route},
-		},
-	}
-	for _, id := range known.Unreadable {
-		entry, err := json.Marshal(map[string]string{"ruleset_id": id})
-		if err != nil {
-			return r, err
-		}
-		r.Log = append(r.Log, store.RoutingEntry{Stage: store.StageClassification, Outcome: outcomeUnreadable, Entry: entry})
-	}
-	return r, nil
+// classified is what the routing log keeps of a classification.
+type classified struct {
+	Missing    []string                 `json:"missing,omitempty"` // rulesets that are not there or cannot be read
+	Rules      []routing.RuleLog        `json:"rules"`
+	Priority   int64                    `json:"priority"`
+	Units      int64                    `json:"units"`
+	Skills     []conversation.SkillNeed `json:"skills"`
+	Matching   conversation.Matching    `json:"matching"`
+	Language   string                   `json:"language,omitempty"`
+	Attributes map[string]string        `json:"attributes"`
 }
 
-// Outcomes of the routing log that are not routing's own.
+// routed is what the routing log keeps of a choice of queue.
+type routed struct {
+	Missing string              `json:"missing,omitempty"` // a ruleset that is not there or cannot be read
+	Rules   []routing.RuleLog   `json:"rules"`
+	QueueID string              `json:"queue_id,omitempty"`
+	RuleID  string              `json:"rule_id,omitempty"`
+	Warning routing.QueueReason `json:"warning,omitempty"`
+	Hours   string              `json:"hours"`
+	OpensAt *time.Time          `json:"opens_at,omitempty"` // of a queue that is closed
+}
+
+// The outcomes in the routing log that are not routing's own words.
 const (
-	outcomeClassified = "classified"
-	outcomeUnchanged  = "no_rulesets"
-	outcomeUnreadable = "ruleset_unreadable" // its rules did not count
-	// routeNamed says that a bot or a person has named the queue.
-	routeNamed routing.RouteResult = "named"
+	classifiedByRules = "rules_matched"
+	classifiedByNone  = "no_rule_matched"
+	routeKept         = "queue_named" // by a bot, or by whoever transferred it
 )
 
-// factsOf puts what is known of a conversation into the words of conditions.
-func factsOf(plan store.Plan, known store.RoutingFacts, now time.Time) (routing.Facts, error) {
-	c := known.Conversation
-	f := routing.Facts{
-		Conversation: routing.ConversationFacts{
-			ID: c.ID, Priority: plan.Workstream.Settings.DefaultPriority, Locale: c.Locale, CreatedAt: time.UnixMicro(c.CreatedAt).UTC(), Messages: known.Messages,
-		},
-		Customer: routing.CustomerFacts{
-			Name: c.DisplayName, Language: c.Language, Friend: c.Friendship == "friend", ContactID: c.ContactID, EarlierConversations: known.Earlier,
-		},
-		Channel: routing.ChannelFacts{ID: plan.Channel.ID, Name: plan.Channel.Name, Locale: plan.Channel.Locale},
-		Bot:     routing.BotFacts{ID: c.BotID, Summary: c.Summary, Escalated: known.Reason != "", Reason: known.Reason},
-		Now:     now,
+// How a queue's hours stand when a conversation comes to it.
+const (
+	hoursAlways  = "always" // it has no calendar
+	hoursOpen    = "open"
+	hoursClosed  = "closed"
+	hoursHoliday = "holiday"
+	hoursUnknown = "unknown" // the calendar cannot be read; it counts as open
+)
+
+// decide asks the rules, and says how the queue's hours stand.
+func (a *Activities) decide(ctx context.Context, plan store.Plan, facts store.RoutingFacts) (_ *store.Routing, hours string, _ error) {
+	settings := plan.Workstream.Settings
+	sets, err := a.store.RulesetsByID(ctx, rulesetIDs(settings)...)
+	if err != nil {
+		return nil, "", err
 	}
-	if c.WaitingSince > 0 {
-		f.Conversation.WaitingSeconds = int64(now.Sub(time.UnixMicro(c.WaitingSince)).Seconds())
-	}
-	for _, m := range known.Latest {
-		f.Message.Type, f.Message.Text = m.Type, m.Text
-		if m.Text != "" {
-			f.Message.Texts = append(f.Message.Texts, m.Text)
+	facts.Conversation.Priority = settings.DefaultPriority
+	about := classified{Matching: settings.Assignment.SkillMatching}
+	var rules []routing.Ruleset
+	for _, id := range settings.ClassificationRulesetIDs {
+		if set, ok := sets[id]; ok {
+			rules = append(rules, routing.Ruleset{ID: id, Rules: set.Rules})
+		} else {
+			about.Missing = append(about.Missing, id)
 		}
 	}
-	if err := json.Unmarshal([]byte(c.Context), &f.Context); err != nil {
-		return f, fmt.Errorf("context of conversation %s: %w", c.ID, err)
+	outcome := routing.Classify(rules, facts.Facts)
+	about.Rules, about.Priority, about.Skills, about.Language, about.Attributes = append([]routing.RuleLog{}, outcome.Log...), outcome.Priority, outcome.Skills, outcome.Language, outcome.Attributes
+	if about.Units = outcome.Units; about.Units == 0 {
+		about.Units = settings.CapacityUnits
 	}
-	return f, nil
+	facts.Conversation.Priority, facts.Conversation.Units, facts.Conversation.Language = about.Priority, about.Units, about.Language
+	facts.Conversation.Attributes, facts.Conversation.Skills = about.Attributes, levels(about.Skills)
+
+	where, how, err := a.queueFor(ctx, plan, facts, sets)
+	if err != nil {
+		return nil, "", err
+	}
+	classification := classifiedByNone
+	if slices.ContainsFunc(about.Rules, func(l routing.RuleLog) bool { return l.Verdict == routing.RuleMatched }) {
+		classification = classifiedByRules
+	}
+	log, err := entries(
+		entry{store.StageClassification, classification, about},
+		entry{store.StageRoute, how, where})
+	if err != nil {
+		return nil, "", err
+	}
+	requirement := routing.Requirement{Units: about.Units, Skills: about.Skills, Matching: about.Matching, Presences: settings.Assignment.Presences}
+	return &store.Routing{
+		QueueID: where.QueueID, Priority: about.Priority, Skills: about.Skills, Matching: about.Matching, Units: about.Units,
+		Requirement: requirement.Signature(), Language: about.Language, Attributes: about.Attributes, Log: log,
+	}, where.Hours, nil
 }
 
-// whileWaiting is what the customer hears who has to wait: that the queue is
-// closed, or that nobody is free. The routing log gets a line of the former.
-func (a *Activities) whileWaiting(ctx context.Context, plan store.Plan, known store.RoutingFacts, r *store.Routing) ([]store.Draft, error) {
-	trigger, err := a.closedNow(ctx, known, r)
-	if err != nil {
-		return nil, err
+// queueFor decides the queue, and says how it was found.
+func (a *Activities) queueFor(ctx context.Context, plan store.Plan, facts store.RoutingFacts, sets map[string]store.Ruleset) (routed, string, error) {
+	fallback := plan.Workstream.FallbackQueueID
+	var where routed
+	var rules []routing.RouteRule
+	if id := plan.Workstream.Settings.RouteRulesetID; id != "" && facts.QueueID == "" {
+		set, ok := sets[id]
+		if !ok {
+			where.Missing = id
+		}
+		rules = set.RouteRules
 	}
-	if trigger == "" && plan.Workstream.Mode == store.ModePush {
-		free, err := a.store.SomebodyFree(ctx, r.QueueID, plan.Workstream.Settings.Assignment.Presences, r.Units)
+	states, err := a.store.QueueStates(ctx, queueIDs(rules, facts.QueueID, fallback)...)
+	if err != nil {
+		return routed{}, "", err
+	}
+	how := routeKept
+	if _, there := states[facts.QueueID]; there {
+		where.QueueID, where.Rules = facts.QueueID, []routing.RuleLog{}
+	} else {
+		queues := map[string]routing.QueueState{}
+		for id, q := range states {
+			queues[id] = routing.QueueState{Members: q.Members}
+		}
+		out := routing.Route(rules, facts.Facts, queues, fallback)
+		how = string(out.Result)
+		where.QueueID, where.RuleID, where.Warning, where.Rules = out.QueueID, out.RuleID, out.Warning, append([]routing.RuleLog{}, out.Log...)
+	}
+	where.Hours, where.OpensAt, err = a.hours(ctx, states[where.QueueID].CalendarID, facts.Now)
+	return where, how, err
+}
+
+// hours tells how a calendar stands.
+func (a *Activities) hours(ctx context.Context, calendarID string, now time.Time) (string, *time.Time, error) {
+	if calendarID == "" {
+		return hoursAlways, nil, nil
+	}
+	k, err := a.store.Calendar(ctx, calendarID)
+	if conversation.CodeOf(err) == conversation.CodeNotFound {
+		return hoursUnknown, nil, nil
+	}
+	if err != nil {
+		return "", nil, err
+	}
+	m, err := k.At(now)
+	if err != nil {
+		a.logger.WarnContext(ctx, "a calendar cannot be read; its queues count as open", slog.String("calendar", calendarID), slog.Any("error", err))
+		return hoursUnknown, nil, nil
+	}
+	var opens *time.Time
+	if !m.Opens.IsZero() {
+		utc := m.Opens.UTC()
+		opens = &utc
+	}
+	switch {
+	case m.Open:
+		return hoursOpen, nil, nil
+	case m.Holiday != "":
+		return hoursHoliday, opens, nil
+	}
+	return hoursClosed, opens, nil
+}
+
+// told is what the customer is told who has to wait: that the queue is closed,
+// or that nobody is free; nothing when they are about to be offered to somebody.
+func (a *Activities) told(ctx context.Context, plan store.Plan, found *store.Routing, hours string) (automessage.Trigger, error) {
+	switch hours {
+	case hoursClosed:
+		return automessage.OutOfHours, nil
+	case hoursHoliday:
+		return automessage.Holiday, nil
+	}
+	if plan.Workstream.Mode == store.ModePush {
+		free, err := a.store.SomebodyFree(ctx, found.QueueID, plan.Workstream.Settings.Assignment.Presences, found.Units)
 		if free || err != nil {
+			return "", err
+		}
+	}
+	return automessage.NoAgentAvailable, nil
+}
+
+func rulesetIDs(s store.WorkstreamSettings) []string {
+	ids := slices.Clone(s.ClassificationRulesetIDs)
+	if s.RouteRulesetID != "" {
+		ids = append(ids, s.RouteRulesetID)
+	}
+	return ids
+}
+
+// queueIDs are the queues that may be taken, each once.
+func queueIDs(rules []routing.RouteRule, more ...string) []string {
+	ids := more
+	for _, r := range rules {
+		ids = append(ids, r.QueueID)
+		for _, share := range r.Split {
+			ids = append(ids, share.QueueID)
+		}
+	}
+	slices.Sort(ids)
+	return slices.DeleteFunc(slices.Compact(ids), func(id string) bool { return id == "" })
+}
+
+func levels(skills []conversation.SkillNeed) map[string]int {
+	out := map[string]int{}
+	for _, k := range skills {
+		out[k.SkillID] = k.Level
+	}
+	return out
+}
+
+// entry is a line for the routing log.
+type entry struct {
+	stage, outcome string
+	detail         any
+}
+
+func entries(list ...entry) ([]store.RoutingEntry, error) {
+	out := make([]store.RoutingEntry, len(list))
+	for i, e := range list {
+		doc, err := json.Marshal(e.detail)
+		if err != nil {
 			return nil, err
 		}
+		out[i] = store.RoutingEntry{Stage: e.stage, Outcome: e.outcome, Entry: doc}
 	}
-	if trigger == "" {
-		trigger = automessage.NoAgentAvailable
-	}
-	return a.drafts(ctx, plan, known.Conversation, trigger, r.QueueID)
-}
-
-// closedNow tells what to say about a queue that is closed, "" when it is open
-// or has no calendar. It is assigned all the same.
-func (a *Activities) closedNow(ctx context.Context, known store.RoutingFacts, r *store.Routing) (automessage.Trigger, error) {
-	id := known.Queues[r.QueueID].CalendarID
-	if id == "" {
-		return "", nil
-	}
-	k, err := a.store.Calendar(ctx, id)
-	if err != nil {
-		return "", err
-	}
-	at, err := k.At(a.now())
-	if err != nil || at.Open {
-		return "", err
-	}
-	trigger := automessage.OutOfHours
-	if at.Holiday != "" {
-		trigger = automessage.Holiday
-	}
-	entry, err := json.Marshal(map[string]any{"queue_id": r.QueueID, "calendar_id": id, "opens": at.Opens})
-	r.Log = append(r.Log, store.RoutingEntry{Stage: store.StageRoute, Outcome: string(trigger), Entry: entry})
-	return trigger, err
+	return out, nil
 }

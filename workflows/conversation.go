@@ -43,7 +43,9 @@ func (c *talk) live() error {
 		c.greet()
 		c.heedCustomer()
 		c.tellUnshown()
-		c.route()
+		if c.route(); c.closed() {
+			break
+		}
 		c.explain()
 		c.answerByBot()
 		switch c.next() {

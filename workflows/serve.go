@@ -30,8 +30,9 @@ func (c *talk) heedCustomer() {
 	c.settle(res)
 }
 
-// route classifies a conversation that has come into a queue, and decides
-// which queue that is.
+// route classifies a conversation that has come to wait, and decides its queue.
+// It is owed until it is done, whichever run does it; from then on the
+// conversation is offered to agents.
 func (c *talk) route() {
 	if c.phase() != conversation.PhaseQueued || c.state.Routed {
 		return
@@ -41,6 +42,10 @@ func (c *talk) route() {
 	}
 	var res activities.TransitionOutput
 	if err := c.do("classify and route", acts.Route, in, &res); err != nil {
+		if refused(err) == conversation.CodeConversationClosed {
+			c.ingest() // learns how it was closed
+			return
+		}
 		workflow.GetLogger(c.ctx).Error("not routed; a supervisor can still assign it", "error", err)
 		return
 	}

@@ -23,8 +23,8 @@ type Facts struct {
 	Now          time.Time
 }
 
-// MessageFacts is what the customer wrote since the conversation began or
-// since the bot's last turn.
+// MessageFacts is what the customer wrote in this conversation, but for what
+// they took back.
 type MessageFacts struct {
 	Type  string   `json:"type"`  // of the latest message
 	Text  string   `json:"text"`  // of the latest message, "" when it has none

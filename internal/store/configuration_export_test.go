@@ -9,6 +9,7 @@ import (
 var (
 	AuthenticateQueryForTest = authenticateQuery
 	PlanQueryForTest         = planQuery
+	RoutingFactsQueryForTest = routingFactsQuery
 )
 
 // ExecForTest runs a statement that no method of the store runs.

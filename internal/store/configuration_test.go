@@ -587,7 +587,7 @@ func TestTwoAdministratorsCannotRemoveEachOther(t *testing.T) {
 func TestHotStatementsUseAnIndex(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {
-		for name, q := range map[string]string{"authenticate": store.AuthenticateQueryForTest, "plan": store.PlanQueryForTest} {
+		for name, q := range map[string]string{"authenticate": store.AuthenticateQueryForTest, "plan": store.PlanQueryForTest, "routing": store.RoutingFactsQueryForTest} {
 			plan, err := s.ExplainForTest(t.Context(), q, "x")
 			require.NoError(t, err)
 			require.NotContains(t, plan, "SCAN", name)     // SQLite

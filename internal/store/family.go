@@ -316,16 +316,12 @@ func (c conn) exist(ctx context.Context, from, kind string, refs references) err
 		return nil
 	}
 	ids := slices.Sorted(maps.Keys(refs))
-	args := make([]any, len(ids))
-	for i, id := range ids {
-		args[i] = id
-	}
 	and := " WHERE "
 	if strings.Contains(from, and) {
 		and = " AND "
 	}
 	var found []string
-	if err := c.list(ctx, &found, "SELECT id FROM "+from+and+"id IN "+values(1, len(args), 1)+" ORDER BY id"+c.s.d.forUpdate(), args...); err != nil {
+	if err := c.list(ctx, &found, "SELECT id FROM "+from+and+"id IN "+values(1, len(ids), 1)+" ORDER BY id"+c.s.d.forUpdate(), anys(ids)...); err != nil {
 		return err
 	}
 	var wrong []conversation.FieldError
