@@ -217,3 +217,41 @@ func (k *kaiwa) upload(conversationID, name string, content []byte) map[string]a
 	require.Equal(k.t, 201, res.StatusCode, out)
 	return out
 }
+
+func TestALongConversationGoesOnWithItsFiles(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect, func(o *dev.Options) { o.HistoryLimit = 60 })
+		k.arrange(withEcho)
+		emma := k.newCustomer("Emma")
+		never := 1_000_000
+		emma.writes("hi")
+		emma.isAnswered(1)
+		video := emma.posts(linesim.Message{Type: "video", Content: []byte("film"), DurationMS: 1000, NotReady: &never})
+		k.eventually(func() bool { return len(emma.pending()) == 1 }, "the fetch waits")
+		texts := numbered(30)
+		for i, text := range texts {
+			emma.writes(text)
+			k.eventually(func() bool { return len(emma.heard()) == i+1 }, "%s is answered", text)
+		}
+		require.Equal(t, echoes(texts), emma.heard())
+		require.Greater(t, len(emma.runs()), 1, "it went on in another run, though a file was waiting")
+		k.eventually(func() bool { return slices.Equal(emma.pending(), []string{"FetchMedia"}) }, "which goes on fetching")
+		_, err := k.Sim.Unsend(t.Context(), dev.SimChannelID, emma.id, video.MessageID)
+		require.NoError(t, err)
+		k.eventually(func() bool { return len(emma.pending()) == 0 }, "until there is nothing to fetch")
+		require.Equal(t, conversation.AttachmentRevoked, emma.file(1).State)
+	})
+}
+
+// pending are the activities under way for the customer, by name.
+func (c customer) pending() (names []string) {
+	d, err := c.k.Temporal.DescribeWorkflowExecution(c.k.t.Context(), c.workflowID(), "")
+	if err != nil {
+		return []string{err.Error()}
+	}
+	for _, a := range d.PendingActivities {
+		names = append(names, a.ActivityType.Name)
+	}
+	return names
+}
