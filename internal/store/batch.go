@@ -190,9 +190,14 @@ func (c conn) freeze(ctx context.Context, conversationID string, render Render) 
 		return nil, err
 	}
 	if found {
-		b.Kind, b.ReplyToken, b.TokenReceivedAt = string(conversation.ViaReply), token.ReplyToken, token.ReceivedAt
-		if _, err := c.exec(ctx, `UPDATE line_events SET token_batch = $1 WHERE id = $2`, b.ID, token.ID); err != nil {
+		// A survey has a lane beside that of the chat's next conversation: who
+		// comes second to the token pushes.
+		mine, err := c.exec(ctx, `UPDATE line_events SET token_batch = $1 WHERE id = $2 AND token_batch = ''`, b.ID, token.ID)
+		if err != nil {
 			return nil, err
+		}
+		if mine > 0 {
+			b.Kind, b.ReplyToken, b.TokenReceivedAt = string(conversation.ViaReply), token.ReplyToken, token.ReceivedAt
 		}
 	}
 	body, err := json.Marshal(bodies)

@@ -5,7 +5,9 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -571,5 +573,40 @@ func TestInvitationsAreListedByWhatTheyAreAttributedTo(t *testing.T) {
 		page, err := a.s.Invitations(t.Context(), store.InvitationFilter{}, store.Cursor{}, 2)
 		require.NoError(t, err)
 		require.Equal(t, ids[2:], list(store.InvitationFilter{}, store.Cursor{At: page[1].CreatedAt, ID: page[1].ID}, 2))
+	})
+}
+
+// A survey and a later conversation have a lane each. A reply token serves one
+// of them, however they meet.
+func TestTwoLanesOfAChatShareItsReplyTokens(t *testing.T) {
+	t.Parallel()
+	eachAsking(t, func(t *testing.T, a *asking) {
+		first := a.id
+		later, _ := a.begin("later")
+		for round := range 5 {
+			a.pass(time.Minute) // no earlier token lives that long
+			a.write(fmt.Sprint("token", round), "hello")
+			var wg sync.WaitGroup
+			batches := make([]*store.Batch, 2)
+			for i, id := range []string{first, later} {
+				_, err := a.s.Announce(t.Context(), id, fmt.Sprint(id, round), []store.Draft{{SenderKind: conversation.SenderSystem, Content: conversation.TextContent("x")}})
+				require.NoError(t, err)
+				wg.Go(func() {
+					b, err := a.s.NextBatch(t.Context(), id, plain)
+					if err == nil {
+						batches[i] = b
+					}
+				})
+			}
+			wg.Wait()
+			var kinds []string
+			for _, b := range batches {
+				require.NotNil(t, b)
+				kinds = append(kinds, b.Kind)
+				a.finish(b, store.BatchEnd{State: store.BatchAccepted})
+			}
+			slices.Sort(kinds)
+			require.Equal(t, []string{"push", "reply"}, kinds)
+		}
 	})
 }
