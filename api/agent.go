@@ -14,15 +14,20 @@ import (
 // defaultLocale is the language of whoever did not say one.
 const defaultLocale = "en"
 
-func showAgent(a store.Agent) Agent {
+func showAgent(a store.Agent, st store.AgentState) Agent {
 	return Agent{
 		ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: a.Capacity, Skills: append([]AgentSkill{}, a.Skills...),
-		Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt),
+		State: showAgentState(st), Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt),
 	}
 }
 
-func agentResponse(a store.Agent) AgentJSONResponse {
-	return AgentJSONResponse{Body: showAgent(a), Headers: AgentResponseHeaders{ETag: etag(a.Version)}}
+// agentResponse shows an agent with how their day goes.
+func (s *Server) agentResponse(ctx context.Context, a store.Agent, err error) (AgentJSONResponse, error) {
+	if err != nil {
+		return AgentJSONResponse{}, err
+	}
+	st, err := s.store.AgentState(ctx, a.ID)
+	return AgentJSONResponse{Body: showAgent(a, st), Headers: AgentResponseHeaders{ETag: etag(a.Version)}}, err
 }
 
 func (in AgentInput) apply(a *store.Agent) error {
@@ -56,9 +61,15 @@ func checkLocale(tag *string) error {
 
 // ListAgents lists agents.
 func (s *Server) ListAgents(ctx context.Context, r ListAgentsRequestObject) (ListAgentsResponseObject, error) {
+	var states map[string]store.AgentState
 	items, next, err := listed("agents", r.Params.Cursor, r.Params.Limit, func(after store.Cursor, limit int) ([]store.Agent, error) {
-		return s.store.Agents(ctx, after, limit)
-	}, func(a store.Agent) store.Cursor { return store.Cursor{At: a.CreatedAt, ID: a.ID} }, showAgent)
+		list, err := s.store.Agents(ctx, after, limit)
+		if err != nil {
+			return nil, err
+		}
+		states, err = s.store.AgentStates(ctx, shown(list, func(a store.Agent) string { return a.ID }))
+		return list, err
+	}, func(a store.Agent) store.Cursor { return store.Cursor{At: a.CreatedAt, ID: a.ID} }, func(a store.Agent) Agent { return showAgent(a, states[a.ID]) })
 	return ListAgents200JSONResponse{Items: items, NextCursor: next}, err
 }
 
@@ -69,13 +80,15 @@ func (s *Server) CreateAgent(ctx context.Context, r CreateAgentRequestObject) (C
 		return nil, err
 	}
 	a, err := s.store.CreateAgent(ctx, origin(ctx), a)
-	return CreateAgent201JSONResponse{agentResponse(a)}, err
+	body, err := s.agentResponse(ctx, a, err)
+	return CreateAgent201JSONResponse{body}, err
 }
 
 // GetAgent reads an agent.
 func (s *Server) GetAgent(ctx context.Context, r GetAgentRequestObject) (GetAgentResponseObject, error) {
 	a, err := s.store.Agent(ctx, r.ID)
-	return GetAgent200JSONResponse{agentResponse(a)}, err
+	body, err := s.agentResponse(ctx, a, err)
+	return GetAgent200JSONResponse{body}, err
 }
 
 // UpdateAgent changes an agent.
@@ -91,7 +104,8 @@ func (s *Server) UpdateAgent(ctx context.Context, r UpdateAgentRequestObject) (U
 		}
 		return in.apply(a)
 	})
-	return UpdateAgent200JSONResponse{agentResponse(a)}, s.dispatched(ctx, err)
+	body, err := s.agentResponse(ctx, a, s.dispatched(ctx, err))
+	return UpdateAgent200JSONResponse{body}, err
 }
 
 // DeleteAgent deletes an agent.
@@ -110,5 +124,9 @@ func (s *Server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponse
 	if err != nil {
 		return nil, err
 	}
-	return GetMe200JSONResponse{Agent: showAgent(agent), TokenID: i.Token.ID, Role: Role(i.Role()), Permissions: permissions(i)}, nil
+	st, err := s.store.AgentState(ctx, i.Agent.ID)
+	if err != nil {
+		return nil, err
+	}
+	return GetMe200JSONResponse{Agent: showAgent(agent, st), TokenID: i.Token.ID, Role: Role(i.Role()), Permissions: permissions(i)}, nil
 }

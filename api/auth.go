@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
 
@@ -76,6 +77,9 @@ func (s *Server) authorise(p Permission) echo.MiddlewareFunc {
 			}
 			ctx := context.WithValue(r.Context(), keyCaller, i)
 			ctx = context.WithValue(ctx, keyBearer, value)
+			if s.signs.due(i.Agent.ID, time.Now()) {
+				s.alive(ctx)
+			}
 			c.SetRequest(r.WithContext(context.WithValue(ctx, keyAddress, c.RealIP())))
 			return next(c)
 		}

@@ -212,18 +212,6 @@ func (e *eventStream) read(ctx context.Context) (store.EventPage, error) {
 	return e.s.store.EventPage(ctx, store.EventQuery{After: e.after, Limit: streamPage, AgentID: viewer(was)})
 }
 
-// alive notes that the agent of an open stream is there. Whom that brings back
-// from offline may be given work.
-func (s *Server) alive(ctx context.Context) {
-	back, err := s.store.SignOfLife(ctx, caller(ctx).Agent.ID)
-	if err != nil && ctx.Err() == nil {
-		s.log.Warn("a sign of life was not noted", "agent_id", caller(ctx).Agent.ID, "error", err)
-	}
-	if back {
-		s.dispatcher.Kick(ctx)
-	}
-}
-
 // take puts a page into what is sent next, or nothing of it.
 func (e *eventStream) take(page store.EventPage) error {
 	for _, event := range page.Events {

@@ -447,6 +447,33 @@ func (e MessageSenderKind) Valid() bool {
 	}
 }
 
+// Defines values for OfferStateState.
+const (
+	OfferStateStateAccepted  OfferStateState = "accepted"
+	OfferStateStateDeclined  OfferStateState = "declined"
+	OfferStateStateLive      OfferStateState = "live"
+	OfferStateStateRescinded OfferStateState = "rescinded"
+	OfferStateStateTimedOut  OfferStateState = "timed_out"
+)
+
+// Valid indicates whether the value is a known member of the OfferStateState enum.
+func (e OfferStateState) Valid() bool {
+	switch e {
+	case OfferStateStateAccepted:
+		return true
+	case OfferStateStateDeclined:
+		return true
+	case OfferStateStateLive:
+		return true
+	case OfferStateStateRescinded:
+		return true
+	case OfferStateStateTimedOut:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Permission.
 const (
 	PermissionAgentsWrite            Permission = "agents.write"
@@ -495,6 +522,33 @@ func (e Permission) Valid() bool {
 	case PermissionSelf:
 		return true
 	case PermissionTokensManage:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for Presence.
+const (
+	PresenceAvailable    Presence = "available"
+	PresenceAway         Presence = "away"
+	PresenceBusy         Presence = "busy"
+	PresenceDoNotDisturb Presence = "do_not_disturb"
+	PresenceOffline      Presence = "offline"
+)
+
+// Valid indicates whether the value is a known member of the Presence enum.
+func (e Presence) Valid() bool {
+	switch e {
+	case PresenceAvailable:
+		return true
+	case PresenceAway:
+		return true
+	case PresenceBusy:
+		return true
+	case PresenceDoNotDisturb:
+		return true
+	case PresenceOffline:
 		return true
 	default:
 		return false
@@ -558,6 +612,27 @@ func (e Role) Valid() bool {
 	case RoleAgent:
 		return true
 	case RoleSupervisor:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RoutingLogEntryStage.
+const (
+	RoutingLogEntryStageAssignment     RoutingLogEntryStage = "assignment"
+	RoutingLogEntryStageClassification RoutingLogEntryStage = "classification"
+	RoutingLogEntryStageRoute          RoutingLogEntryStage = "route"
+)
+
+// Valid indicates whether the value is a known member of the RoutingLogEntryStage enum.
+func (e RoutingLogEntryStage) Valid() bool {
+	switch e {
+	case RoutingLogEntryStageAssignment:
+		return true
+	case RoutingLogEntryStageClassification:
+		return true
+	case RoutingLogEntryStageRoute:
 		return true
 	default:
 		return false
@@ -800,6 +875,9 @@ type Agent struct {
 	Role      Role         `json:"role"`
 	Skills    []AgentSkill `json:"skills"`
 
+	// State How an agent's day goes.
+	State AgentState `json:"state"`
+
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt Timestamp `json:"updated_at"`
 	Version   int64     `json:"version"`
@@ -831,6 +909,27 @@ type AgentPatch = json.RawMessage
 
 // AgentSkill defines model for AgentSkill.
 type AgentSkill = store.AgentSkill
+
+// AgentState How an agent's day goes.
+type AgentState struct {
+	// Capacity How many units of work the agent can hold.
+	Capacity int64 `json:"capacity"`
+
+	// ChosenPresence What was set; the effective one is offline while the agent gives no sign of life.
+	ChosenPresence Presence `json:"chosen_presence"`
+
+	// LastSeenAt To half a minute.
+	LastSeenAt Time `json:"last_seen_at"`
+
+	// Load Units held and on offer.
+	Load int64 `json:"load"`
+
+	// Presence The effective one.
+	Presence Presence `json:"presence"`
+
+	// Since Since when the presence is what it is.
+	Since Time `json:"since"`
+}
 
 // AssignInput defines model for AssignInput.
 type AssignInput struct {
@@ -1290,6 +1389,12 @@ type ConversationList struct {
 // ConversationStatus defines model for ConversationStatus.
 type ConversationStatus string
 
+// DeclineInput defines model for DeclineInput.
+type DeclineInput struct {
+	// Reason For supervisors; it is kept with the offer and shown in no event.
+	Reason string `json:"reason,omitempty"`
+}
+
 // Disposition What came of a conversation, for the agent to choose at wrap-up.
 type Disposition struct {
 	// CreatedAt RFC 3339, UTC, with milliseconds.
@@ -1449,6 +1554,12 @@ type MessageSender struct {
 // MessageSenderKind defines model for MessageSender.Kind.
 type MessageSenderKind string
 
+// Named defines model for Named.
+type Named struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
 // NoteInput defines model for NoteInput.
 type NoteInput struct {
 	Text string `json:"text"`
@@ -1457,8 +1568,94 @@ type NoteInput struct {
 // Nothing No fields yet.
 type Nothing = map[string]interface{}
 
+// Offer What is on offer to an agent, with what they need to decide.
+type Offer struct {
+	ConversationID string `json:"conversation_id"`
+
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp     `json:"created_at"`
+	Customer  OfferCustomer `json:"customer"`
+
+	// ExpiresAt RFC 3339, UTC, with milliseconds.
+	ExpiresAt Timestamp `json:"expires_at"`
+	ID        string    `json:"id"`
+
+	// Messages The last few, oldest first.
+	Messages []Message `json:"messages"`
+
+	// Priority Larger is served first.
+	Priority int64 `json:"priority"`
+	Queue    Named `json:"queue"`
+
+	// Skills Those required.
+	Skills []OfferSkill `json:"skills"`
+
+	// Summary The bot's words for the agent.
+	Summary Nullable `json:"summary"`
+
+	// Units Of the agent's capacity.
+	Units int64 `json:"units"`
+
+	// WaitingSince RFC 3339, UTC, with milliseconds.
+	WaitingSince Timestamp `json:"waiting_since"`
+}
+
+// OfferCustomer defines model for OfferCustomer.
+type OfferCustomer struct {
+	// Contact Null when nobody knows who it is.
+	Contact *Named `json:"contact"`
+
+	// EarlierConversations With the same customer on the same channel.
+	EarlierConversations int64    `json:"earlier_conversations"`
+	Language             Nullable `json:"language"`
+	Name                 Nullable `json:"name"`
+	PictureURL           Nullable `json:"picture_url"`
+}
+
+// OfferList defines model for OfferList.
+type OfferList struct {
+	Items      []Offer  `json:"items"`
+	NextCursor Nullable `json:"next_cursor"`
+
+	// ServerTime By which the time left is counted.
+	ServerTime Time `json:"server_time"`
+}
+
+// OfferSkill defines model for OfferSkill.
+type OfferSkill struct {
+	Level   int64    `json:"level"`
+	Name    Nullable `json:"name"`
+	SkillID string   `json:"skill_id"`
+}
+
+// OfferState defines model for OfferState.
+type OfferState struct {
+	AgentID        string `json:"agent_id"`
+	ConversationID string `json:"conversation_id"`
+
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+
+	// ExpiresAt RFC 3339, UTC, with milliseconds.
+	ExpiresAt Timestamp       `json:"expires_at"`
+	ID        string          `json:"id"`
+	QueueID   string          `json:"queue_id"`
+	State     OfferStateState `json:"state"`
+}
+
+// OfferStateState defines model for OfferState.State.
+type OfferStateState string
+
 // Permission defines model for Permission.
 type Permission string
+
+// Presence defines model for Presence.
+type Presence string
+
+// PresenceInput defines model for PresenceInput.
+type PresenceInput struct {
+	Presence Presence `json:"presence"`
+}
 
 // PrivacySettings defines model for PrivacySettings.
 type PrivacySettings struct {
@@ -1553,6 +1750,29 @@ type QuickReplyInput struct {
 
 // Role defines model for Role.
 type Role string
+
+// RoutingLog defines model for RoutingLog.
+type RoutingLog struct {
+	Items      []RoutingLogEntry `json:"items"`
+	NextCursor Nullable          `json:"next_cursor"`
+}
+
+// RoutingLogEntry defines model for RoutingLogEntry.
+type RoutingLogEntry struct {
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+
+	// Entry The rules and agents that were considered, with reasons. Beside each id of an agent, queue, skill or ruleset stands its name.
+	Entry json.RawMessage `json:"entry"`
+	ID    string          `json:"id"`
+
+	// Outcome An enumerated word.
+	Outcome string               `json:"outcome"`
+	Stage   RoutingLogEntryStage `json:"stage"`
+}
+
+// RoutingLogEntryStage defines model for RoutingLogEntry.Stage.
+type RoutingLogEntryStage string
 
 // Rule defines model for Rule.
 type Rule struct {
@@ -2249,6 +2469,24 @@ type StreamEventsParams struct {
 	LastEventID string `json:"Last-Event-ID,omitempty"`
 }
 
+// AcceptOfferParams defines parameters for AcceptOffer.
+type AcceptOfferParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeclineOfferParams defines parameters for DeclineOffer.
+type DeclineOfferParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// RescindOfferParams defines parameters for RescindOffer.
+type RescindOfferParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListQueuesParams defines parameters for ListQueues.
 type ListQueuesParams struct {
 	// Limit How many items at most; 50 when left out.
@@ -2436,6 +2674,9 @@ type CreateAgentJSONRequestBody = AgentInput
 // UpdateAgentJSONRequestBody defines body for UpdateAgent for application/json ContentType.
 type UpdateAgentJSONRequestBody = AgentPatch
 
+// SetAgentPresenceJSONRequestBody defines body for SetAgentPresence for application/json ContentType.
+type SetAgentPresenceJSONRequestBody = PresenceInput
+
 // IssueTokenJSONRequestBody defines body for IssueToken for application/json ContentType.
 type IssueTokenJSONRequestBody = TokenInput
 
@@ -2517,6 +2758,18 @@ type CreateDispositionJSONRequestBody = DispositionInput
 // UpdateDispositionJSONRequestBody defines body for UpdateDisposition for application/json ContentType.
 type UpdateDispositionJSONRequestBody = DispositionPatch
 
+// SetMyPresenceJSONRequestBody defines body for SetMyPresence for application/json ContentType.
+type SetMyPresenceJSONRequestBody = PresenceInput
+
+// AcceptOfferJSONRequestBody defines body for AcceptOffer for application/json ContentType.
+type AcceptOfferJSONRequestBody = Nothing
+
+// DeclineOfferJSONRequestBody defines body for DeclineOffer for application/json ContentType.
+type DeclineOfferJSONRequestBody = DeclineInput
+
+// RescindOfferJSONRequestBody defines body for RescindOffer for application/json ContentType.
+type RescindOfferJSONRequestBody = Nothing
+
 // CreateQueueJSONRequestBody defines body for CreateQueue for application/json ContentType.
 type CreateQueueJSONRequestBody = QueueInput
 
@@ -2567,6 +2820,9 @@ type ServerInterface interface {
 	// UpdateAgent Changes an agent, by a JSON merge patch.
 	// (PATCH /api/v1/agents/{id})
 	UpdateAgent(ctx echo.Context, id ID, params UpdateAgentParams) error
+	// SetAgentPresence Sets the presence of an agent.
+	// (PUT /api/v1/agents/{id}/presence)
+	SetAgentPresence(ctx echo.Context, id ID) error
 	// IssueToken Issues a token for an agent. Its value is in this answer and never again.
 	// (POST /api/v1/agents/{id}/tokens)
 	IssueToken(ctx echo.Context, id ID, params IssueTokenParams) error
@@ -2693,6 +2949,9 @@ type ServerInterface interface {
 	// ResumeConversation Takes a parked conversation up again.
 	// (POST /api/v1/conversations/{id}/resume)
 	ResumeConversation(ctx echo.Context, id ID, params ResumeConversationParams) error
+	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
+	// (GET /api/v1/conversations/{id}/routing-log)
+	GetRoutingLog(ctx echo.Context, id ID) error
 	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
 	// (GET /api/v1/conversations/{id}/survey)
 	GetConversationSurvey(ctx echo.Context, id ID) error
@@ -2729,6 +2988,21 @@ type ServerInterface interface {
 	// GetMe Tells who the token speaks for and what it may do.
 	// (GET /api/v1/me)
 	GetMe(ctx echo.Context) error
+	// ListMyOffers Lists what is on offer to the caller, the oldest first.
+	// (GET /api/v1/me/offers)
+	ListMyOffers(ctx echo.Context) error
+	// SetMyPresence Sets the caller's presence.
+	// (PUT /api/v1/me/presence)
+	SetMyPresence(ctx echo.Context) error
+	// AcceptOffer Takes the conversation that is on offer.
+	// (POST /api/v1/offers/{id}/accept)
+	AcceptOffer(ctx echo.Context, id ID, params AcceptOfferParams) error
+	// DeclineOffer Lets an offer pass, to the next who can have it.
+	// (POST /api/v1/offers/{id}/decline)
+	DeclineOffer(ctx echo.Context, id ID, params DeclineOfferParams) error
+	// RescindOffer Takes an offer back. It does not count as one the agent let pass.
+	// (POST /api/v1/offers/{id}/rescind)
+	RescindOffer(ctx echo.Context, id ID, params RescindOfferParams) error
 	// ListQueues Lists queues, oldest first.
 	// (GET /api/v1/queues)
 	ListQueues(ctx echo.Context, params ListQueuesParams) error
@@ -2971,6 +3245,22 @@ func (w *ServerInterfaceWrapper) UpdateAgent(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateAgent(ctx, id, params)
+	return err
+}
+
+// SetAgentPresence converts echo context to params.
+func (w *ServerInterfaceWrapper) SetAgentPresence(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetAgentPresence(ctx, id)
 	return err
 }
 
@@ -4250,6 +4540,22 @@ func (w *ServerInterfaceWrapper) ResumeConversation(ctx echo.Context) error {
 	return err
 }
 
+// GetRoutingLog converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRoutingLog(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRoutingLog(ctx, id)
+	return err
+}
+
 // GetConversationSurvey converts echo context to params.
 func (w *ServerInterfaceWrapper) GetConversationSurvey(ctx echo.Context) error {
 	var err error
@@ -4569,6 +4875,132 @@ func (w *ServerInterfaceWrapper) GetMe(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetMe(ctx)
+	return err
+}
+
+// ListMyOffers converts echo context to params.
+func (w *ServerInterfaceWrapper) ListMyOffers(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListMyOffers(ctx)
+	return err
+}
+
+// SetMyPresence converts echo context to params.
+func (w *ServerInterfaceWrapper) SetMyPresence(ctx echo.Context) error {
+	var err error
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.SetMyPresence(ctx)
+	return err
+}
+
+// AcceptOffer converts echo context to params.
+func (w *ServerInterfaceWrapper) AcceptOffer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params AcceptOfferParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.AcceptOffer(ctx, id, params)
+	return err
+}
+
+// DeclineOffer converts echo context to params.
+func (w *ServerInterfaceWrapper) DeclineOffer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeclineOfferParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeclineOffer(ctx, id, params)
+	return err
+}
+
+// RescindOffer converts echo context to params.
+func (w *ServerInterfaceWrapper) RescindOffer(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RescindOfferParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RescindOffer(ctx, id, params)
 	return err
 }
 
@@ -5619,6 +6051,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/v1/skills/:id", wrapper.UpdateSkill, options.OperationMiddlewares["UpdateSkill"]...)
 	router.GET(options.BaseURL+"/api/v1/agents", wrapper.ListAgents, options.OperationMiddlewares["ListAgents"]...)
 	router.POST(options.BaseURL+"/api/v1/agents", wrapper.CreateAgent, options.OperationMiddlewares["CreateAgent"]...)
+	router.PUT(options.BaseURL+"/api/v1/agents/:id/presence", wrapper.SetAgentPresence, options.OperationMiddlewares["SetAgentPresence"]...)
 	router.DELETE(options.BaseURL+"/api/v1/agents/:id", wrapper.DeleteAgent, options.OperationMiddlewares["DeleteAgent"]...)
 	router.GET(options.BaseURL+"/api/v1/agents/:id", wrapper.GetAgent, options.OperationMiddlewares["GetAgent"]...)
 	router.PATCH(options.BaseURL+"/api/v1/agents/:id", wrapper.UpdateAgent, options.OperationMiddlewares["UpdateAgent"]...)
@@ -5626,6 +6059,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/tokens", wrapper.ListTokens, options.OperationMiddlewares["ListTokens"]...)
 	router.DELETE(options.BaseURL+"/api/v1/tokens/:id", wrapper.RevokeToken, options.OperationMiddlewares["RevokeToken"]...)
 	router.GET(options.BaseURL+"/api/v1/me", wrapper.GetMe, options.OperationMiddlewares["GetMe"]...)
+	router.PUT(options.BaseURL+"/api/v1/me/presence", wrapper.SetMyPresence, options.OperationMiddlewares["SetMyPresence"]...)
+	router.GET(options.BaseURL+"/api/v1/me/offers", wrapper.ListMyOffers, options.OperationMiddlewares["ListMyOffers"]...)
+	router.POST(options.BaseURL+"/api/v1/offers/:id/accept", wrapper.AcceptOffer, options.OperationMiddlewares["AcceptOffer"]...)
+	router.POST(options.BaseURL+"/api/v1/offers/:id/decline", wrapper.DeclineOffer, options.OperationMiddlewares["DeclineOffer"]...)
+	router.POST(options.BaseURL+"/api/v1/offers/:id/rescind", wrapper.RescindOffer, options.OperationMiddlewares["RescindOffer"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations", wrapper.ListConversations, options.OperationMiddlewares["ListConversations"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id", wrapper.GetConversation, options.OperationMiddlewares["GetConversation"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["ListMessages"]...)
@@ -5634,6 +6072,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/attachments/:id", wrapper.GetAttachment, options.OperationMiddlewares["GetAttachment"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/timeline", wrapper.GetTimeline, options.OperationMiddlewares["GetTimeline"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/survey", wrapper.GetConversationSurvey, options.OperationMiddlewares["GetConversationSurvey"]...)
+	router.GET(options.BaseURL+"/api/v1/conversations/:id/routing-log", wrapper.GetRoutingLog, options.OperationMiddlewares["GetRoutingLog"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/close", wrapper.CloseConversation, options.OperationMiddlewares["CloseConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/pick", wrapper.PickConversation, options.OperationMiddlewares["PickConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/assign", wrapper.AssignConversation, options.OperationMiddlewares["AssignConversation"]...)
@@ -5946,6 +6385,46 @@ type UpdateAgentdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateAgentdefaultApplicationProblemPlusJSONResponse) VisitUpdateAgentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetAgentPresenceRequestObject struct {
+	ID   ID `json:"id"`
+	Body *SetAgentPresenceJSONRequestBody
+}
+
+type SetAgentPresenceResponseObject interface {
+	VisitSetAgentPresenceResponse(w http.ResponseWriter) error
+}
+
+type SetAgentPresence200JSONResponse AgentState
+
+func (response SetAgentPresence200JSONResponse) VisitSetAgentPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetAgentPresencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetAgentPresencedefaultApplicationProblemPlusJSONResponse) VisitSetAgentPresenceResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -7635,6 +8114,45 @@ func (response ResumeConversationdefaultApplicationProblemPlusJSONResponse) Visi
 	return err
 }
 
+type GetRoutingLogRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetRoutingLogResponseObject interface {
+	VisitGetRoutingLogResponse(w http.ResponseWriter) error
+}
+
+type GetRoutingLog200JSONResponse RoutingLog
+
+func (response GetRoutingLog200JSONResponse) VisitGetRoutingLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRoutingLogdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetRoutingLogdefaultApplicationProblemPlusJSONResponse) VisitGetRoutingLogResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetConversationSurveyRequestObject struct {
 	ID ID `json:"id"`
 }
@@ -8125,6 +8643,206 @@ type GetMedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetMedefaultApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyOffersRequestObject struct {
+}
+
+type ListMyOffersResponseObject interface {
+	VisitListMyOffersResponse(w http.ResponseWriter) error
+}
+
+type ListMyOffers200JSONResponse OfferList
+
+func (response ListMyOffers200JSONResponse) VisitListMyOffersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListMyOffersdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListMyOffersdefaultApplicationProblemPlusJSONResponse) VisitListMyOffersResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyPresenceRequestObject struct {
+	Body *SetMyPresenceJSONRequestBody
+}
+
+type SetMyPresenceResponseObject interface {
+	VisitSetMyPresenceResponse(w http.ResponseWriter) error
+}
+
+type SetMyPresence200JSONResponse AgentState
+
+func (response SetMyPresence200JSONResponse) VisitSetMyPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type SetMyPresencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response SetMyPresencedefaultApplicationProblemPlusJSONResponse) VisitSetMyPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOfferRequestObject struct {
+	ID     ID `json:"id"`
+	Params AcceptOfferParams
+	Body   *AcceptOfferJSONRequestBody
+}
+
+type AcceptOfferResponseObject interface {
+	VisitAcceptOfferResponse(w http.ResponseWriter) error
+}
+
+type AcceptOffer200JSONResponse Conversation
+
+func (response AcceptOffer200JSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type AcceptOfferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response AcceptOfferdefaultApplicationProblemPlusJSONResponse) VisitAcceptOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOfferRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeclineOfferParams
+	Body   *DeclineOfferJSONRequestBody
+}
+
+type DeclineOfferResponseObject interface {
+	VisitDeclineOfferResponse(w http.ResponseWriter) error
+}
+
+type DeclineOffer200JSONResponse OfferState
+
+func (response DeclineOffer200JSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeclineOfferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeclineOfferdefaultApplicationProblemPlusJSONResponse) VisitDeclineOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescindOfferRequestObject struct {
+	ID     ID `json:"id"`
+	Params RescindOfferParams
+	Body   *RescindOfferJSONRequestBody
+}
+
+type RescindOfferResponseObject interface {
+	VisitRescindOfferResponse(w http.ResponseWriter) error
+}
+
+type RescindOffer200JSONResponse OfferState
+
+func (response RescindOffer200JSONResponse) VisitRescindOfferResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RescindOfferdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RescindOfferdefaultApplicationProblemPlusJSONResponse) VisitRescindOfferResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9394,6 +10112,9 @@ type StrictServerInterface interface {
 	// UpdateAgent Changes an agent, by a JSON merge patch.
 	// (PATCH /api/v1/agents/{id})
 	UpdateAgent(ctx context.Context, request UpdateAgentRequestObject) (UpdateAgentResponseObject, error)
+	// SetAgentPresence Sets the presence of an agent.
+	// (PUT /api/v1/agents/{id}/presence)
+	SetAgentPresence(ctx context.Context, request SetAgentPresenceRequestObject) (SetAgentPresenceResponseObject, error)
 	// IssueToken Issues a token for an agent. Its value is in this answer and never again.
 	// (POST /api/v1/agents/{id}/tokens)
 	IssueToken(ctx context.Context, request IssueTokenRequestObject) (IssueTokenResponseObject, error)
@@ -9520,6 +10241,9 @@ type StrictServerInterface interface {
 	// ResumeConversation Takes a parked conversation up again.
 	// (POST /api/v1/conversations/{id}/resume)
 	ResumeConversation(ctx context.Context, request ResumeConversationRequestObject) (ResumeConversationResponseObject, error)
+	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
+	// (GET /api/v1/conversations/{id}/routing-log)
+	GetRoutingLog(ctx context.Context, request GetRoutingLogRequestObject) (GetRoutingLogResponseObject, error)
 	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
 	// (GET /api/v1/conversations/{id}/survey)
 	GetConversationSurvey(ctx context.Context, request GetConversationSurveyRequestObject) (GetConversationSurveyResponseObject, error)
@@ -9556,6 +10280,21 @@ type StrictServerInterface interface {
 	// GetMe Tells who the token speaks for and what it may do.
 	// (GET /api/v1/me)
 	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
+	// ListMyOffers Lists what is on offer to the caller, the oldest first.
+	// (GET /api/v1/me/offers)
+	ListMyOffers(ctx context.Context, request ListMyOffersRequestObject) (ListMyOffersResponseObject, error)
+	// SetMyPresence Sets the caller's presence.
+	// (PUT /api/v1/me/presence)
+	SetMyPresence(ctx context.Context, request SetMyPresenceRequestObject) (SetMyPresenceResponseObject, error)
+	// AcceptOffer Takes the conversation that is on offer.
+	// (POST /api/v1/offers/{id}/accept)
+	AcceptOffer(ctx context.Context, request AcceptOfferRequestObject) (AcceptOfferResponseObject, error)
+	// DeclineOffer Lets an offer pass, to the next who can have it.
+	// (POST /api/v1/offers/{id}/decline)
+	DeclineOffer(ctx context.Context, request DeclineOfferRequestObject) (DeclineOfferResponseObject, error)
+	// RescindOffer Takes an offer back. It does not count as one the agent let pass.
+	// (POST /api/v1/offers/{id}/rescind)
+	RescindOffer(ctx context.Context, request RescindOfferRequestObject) (RescindOfferResponseObject, error)
 	// ListQueues Lists queues, oldest first.
 	// (GET /api/v1/queues)
 	ListQueues(ctx context.Context, request ListQueuesRequestObject) (ListQueuesResponseObject, error)
@@ -9833,6 +10572,54 @@ func (sh *strictHandler) UpdateAgent(ctx echo.Context, id ID, params UpdateAgent
 		return err
 	} else if validResponse, ok := response.(UpdateAgentResponseObject); ok {
 		return validResponse.VisitUpdateAgentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetAgentPresence operation middleware
+func (sh *strictHandler) SetAgentPresence(ctx echo.Context, id ID) error {
+	var request SetAgentPresenceRequestObject
+
+	request.ID = id
+
+	var body SetAgentPresenceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetAgentPresence(ctx.Request().Context(), request.(SetAgentPresenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetAgentPresence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetAgentPresenceResponseObject); ok {
+		return validResponse.VisitSetAgentPresenceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -11465,6 +12252,31 @@ func (sh *strictHandler) ResumeConversation(ctx echo.Context, id ID, params Resu
 	return nil
 }
 
+// GetRoutingLog operation middleware
+func (sh *strictHandler) GetRoutingLog(ctx echo.Context, id ID) error {
+	var request GetRoutingLogRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRoutingLog(ctx.Request().Context(), request.(GetRoutingLogRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRoutingLog")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRoutingLogResponseObject); ok {
+		return validResponse.VisitGetRoutingLogResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetConversationSurvey operation middleware
 func (sh *strictHandler) GetConversationSurvey(ctx echo.Context, id ID) error {
 	var request GetConversationSurveyRequestObject
@@ -11856,6 +12668,228 @@ func (sh *strictHandler) GetMe(ctx echo.Context) error {
 		return err
 	} else if validResponse, ok := response.(GetMeResponseObject); ok {
 		return validResponse.VisitGetMeResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListMyOffers operation middleware
+func (sh *strictHandler) ListMyOffers(ctx echo.Context) error {
+	var request ListMyOffersRequestObject
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListMyOffers(ctx.Request().Context(), request.(ListMyOffersRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListMyOffers")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListMyOffersResponseObject); ok {
+		return validResponse.VisitListMyOffersResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// SetMyPresence operation middleware
+func (sh *strictHandler) SetMyPresence(ctx echo.Context) error {
+	var request SetMyPresenceRequestObject
+
+	var body SetMyPresenceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.SetMyPresence(ctx.Request().Context(), request.(SetMyPresenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "SetMyPresence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(SetMyPresenceResponseObject); ok {
+		return validResponse.VisitSetMyPresenceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// AcceptOffer operation middleware
+func (sh *strictHandler) AcceptOffer(ctx echo.Context, id ID, params AcceptOfferParams) error {
+	var request AcceptOfferRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body AcceptOfferJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.AcceptOffer(ctx.Request().Context(), request.(AcceptOfferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "AcceptOffer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(AcceptOfferResponseObject); ok {
+		return validResponse.VisitAcceptOfferResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeclineOffer operation middleware
+func (sh *strictHandler) DeclineOffer(ctx echo.Context, id ID, params DeclineOfferParams) error {
+	var request DeclineOfferRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body DeclineOfferJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeclineOffer(ctx.Request().Context(), request.(DeclineOfferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeclineOffer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeclineOfferResponseObject); ok {
+		return validResponse.VisitDeclineOfferResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RescindOffer operation middleware
+func (sh *strictHandler) RescindOffer(ctx echo.Context, id ID, params RescindOfferParams) error {
+	var request RescindOfferRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body RescindOfferJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RescindOffer(ctx.Request().Context(), request.(RescindOfferRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RescindOffer")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RescindOfferResponseObject); ok {
+		return validResponse.VisitRescindOfferResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

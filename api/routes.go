@@ -30,6 +30,11 @@ var routes = []route{
 	{http.MethodHead, "/files/{link}/preview", public},
 
 	{http.MethodGet, "/api/v1/me", PermissionSelf},
+	{http.MethodPut, "/api/v1/me/presence", PermissionSelf},
+	{http.MethodGet, "/api/v1/me/offers", PermissionSelf},
+	{http.MethodPost, "/api/v1/offers/{id}/accept", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/offers/{id}/decline", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/offers/{id}/rescind", PermissionConversationsSupervise},
 
 	{http.MethodGet, "/api/v1/channels", PermissionConfigurationRead},
 	{http.MethodPost, "/api/v1/channels", PermissionConfigurationWrite},
@@ -104,6 +109,7 @@ var routes = []route{
 	{http.MethodGet, "/api/v1/agents/{id}", PermissionDirectoryRead},
 	{http.MethodPatch, "/api/v1/agents/{id}", PermissionAgentsWrite},
 	{http.MethodDelete, "/api/v1/agents/{id}", PermissionAgentsWrite},
+	{http.MethodPut, "/api/v1/agents/{id}/presence", PermissionConversationsSupervise},
 	{http.MethodPost, "/api/v1/agents/{id}/tokens", PermissionTokensManage},
 	{http.MethodGet, "/api/v1/tokens", PermissionTokensManage},
 	{http.MethodDelete, "/api/v1/tokens/{id}", PermissionTokensManage},
@@ -130,6 +136,7 @@ var routes = []route{
 	{http.MethodPost, "/api/v1/conversations/{id}/end", PermissionConversationsServe},
 	{http.MethodPost, "/api/v1/conversations/{id}/wrap-up", PermissionConversationsServe},
 	{http.MethodPost, "/api/v1/conversations/{id}/handoff", PermissionConversationsSupervise},
+	{http.MethodGet, "/api/v1/conversations/{id}/routing-log", PermissionConversationsRead},
 	{http.MethodPost, "/api/v1/conversations/{id}/close", PermissionConversationsClose},
 	{http.MethodGet, "/api/v1/events", PermissionEventsRead},
 	{http.MethodGet, "/api/v1/events/stream", PermissionEventsRead},

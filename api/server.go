@@ -117,6 +117,8 @@ type Server struct {
 	streams    *streams
 	patience   time.Duration // with a request
 
+	signs signs
+
 	schemaSeen atomic.Bool
 }
 

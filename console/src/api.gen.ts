@@ -671,6 +671,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/agents/{id}/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Sets the presence of an agent.
+         * @description It holds once the agent gives a sign of life.
+         */
+        put: operations["SetAgentPresence"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/agents/{id}": {
         parameters: {
             query?: never;
@@ -755,6 +775,97 @@ export interface paths {
         get: operations["GetMe"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/presence": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Sets the caller's presence.
+         * @description It holds as long as the caller gives signs of life, any call or an open stream of events; 150 s without one count as offline until the next.
+         */
+        put: operations["SetMyPresence"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/me/offers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists what is on offer to the caller, the oldest first. */
+        get: operations["ListMyOffers"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/offers/{id}/accept": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Takes the conversation that is on offer.
+         * @description Possible while the offer is live; 409 with the code of what became of it otherwise.
+         */
+        post: operations["AcceptOffer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/offers/{id}/decline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Lets an offer pass, to the next who can have it. */
+        post: operations["DeclineOffer"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/offers/{id}/rescind": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Takes an offer back. It does not count as one the agent let pass. */
+        post: operations["RescindOffer"];
         delete?: never;
         options?: never;
         head?: never;
@@ -890,6 +1001,23 @@ export interface paths {
          * @description 404 when none did.
          */
         get: operations["GetConversationSurvey"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/routing-log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Tells why a conversation went where it went, rule by rule and agent by agent, in order. */
+        get: operations["GetRoutingLog"];
         put?: never;
         post?: never;
         delete?: never;
@@ -2022,10 +2150,125 @@ export interface components {
              */
             capacity: number;
             skills: components["schemas"]["AgentSkill"][];
+            state: components["schemas"]["AgentState"];
             /** Format: int64 */
             version: number;
             created_at: components["schemas"]["Timestamp"];
             updated_at: components["schemas"]["Timestamp"];
+        };
+        /** @enum {string} */
+        Presence: "available" | "busy" | "do_not_disturb" | "away" | "offline";
+        PresenceInput: {
+            presence: components["schemas"]["Presence"];
+        };
+        /** @description How an agent's day goes. */
+        AgentState: {
+            /** @description The effective one. */
+            presence: components["schemas"]["Presence"];
+            /** @description What was set; the effective one is offline while the agent gives no sign of life. */
+            chosen_presence: components["schemas"]["Presence"];
+            /**
+             * Format: date-time
+             * @description Since when the presence is what it is.
+             */
+            since: string | null;
+            /**
+             * Format: date-time
+             * @description To half a minute.
+             */
+            last_seen_at: string | null;
+            /**
+             * Format: int64
+             * @description How many units of work the agent can hold.
+             */
+            capacity: number;
+            /**
+             * Format: int64
+             * @description Units held and on offer.
+             */
+            load: number;
+        };
+        OfferState: {
+            id: string;
+            conversation_id: string;
+            agent_id: string;
+            queue_id: string;
+            /** @enum {string} */
+            state: "live" | "accepted" | "declined" | "timed_out" | "rescinded";
+            created_at: components["schemas"]["Timestamp"];
+            expires_at: components["schemas"]["Timestamp"];
+        };
+        DeclineInput: {
+            /** @description For supervisors; it is kept with the offer and shown in no event. */
+            reason?: string;
+        };
+        /** @description What is on offer to an agent, with what they need to decide. */
+        Offer: {
+            id: string;
+            conversation_id: string;
+            customer: components["schemas"]["OfferCustomer"];
+            queue: components["schemas"]["Named"];
+            /** @description Those required. */
+            skills: components["schemas"]["OfferSkill"][];
+            /**
+             * Format: int64
+             * @description Larger is served first.
+             */
+            priority: number;
+            /**
+             * Format: int64
+             * @description Of the agent's capacity.
+             */
+            units: number;
+            waiting_since: components["schemas"]["Timestamp"];
+            /** @description The bot's words for the agent. */
+            summary: string | null;
+            /** @description The last few, oldest first. */
+            messages: components["schemas"]["Message"][];
+            created_at: components["schemas"]["Timestamp"];
+            expires_at: components["schemas"]["Timestamp"];
+        };
+        OfferCustomer: {
+            name: string | null;
+            picture_url: string | null;
+            /** @description Null when nobody knows who it is. */
+            contact: components["schemas"]["Named"] | null;
+            language: string | null;
+            /**
+             * Format: int64
+             * @description With the same customer on the same channel.
+             */
+            earlier_conversations: number;
+        };
+        OfferSkill: {
+            skill_id: string;
+            name: string | null;
+            /** Format: int64 */
+            level: number;
+        };
+        Named: {
+            id: string;
+            name: string;
+        };
+        OfferList: {
+            items: components["schemas"]["Offer"][];
+            next_cursor: string | null;
+            /** @description By which the time left is counted. */
+            server_time: components["schemas"]["Timestamp"];
+        };
+        RoutingLogEntry: {
+            id: string;
+            /** @enum {string} */
+            stage: "classification" | "route" | "assignment";
+            /** @description An enumerated word. */
+            outcome: string;
+            /** @description The rules and agents that were considered, with reasons. Beside each id of an agent, queue, skill or ruleset stands its name. */
+            entry: Record<string, never>;
+            created_at: components["schemas"]["Timestamp"];
+        };
+        RoutingLog: {
+            items: components["schemas"]["RoutingLogEntry"][];
+            next_cursor: string | null;
         };
         AgentInput: {
             name: string;
@@ -2580,6 +2823,18 @@ export type SkillPatch = components['schemas']['SkillPatch'];
 export type SkillList = components['schemas']['SkillList'];
 export type AgentSkill = components['schemas']['AgentSkill'];
 export type Agent = components['schemas']['Agent'];
+export type Presence = components['schemas']['Presence'];
+export type PresenceInput = components['schemas']['PresenceInput'];
+export type AgentState = components['schemas']['AgentState'];
+export type OfferState = components['schemas']['OfferState'];
+export type DeclineInput = components['schemas']['DeclineInput'];
+export type Offer = components['schemas']['Offer'];
+export type OfferCustomer = components['schemas']['OfferCustomer'];
+export type OfferSkill = components['schemas']['OfferSkill'];
+export type Named = components['schemas']['Named'];
+export type OfferList = components['schemas']['OfferList'];
+export type RoutingLogEntry = components['schemas']['RoutingLogEntry'];
+export type RoutingLog = components['schemas']['RoutingLog'];
 export type AgentInput = components['schemas']['AgentInput'];
 export type AgentPatch = components['schemas']['AgentPatch'];
 export type AgentList = components['schemas']['AgentList'];
@@ -4271,6 +4526,33 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    SetAgentPresence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresenceInput"];
+            };
+        };
+        responses: {
+            /** @description The agent's state. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentState"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     GetAgent: {
         parameters: {
             query?: never;
@@ -4426,6 +4708,142 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Me"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    SetMyPresence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PresenceInput"];
+            };
+        };
+        responses: {
+            /** @description The caller's state. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AgentState"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListMyOffers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The live offers. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    AcceptOffer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description The conversation, which is the caller's now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeclineOffer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeclineInput"];
+            };
+        };
+        responses: {
+            /** @description The offer, declined. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferState"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    RescindOffer: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
+            };
+        };
+        responses: {
+            /** @description The offer, taken back. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OfferState"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -4673,6 +5091,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SurveyInvitation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetRoutingLog: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lines of all three stages. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RoutingLog"];
                 };
             };
             default: components["responses"]["Problem"];
