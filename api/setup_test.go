@@ -100,7 +100,7 @@ func setup(t testing.TB, dialect string, options ...func(*api.Config)) *bundle {
 	b.api, b.url = b.serve(b.store, options...)
 
 	for _, role := range []store.Role{store.RoleAgent, store.RoleSupervisor, store.RoleAdmin} {
-		a, err := b.store.CreateAgent(ctx, store.Origin{}, store.Agent{Name: string(role), Email: string(role) + "@example.com", Role: role, Locale: "en"})
+		a, err := b.store.CreateAgent(ctx, store.Origin{}, store.Agent{Name: string(role), Email: string(role) + "@example.com", Role: role, Locale: "en", Capacity: store.DefaultCapacity})
 		require.NoError(t, err)
 		b.agents[role], b.tokens[role] = a, store.NewTokenValue()
 		_, err = b.store.IssueToken(ctx, store.Origin{}, store.Token{AgentID: a.ID, Name: "test", Role: role}, b.tokens[role])

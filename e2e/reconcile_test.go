@@ -16,6 +16,7 @@ import (
 	"kaiwa/cmd/kaiwa-dev/dev"
 	"kaiwa/cmd/kaiwa-dev/embedded"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/dispatch"
 	"kaiwa/internal/engine"
 	"kaiwa/internal/inbox"
 	"kaiwa/internal/linesim"
@@ -30,6 +31,7 @@ import (
 func (k *kaiwa) reconciler() *reconcile.Reconciler {
 	return &reconcile.Reconciler{
 		Store: k.Store, Temporal: k.Temporal, Namespace: embedded.DefaultNamespace, Wake: reconcile.Waker(inbox.Temporal(k.Temporal)),
+		Kick:   dispatch.Temporal(k.Temporal),
 		Logger: slog.New(slog.DiscardHandler), Settled: time.Nanosecond,
 	}
 }

@@ -278,6 +278,9 @@ func (d *diagnosis) printJSON(w io.Writer) error {
 		WithoutRow      found      `json:"without_row"`
 		Unhandled       int        `json:"unhandled_events"`
 		OldestUnhandled *time.Time `json:"oldest_unhandled"`
+		Waiting         int        `json:"waiting"`
+		Overdue         int        `json:"overdue"`
+		NoDispatcher    bool       `json:"no_dispatcher"`
 	}
 	out := struct {
 		OK            bool           `json:"ok"`
@@ -287,6 +290,7 @@ func (d *diagnosis) printJSON(w io.Writer) error {
 	if r := d.Report; r != nil {
 		out.Conversations = &conversations{
 			Open: r.OpenConversations, Runs: r.Runs, WithoutRun: findings(r.WithoutRun), WithoutRow: findings(r.WithoutRow), Unhandled: r.Unhandled,
+			Waiting: r.Waiting, Overdue: r.Overdue, NoDispatcher: r.NoDispatcher,
 		}
 		if !r.OldestUnhandled.IsZero() {
 			at := r.OldestUnhandled.UTC().Truncate(time.Millisecond)

@@ -239,7 +239,8 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	out := &Worker{worker: w, inbox: signaller, kicker: kicker, stop: stop, closeBucket: closeBucket}
 	reconciler := &reconcile.Reconciler{
-		Store: o.Store, Temporal: o.Temporal, Namespace: o.Namespace, Wake: reconcile.Waker(inbox.Temporal(o.Temporal)), Logger: o.Logger,
+		Store: o.Store, Temporal: o.Temporal, Namespace: o.Namespace, Wake: reconcile.Waker(inbox.Temporal(o.Temporal)),
+		Kick: dispatch.Temporal(o.Temporal), Logger: o.Logger,
 	}
 	out.wg.Go(func() { reconciler.Run(running) })
 	return out, nil

@@ -45,7 +45,9 @@ type Reconciler struct {
 	Temporal  client.Client
 	Namespace string
 	Wake      Waker
-	Logger    *slog.Logger
+	// Kick has the dispatcher look, starting it if need be.
+	Kick   func(ctx context.Context) error
+	Logger *slog.Logger
 	// Settled is how long something must have been so to count as a finding:
 	// Temporal's visibility follows its truth at some distance. 0 means 30 s.
 	Settled time.Duration
@@ -72,12 +74,15 @@ type Report struct {
 	WithoutRow        Finding // runs without an open conversation
 	Unhandled         int     // events nobody has taken in for half a minute
 	OldestUnhandled   time.Time
-	Mended            int // chats woken
+	Mended            int  // chats woken
+	Waiting           int  // conversations nobody has, for half a minute
+	Overdue           int  // offers whose time is over and agents who are gone, and nobody has noticed for as long
+	NoDispatcher      bool // though there is something for it
 }
 
 // Healthy tells whether nothing was found.
 func (r Report) Healthy() bool {
-	return r.WithoutRun.Count == 0 && r.WithoutRow.Count == 0 && r.Unhandled == 0
+	return r.WithoutRun.Count == 0 && r.WithoutRow.Count == 0 && r.Unhandled == 0 && !r.NoDispatcher
 }
 
 // Print writes the report for people.
@@ -104,6 +109,10 @@ func (r Report) Print(w io.Writer) {
 	if r.Unhandled > 0 {
 		say("    oldest received %s → is a worker running, and does Temporal answer?", r.OldestUnhandled.UTC().Format(time.RFC3339))
 	}
+	say("waiting for an agent          %d", r.Waiting)
+	if r.NoDispatcher {
+		say("    no dispatcher runs → the reconciler starts it within a minute, if a worker process runs")
+	}
 }
 
 // Run reconciles every minute, in one process at a time, until ctx is done.
@@ -126,7 +135,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 			case !report.Healthy():
 				r.Logger.Warn("the reconciler found differences", slog.Int("without_run", report.WithoutRun.Count), slog.Any("conversations", report.WithoutRun.IDs),
 					slog.Int("without_row", report.WithoutRow.Count), slog.Any("workflows", report.WithoutRow.IDs),
-					slog.Int("unhandled", report.Unhandled), slog.Int("mended", report.Mended))
+					slog.Int("unhandled", report.Unhandled), slog.Int("mended", report.Mended), slog.Int("waiting", report.Waiting), slog.Bool("no_dispatcher", report.NoDispatcher))
 			}
 			now := time.Now()
 			if err := r.Store.ScrubEvents(ctx, now.Add(-scrubAfter), now.Add(-deleteAfter)); err != nil && ctx.Err() == nil {
@@ -190,7 +199,28 @@ func (r *Reconciler) Reconcile(ctx context.Context, mend bool) (Report, error) {
 	if inbox.Oldest != 0 {
 		report.OldestUnhandled = time.UnixMicro(inbox.Oldest)
 	}
-	return report, nil
+	return report, r.dispatcher(ctx, now.Add(-settled), mend, &report)
+}
+
+// dispatcher looks whether there is something for the dispatcher and none runs.
+func (r *Reconciler) dispatcher(ctx context.Context, before time.Time, mend bool, report *Report) error {
+	st, err := r.Store.DispatchState(ctx, before)
+	if err != nil {
+		return err
+	}
+	report.Waiting, report.Overdue = st.Waiting, st.Overdue
+	if st.Waiting+st.Overdue == 0 {
+		return nil
+	}
+	life, err := r.look(ctx, conversation.WorkflowDispatcherID)
+	if err != nil {
+		return err
+	}
+	report.NoDispatcher = life == gone
+	if report.NoDispatcher && mend {
+		return r.Kick(ctx)
+	}
+	return nil
 }
 
 // strays looks at the runs begun before a time that no open conversation has

@@ -89,6 +89,7 @@ type house struct {
 	temporal   *temporal
 	reconciler *reconcile.Reconciler
 	woken      []string
+	kicks      int
 }
 
 const shop = "chn_shop"
@@ -103,6 +104,7 @@ func newHouse(t *testing.T) *house {
 			h.woken = append(h.woken, channelID+"/"+chatKey)
 			return nil
 		},
+		Kick: func(context.Context) error { h.kicks++; return nil },
 	}
 	return h
 }
@@ -156,6 +158,41 @@ func TestWhatAgreesIsNoFinding(t *testing.T) {
 	require.True(t, r.Healthy())
 	require.Equal(t, reconcile.Report{OpenConversations: 5, Runs: 5}, r)
 	require.Empty(t, h.woken)
+}
+
+func TestADispatcherThatIsMissedIsFoundAndStarted(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	ctx := t.Context()
+	w, err := h.store.CreateWorkstream(ctx, store.Origin{}, store.Workstream{Name: "Shop", Mode: store.ModePush})
+	require.NoError(t, err)
+	h.has("emma", alive)
+	h.receives("emma")
+	res, err := h.store.Ingest(ctx, store.IngestRequest{ChannelID: shop, ChatKey: "emma", Plan: &store.Plan{Workstream: w}}, func(store.LINEEvent) store.Item {
+		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "text", Text: "hello"}}
+	})
+	require.NoError(t, err)
+	require.True(t, h.reconciles(true).Healthy(), "it is not routed yet")
+	_, err = h.store.Transition(ctx, store.TransitionRequest{
+		ID: "routed", ConversationID: res.ConversationID, ChannelID: shop, ChatKey: "emma", Event: conversation.EventRouted,
+		Routing: &store.Routing{QueueID: "que_1", Matching: conversation.MatchingExact, Units: 1},
+	})
+	require.NoError(t, err)
+
+	r := h.reconciles(false)
+	require.True(t, r.NoDispatcher)
+	require.False(t, r.Healthy())
+	require.Equal(t, 1, r.Waiting)
+	require.Zero(t, h.kicks, "it was only to look")
+	var page strings.Builder
+	r.Print(&page)
+	require.Contains(t, page.String(), "no dispatcher runs")
+	h.reconciles(true)
+	require.Equal(t, 1, h.kicks)
+
+	h.temporal.runs[conversation.WorkflowDispatcherID] = alive
+	require.True(t, h.reconciles(true).Healthy())
+	require.Equal(t, 1, h.kicks)
 }
 
 func TestAConversationNobodyRunsIsFoundAndWoken(t *testing.T) {
@@ -262,11 +299,12 @@ running workflows             12
 open conversations without run 0
 runs without open conversation 0
 unhandled events              0
+waiting for an agent          0
 `},
 		"not": {reconcile.Report{
 			OpenConversations: 3, Runs: 2, WithoutRun: reconcile.Finding{Count: 2, IDs: []string{"cnv_1", "cnv_2"}},
 			WithoutRow: reconcile.Finding{Count: 1, IDs: []string{"line/chn_1/abc"}}, Unhandled: 4,
-			OldestUnhandled: time.Date(2026, 1, 5, 10, 0, 0, 123, time.FixedZone("JST", 9*3600)), Mended: 3,
+			OldestUnhandled: time.Date(2026, 1, 5, 10, 0, 0, 123, time.FixedZone("JST", 9*3600)), Mended: 3, Waiting: 7, NoDispatcher: true,
 		}, `open conversations            3
 running workflows             2
 open conversations without run 2
@@ -278,6 +316,8 @@ runs without open conversation 1
     → the reconciler wakes them, and they end
 unhandled events              4
     oldest received 2026-01-05T01:00:00Z → is a worker running, and does Temporal answer?
+waiting for an agent          7
+    no dispatcher runs → the reconciler starts it within a minute, if a worker process runs
 `},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -268,8 +268,8 @@ func (m *match) readAbilities(ctx context.Context) error {
 		AgentID string `db:"agent_id"`
 		QueueID string `db:"queue_id"`
 	}
-	if err := m.list(ctx, &members, `SELECT m.agent_id, m.queue_id FROM agent_states s JOIN queue_members m ON m.agent_id = s.agent_id
-		WHERE s.presence <> 'offline'`); err != nil {
+	if err := m.list(ctx, &members, `SELECT m.agent_id, m.queue_id FROM agent_states s CROSS JOIN queue_members m
+		WHERE s.presence <> 'offline' AND m.agent_id = s.agent_id`); err != nil {
 		return err
 	}
 	for _, x := range members {
@@ -282,8 +282,8 @@ func (m *match) readAbilities(ctx context.Context) error {
 		SkillID string `db:"skill_id"`
 		Level   int    `db:"level"`
 	}
-	if err := m.list(ctx, &levels, `SELECT k.agent_id, k.skill_id, k.level FROM agent_states s JOIN agent_skills k ON k.agent_id = s.agent_id
-		WHERE s.presence <> 'offline'`); err != nil {
+	if err := m.list(ctx, &levels, `SELECT k.agent_id, k.skill_id, k.level FROM agent_states s CROSS JOIN agent_skills k
+		WHERE s.presence <> 'offline' AND k.agent_id = s.agent_id`); err != nil {
 		return err
 	}
 	for _, x := range levels {

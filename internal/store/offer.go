@@ -1,7 +1,9 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"slices"
 
 	"kaiwa/internal/conversation"
 )
@@ -26,6 +28,11 @@ type offerRow struct {
 }
 
 const offerColumns = "id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at"
+
+// compare orders offers, the oldest first.
+func (r offerRow) compare(other offerRow) int {
+	return cmp.Or(cmp.Compare(r.CreatedAt, other.CreatedAt), cmp.Compare(r.ID, other.ID))
+}
 
 // Offer is one agent's exclusive reservation of one conversation.
 type Offer struct {
@@ -139,9 +146,10 @@ func (s *Store) Offer(ctx context.Context, id string) (Offer, error) {
 // LiveOffers lists what is on offer to an agent, the oldest first.
 func (s *Store) LiveOffers(ctx context.Context, agentID string) ([]Offer, error) {
 	var rows []offerRow
-	if err := s.read().list(ctx, &rows, `SELECT `+offerColumns+` FROM offers WHERE agent_id = $1 AND state = 'live' ORDER BY created_at, id`, agentID); err != nil {
+	if err := s.read().list(ctx, &rows, `SELECT `+offerColumns+` FROM offers WHERE agent_id = $1 AND state = 'live'`, agentID); err != nil {
 		return nil, err
 	}
+	slices.SortFunc(rows, offerRow.compare) // here, so that the index is that of the live ones
 	list := make([]Offer, len(rows))
 	for i, r := range rows {
 		list[i] = r.offer()

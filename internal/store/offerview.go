@@ -30,10 +30,11 @@ const offerMessages = 5
 // OfferViews lists what is on offer to an agent with what they need to decide,
 // the oldest first.
 func (s *Store) OfferViews(ctx context.Context, agentID string) ([]OfferView, error) {
-	var rows []struct {
+	type viewed struct {
 		offerRow
 		OfferView
 	}
+	var rows []viewed
 	if err := s.read().list(ctx, &rows, `SELECT o.id, o.conversation_id, o.agent_id, o.queue_id, o.epoch, o.units, o.state, o.created_at, o.expires_at,
 			coalesce(p.display_name, '') AS display_name, coalesce(p.picture_url, '') AS picture_url,
 			CASE WHEN c.language <> '' THEN c.language ELSE coalesce(p.language, '') END AS language,
@@ -42,9 +43,10 @@ func (s *Store) OfferViews(ctx context.Context, agentID string) ([]OfferView, er
 			c.skills, c.priority, c.first_waited_at AS waiting_since, c.summary
 		FROM offers o JOIN conversations c ON c.id = o.conversation_id
 			LEFT JOIN social_profiles p ON p.id = c.profile_id LEFT JOIN contacts k ON k.id = c.contact_id LEFT JOIN queues q ON q.id = o.queue_id
-		WHERE o.agent_id = $1 AND o.state = 'live' ORDER BY o.created_at, o.id`, agentID); err != nil {
+		WHERE o.agent_id = $1 AND o.state = 'live'`, agentID); err != nil {
 		return nil, err
 	}
+	slices.SortFunc(rows, func(a, b viewed) int { return a.compare(b.offerRow) })
 	views := make([]OfferView, len(rows))
 	for i, r := range rows {
 		views[i] = r.OfferView

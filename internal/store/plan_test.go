@@ -23,11 +23,12 @@ import (
 // inOrder are the indexes that may be read from their beginning: because they
 // hold nothing but what is not done yet, or because the reading ends with the
 // page.
-var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time"}
+var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time",
+	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present"}
 
 // small are the tables that may be read whole: one of a few rows, and what a
 // page of events was made of before.
-var small = []string{"counters", "surveys", "part", "bounds", "visible"}
+var small = []string{"counters", "workstreams", "surveys", "part", "bounds", "visible"}
 
 // planner captures the statements that the store runs, and has the database
 // explain them.
@@ -118,6 +119,11 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO survey_invitations (id, conversation_id, survey_id, channel_id, chat_key, agent_id, locale, mode, questions, state, wanted_at, created_at, expires_at)` + numbers +
 			`SELECT 'k' || i, 'k' || i, ` + one + `, 'k', ` + one + `, ` + one + `, 'en', 'line', '[]', CASE WHEN i % 100 = 0 THEN 'open' ELSE 'answered' END, CASE WHEN i % 1000 = 7 THEN i ELSE 0 END, i, i FROM n`,
 		`INSERT INTO survey_answers (invitation_id, question_id, value, via, line_message_id, created_at)` + numbers + `SELECT 'k' || i, 'k', '5', 'typed', 'k' || i, i FROM n`,
+		`INSERT INTO agent_states (agent_id, presence, last_seen_at)` + numbers + `SELECT 'k' || i, CASE WHEN i % 4000 = 0 THEN 'available' ELSE 'offline' END, i FROM n`,
+		`INSERT INTO skills (id, name, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k' || i, 1, i, i FROM n`,
+		`INSERT INTO agent_skills (agent_id, skill_id, level)` + numbers + `SELECT 'k' || i, 'k' || i, 1 FROM n`,
+		`INSERT INTO contacts (id, name, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 1, i, i FROM n`,
+		`INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'route', 'k', '{}', i FROM n`,
 		`UPDATE counters SET value = 19990 WHERE name = 'events'`,
 		`ANALYZE`,
 	} {
@@ -166,7 +172,7 @@ var (
 	parameter = regexp.MustCompile(`\$(\d+)`)
 	sqliteAll = regexp.MustCompile(`^SCAN ([a-z]\w*)(?: USING (?:COVERING )?INDEX (\w+))?`)
 	// derived are not tables: rows that the statement itself has made.
-	derived = []string{"unnumbered", "batch"}
+	derived = []string{"unnumbered", "batch", "head", "bucket", "said"}
 )
 
 func (p *planner) wholeSQLite(t *testing.T, q string) (whole []string, plan string) {
@@ -371,6 +377,40 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 			check(err)
 		}, "conversations_open|conversations_by_workstream", "conversations_one_open")
 		by("old events are scrubbed", func() { check(s.ScrubEvents(ctx, time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour))) }, "line_events_received")
+	})
+}
+
+func TestMatchingReadsNoTableWhole(t *testing.T) {
+	t.Parallel()
+	eachPlanner(t, func(t *testing.T, p *planner) {
+		ctx, s := t.Context(), p.s
+		by := func(step string, do func(), indexes ...string) { t.Helper(); p.readsByIndex(t, step, do, indexes...) }
+		check := func(err error) { t.Helper(); require.NoError(t, err) }
+		c := newClock()
+		f := &floor{t: t, s: s, c: c, channel: p.plan.Channel, stream: p.plan.Workstream}
+		f.queue.ID = p.plan.Workstream.FallbackQueueID
+		mei := f.agent("mei", 3)
+		_, err := s.Match(ctx, store.MatchRequest{}) // ends what fill left
+		check(err)
+		for range 3 {
+			f.waits()
+		}
+		passed := f.waits("refused = TRUE", "preferred_agent_id = 'k1'")
+		var res store.MatchResult
+		by("a match", func() { res, err = s.Match(ctx, store.MatchRequest{}); check(err) },
+			"conversations_queued", "conversations_queued_singly", "agent_states_present", "offers_expiry|offers_live|offers_one_live", "conversations_held")
+		require.Equal(t, 3, res.Made)
+		offers, err := s.LiveOffers(ctx, mei)
+		check(err)
+		by("what is on offer", func() { _, err := s.OfferViews(ctx, mei); check(err) }, "offers_live")
+		by("an offer is accepted", func() { check(f.act(ctx, offers[0], conversation.EventAccepted, mei, "s1")) })
+		by("an offer is declined", func() { _, err := s.DeclineOffer(ctx, offers[1].ID, mei, ""); check(err) })
+		by("an offer is taken back", func() { _, err := s.RescindOffer(ctx, offers[2].ID); check(err) })
+		by("a presence is set", func() { f.presence(mei, conversation.PresenceBusy) })
+		by("a sign of life", func() { _, err := s.SignOfLife(ctx, mei); check(err) })
+		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
+		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed); check(err) }, "routing_log_of_conversation")
+		by("the reconciler's look", func() { _, err := s.DispatchState(ctx, time.Now()); check(err) })
 	})
 }
 

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"time"
+
+	"kaiwa/internal/conversation"
 )
 
 // OpenConversation is a conversation that should have a run.
@@ -27,6 +29,26 @@ func (s *Store) HasOpenConversation(ctx context.Context, channelID, chatKey stri
 	var n int
 	_, err := s.read().get(ctx, &n, `SELECT count(*) FROM conversations WHERE channel_id = $1 AND chat_key = $2 AND status <> 'closed'`, channelID, chatKey)
 	return n > 0, err
+}
+
+// DispatchState is what calls for the dispatcher.
+type DispatchState struct {
+	Waiting int `db:"waiting"` // conversations that nobody has
+	Overdue int `db:"overdue"` // offers whose time is over, and agents silent for too long
+}
+
+// DispatchState counts what has called for the dispatcher since before a time.
+func (s *Store) DispatchState(ctx context.Context, before time.Time) (DispatchState, error) {
+	var st DispatchState
+	_, err := s.read().get(ctx, &st, `SELECT
+		(SELECT count(*) FROM conversations c JOIN workstreams w ON w.id = c.workstream_id AND w.mode = 'push'
+			WHERE c.owner = 'queue' AND c.routed_at > 0 AND NOT c.refused AND c.preferred_agent_id = '' AND c.routed_at <= $1)
+		+ (SELECT count(*) FROM conversations c JOIN workstreams w ON w.id = c.workstream_id AND w.mode = 'push'
+			WHERE c.owner = 'queue' AND c.routed_at > 0 AND (c.refused OR c.preferred_agent_id <> '') AND c.routed_at <= $1) AS waiting,
+		(SELECT count(*) FROM offers WHERE state = 'live' AND expires_at <= $1)
+		+ (SELECT count(*) FROM agent_states WHERE presence <> 'offline' AND last_seen_at <= $2) AS overdue`,
+		micros(before), micros(before.Add(-conversation.PresenceGrace)))
+	return st, err
 }
 
 // InboxState tells how the inbox does.
