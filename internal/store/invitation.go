@@ -181,9 +181,9 @@ func (c conn) invite(ctx context.Context, row conversationRow, surveyID string) 
 		now, now+settings.ExpiresSeconds*1_000_000); err != nil {
 		return false, err
 	}
-	return true, c.record(ctx, "survey.invited", row.ID, id, jsonOf(map[string]any{
-		"survey_id": surveyID, "agent_id": row.AgentID, "queue_id": row.QueueID, "bot_id": row.BotID,
-	}), now)
+	return true, c.recordSurvey(ctx, "survey.invited", Invitation{
+		ID: id, ConversationID: row.ID, SurveyID: surveyID, AgentID: row.AgentID, QueueID: row.QueueID, BotID: row.BotID,
+	}, nil, now)
 }
 
 // AdvanceRequest asks for the next step of a survey.
