@@ -1,0 +1,118 @@
+package e2e
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/conversation"
+)
+
+// isThere sets an agent's presence.
+func (a agent) isThere(p conversation.Presence) {
+	a.t.Helper()
+	require.Equal(a.t, http.StatusOK, a.call(http.MethodPut, "/me/presence", nil, map[string]any{"presence": p}, nil))
+}
+
+// offered is an offer as the API shows it.
+type offered struct {
+	ID             string `json:"id"`
+	ConversationID string `json:"conversation_id"`
+}
+
+func (a agent) offers() []offered {
+	a.t.Helper()
+	var list struct {
+		Items []offered `json:"items"`
+	}
+	require.Equal(a.t, http.StatusOK, a.call(http.MethodGet, "/me/offers", nil, nil, &list))
+	return list.Items
+}
+
+// isOffered waits until a conversation is on offer to the agent.
+func (k *kaiwa) isOffered(a agent, conversationID string) offered {
+	k.t.Helper()
+	var found offered
+	k.eventually(func() bool {
+		for _, o := range a.offers() {
+			if o.ConversationID == conversationID {
+				found = o
+				return true
+			}
+		}
+		return false
+	}, "%s is offered the conversation", a.name)
+	return found
+}
+
+// answers an offer.
+func (a agent) answers(o offered, how string, into any) int {
+	a.t.Helper()
+	return a.call(http.MethodPost, "/offers/"+o.ID+"/"+how, nil, map[string]any{}, into)
+}
+
+func TestWhoWaitsIsOfferedToAgentsUntilOneAccepts(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.arrange(withEcho)
+		kenta, mali := k.as("kaiwa-dev-kenta"), k.as("kaiwa-dev-mali")
+		kenta.isThere(conversation.PresenceAvailable)
+		emma := k.newCustomer("Emma")
+		id := emma.asksForAPerson()
+		first := k.isOffered(kenta, id)
+
+		var refused problem
+		require.Equal(t, http.StatusNotFound, mali.answers(first, "accept", &refused))
+		mali.isThere(conversation.PresenceAvailable)
+		require.Equal(t, http.StatusOK, kenta.answers(first, "decline", nil))
+		second := k.isOffered(mali, id)
+		require.Empty(t, kenta.offers())
+		require.Equal(t, http.StatusConflict, kenta.answers(first, "accept", &refused))
+		require.Equal(t, "offer_declined", refused.Code)
+
+		var got item
+		for range 2 { // a second click is the same
+			require.Equal(t, http.StatusOK, mali.answers(second, "accept", &got))
+			require.Equal(t, mali.id, got.AgentID)
+		}
+		before := len(emma.reads())
+		status, said := mali.says(id, "สวัสดีค่ะ")
+		require.Equal(t, http.StatusCreated, status, said)
+		emma.isAnswered(before + 1)
+
+		var log struct {
+			Items []struct {
+				Outcome string `json:"outcome"`
+			} `json:"items"`
+		}
+		require.Equal(t, http.StatusOK, mali.call(http.MethodGet, "/conversations/"+id+"/routing-log", nil, nil, &log))
+		var outcomes []string
+		for _, line := range log.Items {
+			outcomes = append(outcomes, line.Outcome)
+		}
+		require.Subset(t, outcomes, []string{"offered", "declined", "accepted"})
+	})
+}
+
+// Whoever waits is offered all the same after an operator stopped the
+// dispatcher: whatever happens next starts it.
+func TestADispatcherThatIsTerminatedIsMissedByNobody(t *testing.T) {
+	t.Parallel()
+	k := start(t, "sqlite")
+	k.arrange(withEcho)
+	kenta := k.as("kaiwa-dev-kenta")
+	kenta.isThere(conversation.PresenceAvailable)
+	k.isOffered(kenta, k.newCustomer("Emma").asksForAPerson())
+	require.NoError(t, k.Temporal.TerminateWorkflow(t.Context(), conversation.WorkflowDispatcherID, "", "a test"))
+	k.isOffered(kenta, k.newCustomer("Somchai").asksForAPerson())
+	require.NoError(t, k.Temporal.CancelWorkflow(t.Context(), conversation.WorkflowDispatcherID, ""))
+	k.eventually(func() bool {
+		d, err := k.Temporal.DescribeWorkflowExecution(t.Context(), conversation.WorkflowDispatcherID, "")
+		return err == nil && d.WorkflowExecutionInfo.Status.String() == "Canceled"
+	}, "the dispatcher obeys")
+	kenta.isThere(conversation.PresenceAway)
+	kenta.isThere(conversation.PresenceAvailable)
+	k.isOffered(kenta, k.newCustomer("Ida").asksForAPerson())
+}
