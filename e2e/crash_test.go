@@ -81,7 +81,11 @@ type mortal struct {
 	dir     string
 	env     []string
 
+	agents []string // two of them
+	tokens [2]string
+
 	mu       sync.Mutex
+	api      string // its address, of the latest start
 	process  *exec.Cmd
 	temporal string // its address, of the latest start
 	deaths   int
@@ -112,7 +116,10 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 	w := store.Workstream{Name: "Crash", Mode: store.ModePush, FallbackQueueID: q.ID, BotID: b.ID}
 	w.Settings.AutomatedMessages = []store.AutomatedMessage{
 		{Trigger: "greeting", Text: "Greetings", Enabled: &on}, {Trigger: "no_agent_available", Text: "Please wait", Enabled: &on},
+		{Trigger: "survey_invitation", Text: "Please rate us"}, {Trigger: "survey_thanks", Text: "Thank you"},
 	}
+	m := &mortal{t: t, sim: sim, store: s, dir: t.TempDir(), done: make(chan struct{})}
+	m.tokens, w.Settings.SurveyID = m.staff(s, q.ID)
 	w, err = s.CreateWorkstream(ctx, store.Origin{}, w)
 	require.NoError(t, err)
 	botUser := "U" + strings.Repeat("c", 32)
@@ -125,7 +132,7 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 	// it learns at each start.
 	require.NoError(t, sim.AddChannel(ctx, linesim.Channel{ID: mortalLINE, Secret: mortalSecret, AccessToken: mortalToken, BotUserID: botUser}))
 
-	m := &mortal{t: t, sim: sim, store: s, channel: c, dir: t.TempDir(), done: make(chan struct{})}
+	m.channel = c
 	m.env = append(os.Environ(),
 		"KAIWA_DATA_DIR="+m.dir, "KAIWA_DATABASE_URL="+url, "KAIWA_SECRET_KEYS="+storetest.KeySetting,
 		"KAIWA_HTTP_ADDR=127.0.0.1:0", "KAIWA_TEMPORAL_ADDR=127.0.0.1:0", "KAIWA_TEMPORAL_UI_ADDR=127.0.0.1:0",
@@ -182,6 +189,9 @@ func (m *mortal) live(binary string) {
 
 // reachableAt tells LINE where the webhook is now.
 func (m *mortal) reachableAt(url string) {
+	m.mu.Lock()
+	m.api = url
+	m.mu.Unlock()
 	err := m.sim.ChangeChannel(context.Background(), mortalLINE, func(c *linesim.Channel) {
 		c.WebhookURL, c.WebhookActive = url+"/webhooks/line/"+m.channel.ID, true
 	})
@@ -277,6 +287,17 @@ func (m *mortal) play(user string) error {
 		}
 		slowest = max(slowest, time.Since(began))
 	}
+	m.t.Logf("the slowest answer came after %s", slowest.Round(100*time.Millisecond))
+	return nil
+}
+
+// adds holds phone, transcript and books against what was played.
+func (m *mortal) adds(user string) error {
+	var wrote, want []string
+	for _, step := range crashPlay {
+		wrote, want = append(wrote, step.writes), append(want, step.shows...)
+	}
+	wrote, want = append(wrote, "thanks"), append(want, crashServed...)
 	if err := m.until(func() bool { return m.settled(user) == nil }); err != nil {
 		return fmt.Errorf("not settled: %w", m.settled(user))
 	}
@@ -297,8 +318,7 @@ func (m *mortal) play(user string) error {
 	if !slices.Equal(sent, want) {
 		return fmt.Errorf("the transcript has the account say %q, not %q", sent, want)
 	}
-	m.t.Logf("the slowest answer came after %s", slowest.Round(100*time.Millisecond))
-	return nil
+	return m.books(user)
 }
 
 // told is what Temporal tells of a customer's workflow, for when a test fails.
@@ -351,7 +371,7 @@ func (m *mortal) settled(user string) error {
 		return fmt.Errorf("there are %d pictures", files)
 	}
 	list := m.conversations(user)
-	if len(list) != 2 || list[0].Status != conversation.StatusClosed || list[1].Status != conversation.StatusOpen {
+	if len(list) != 2 || list[0].Status != conversation.StatusClosed || list[1].Status != conversation.StatusClosed {
 		return fmt.Errorf("%d conversations, the last %+v", len(list), list)
 	}
 	return nil
@@ -422,7 +442,10 @@ func TestTheProcessMayDieAtAnyPointBetweenTwoDurableSteps(t *testing.T) {
 					defer func() { <-crashing }()
 					m := newMortal(t, dialect, fmt.Sprintf("KAIWA_FAILPOINT=%s:%d", point.Name, pass))
 					m.ready()
-					require.NoError(t, m.play(m.addCustomer()))
+					user := m.addCustomer()
+					require.NoError(t, m.play(user))
+					require.NoError(t, m.serve(user))
+					require.NoError(t, m.adds(user))
 					// The last point is passed after all there is to see.
 					require.NoError(t, m.until(func() bool { return m.died() > 0 }))
 					require.FileExists(t, filepath.Join(m.dir, point.Name), "the process died there")
@@ -434,18 +457,18 @@ func TestTheProcessMayDieAtAnyPointBetweenTwoDurableSteps(t *testing.T) {
 }
 
 // passes tells how often one play passes a point that is worth dying at: the
-// first time, when the conversation begins, and the second, in its middle.
-// Some it passes only once.
+// first time, and each later time at which something else is under way.
 func passes(point string) int {
-	for _, prefix := range []string{"close.", "transition.", "profile.", "media."} {
-		if strings.HasPrefix(point, prefix) {
-			return 1
-		}
+	switch family, _, _ := strings.Cut(point, "."); family {
+	case "transition":
+		return 5 // handed off, routed, accepted, passed on, ended
+	case "profile", "media":
+		return 1
 	}
 	return 2
 }
 
-// Ten kills at instants of chance, while eight customers talk.
+// Kills at instants of chance, while eight customers talk and are served.
 func TestTheProcessMayBeKilledAtRandom(t *testing.T) {
 	t.Parallel()
 	for _, dialect := range storetest.Dialects() {
@@ -462,20 +485,27 @@ func TestTheProcessMayBeKilledAtRandom(t *testing.T) {
 			for i := range users {
 				users[i] = m.addCustomer()
 			}
-			failures := make(chan error, len(users))
-			for _, u := range users {
-				go func() { failures <- m.play(u) }()
+			kills := 0
+			for _, part := range []struct {
+				kills int
+				play  func(user string) error
+			}{{8, m.play}, {6, m.serve}, {0, m.adds}} {
+				failures := make(chan error, len(users))
+				for _, u := range users {
+					go func() { failures <- part.play(u) }()
+				}
+				for range part.kills {
+					m.ready()
+					timer := time.NewTimer(time.Duration(200+chance.IntN(1500)) * time.Millisecond)
+					<-timer.C
+					m.kill()
+				}
+				for range users {
+					require.NoError(t, <-failures)
+				}
+				kills += part.kills
 			}
-			for range 10 {
-				m.ready()
-				timer := time.NewTimer(time.Duration(200+chance.IntN(1500)) * time.Millisecond)
-				<-timer.C
-				m.kill()
-			}
-			for range users {
-				require.NoError(t, <-failures)
-			}
-			require.NoError(t, m.until(func() bool { return m.died() >= 10 }), "it died %d times", m.died())
+			require.NoError(t, m.until(func() bool { return m.died() >= kills }), "it died %d times", m.died())
 		})
 	}
 }

@@ -36,8 +36,19 @@ type kaiwa struct {
 }
 
 // start starts everything in this process, in a directory of its own, on a
-// fresh database.
+// fresh database, with a plain workstream.
 func start(t *testing.T, dialect string, change ...func(*dev.Options)) *kaiwa {
+	t.Helper()
+	seeded := true
+	k := startSeeded(t, dialect, append(change, func(o *dev.Options) { seeded = !o.NoSeed })...)
+	if seeded {
+		k.arrange(plain)
+	}
+	return k
+}
+
+// startSeeded starts it as a newcomer finds it.
+func startSeeded(t *testing.T, dialect string, change ...func(*dev.Options)) *kaiwa {
 	t.Helper()
 	s, url := storetest.New(t, dialect)
 	require.NoError(t, s.Ping(t.Context()))
@@ -48,11 +59,7 @@ func start(t *testing.T, dialect string, change ...func(*dev.Options)) *kaiwa {
 	d, err := dev.Start(context.Background(), o)
 	require.NoError(t, err)
 	t.Cleanup(d.Stop)
-	k := &kaiwa{d, t}
-	if !o.NoSeed {
-		k.arrange(plain)
-	}
-	return k
+	return &kaiwa{d, t}
 }
 
 // plain takes out of the seeded workstream what would say or decide something

@@ -41,6 +41,7 @@ type production struct {
 	store    *store.Store
 	channel  store.Channel
 	balancer *balancer
+	front    string // the balancer's address
 }
 
 const productionLINE, productionSecret, productionToken = "1800000001", "production-secret", "production-token"
@@ -61,16 +62,16 @@ func startProduction(t *testing.T) *production {
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, p.sim.Close()) })
 	line := serveHandler(t, p.sim.Handler())
-	front := serveHandler(t, p.balancer)
+	p.front = serveHandler(t, p.balancer)
 	p.channel = p.configure(serveHandler(t, http.HandlerFunc(hear)))
 
 	require.NoError(t, p.sim.AddChannel(ctx, linesim.Channel{
 		ID: productionLINE, Secret: productionSecret, AccessToken: productionToken, BotUserID: p.channel.BotUserID,
-		WebhookURL: front + "/webhooks/line/" + p.channel.ID, WebhookActive: true,
+		WebhookURL: p.front + "/webhooks/line/" + p.channel.ID, WebhookActive: true,
 	}))
 	p.env = []string{
 		"HOME=" + t.TempDir(), "KAIWA_DATABASE_URL=" + databaseURL, "KAIWA_SECRET_KEYS=" + storetest.KeySetting, "KAIWA_BLOB_URL=file://" + t.TempDir(),
-		"KAIWA_HTTP_ADDR=127.0.0.1:0", "KAIWA_WORKER_HTTP_ADDR=127.0.0.1:0", "KAIWA_PUBLIC_URL=" + front, "KAIWA_ALLOW_PRIVATE_ADDRESSES=true",
+		"KAIWA_HTTP_ADDR=127.0.0.1:0", "KAIWA_WORKER_HTTP_ADDR=127.0.0.1:0", "KAIWA_PUBLIC_URL=" + p.front, "KAIWA_ALLOW_PRIVATE_ADDRESSES=true",
 		"KAIWA_LINE_API_URL=" + line, "KAIWA_LINE_DATA_API_URL=" + line, "TEMPORAL_ADDRESS=" + temporal.Addr(),
 	}
 	return p

@@ -33,6 +33,10 @@ func Names() []Point {
 		{"turn.after_commit", "the bot's messages are stored; the workflow does not know"},
 		{"transition.before_commit", "the change of owner is written, not committed"},
 		{"transition.after_commit", "ownership has moved; the workflow does not know"},
+		{"match.before_commit", "an offer is written, not committed"},
+		{"match.after_commit", "the offer is there; nobody was told"},
+		{"say.before_commit", "what an agent writes is stored, not committed"},
+		{"say.after_commit", "what an agent writes is stored; the workflow does not know, and the agent has no answer"},
 		{"media.written", "a file is in the bucket; its row does not know"},
 		{"media.before_commit", "what has become of a file is written, not committed"},
 		{"media.after_commit", "what has become of a file is stored; the workflow does not know"},
@@ -43,5 +47,9 @@ func Names() []Point {
 		{"close.locked", "the chat's row is locked for closing; nothing is written"},
 		{"close.before_commit", "the close is written, not committed"},
 		{"close.after_commit", "the conversation is closed; the workflow does not know"},
+		{"invite.before_commit", "the survey's invitation is written, not committed"},
+		{"invite.after_commit", "the invitation is stored; the survey's workflow does not run"},
+		{"survey.before_commit", "the survey's next words are written, not committed"},
+		{"survey.after_commit", "the survey's next words are stored; its workflow does not know"},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
 	"kaiwa/internal/survey"
 )
 
@@ -144,10 +145,16 @@ func (s *Store) Invite(ctx context.Context, req InviteRequest) (invited bool, er
 			return nil
 		}
 		invited, err = c.invite(ctx, row, surveyID)
+		if invited {
+			failpoint.Hit("invite.before_commit")
+		}
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("invite to the survey after conversation %s: %w", req.ConversationID, err)
+	}
+	if invited {
+		failpoint.Hit("invite.after_commit")
 	}
 	return invited, nil
 }
@@ -235,11 +242,13 @@ func (s *Store) AdvanceSurvey(ctx context.Context, req AdvanceRequest) (SurveySt
 		}
 		a := &advance{c: c, req: req, row: row, inv: inv, now: micros(s.now())}
 		step, err = a.advance(ctx)
+		failpoint.Hit("survey.before_commit")
 		return err
 	})
 	if err != nil {
 		return SurveyStep{}, fmt.Errorf("survey after conversation %s: %w", req.ConversationID, err)
 	}
+	failpoint.Hit("survey.after_commit")
 	return step, nil
 }
 

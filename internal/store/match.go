@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
 	"kaiwa/internal/routing"
 )
 
@@ -73,10 +74,16 @@ func (s *Store) Match(ctx context.Context, req MatchRequest) (MatchResult, error
 			return err
 		}
 		res = *m.res
+		if res.Made > 0 {
+			failpoint.Hit("match.before_commit")
+		}
 		return nil
 	})
 	if err != nil {
 		return MatchResult{}, fmt.Errorf("match: %w", err)
+	}
+	if res.Made > 0 {
+		failpoint.Hit("match.after_commit")
 	}
 	return res, s.outlook(ctx, &res)
 }
