@@ -572,6 +572,33 @@ func TestUnderConcurrentWorkCapacityHolds(t *testing.T) {
 	})
 }
 
+// However many wait for somebody who is not there, whoever comes behind them is
+// reached, look by look.
+func TestThoseLookedAtOneByOneAreAllReached(t *testing.T) {
+	t.Parallel()
+	withFloor(t, func(a *store.Assignment) { a.Affinity = store.AffinityRequire }, func(t *testing.T, f *floor) {
+		mei, away := f.agent("mei", 1), f.agent("away", 9)
+		f.presence(away, conversation.PresenceAway)
+		f.crowd(1100)
+		require.NoError(t, f.s.ExecForTest(t.Context(), `UPDATE conversations SET preferred_agent_id = $1`, away))
+		last := f.waits(`refused = TRUE`)
+		require.NoError(t, f.s.ExecForTest(t.Context(), `UPDATE conversations SET id = 'cnv_zzz' WHERE id = $1`, last))
+		looks, after := 0, ""
+		for len(f.offers(mei)) == 0 {
+			require.Less(t, looks, 3)
+			res, err := f.s.Match(t.Context(), store.MatchRequest{After: after})
+			require.NoError(t, err)
+			if after = res.After; after != "" {
+				require.True(t, res.More, "there is room, and more to look at")
+			}
+			looks++
+		}
+		require.Equal(t, 3, looks)
+		require.Equal(t, []string{"cnv_zzz " + mei}, f.offers(mei))
+		require.Empty(t, after, "it begins with the first again")
+	})
+}
+
 func TestTheRoutingLogNamesItsReasons(t *testing.T) {
 	t.Parallel()
 	withFloor(t, nil, func(t *testing.T, f *floor) {
