@@ -267,10 +267,10 @@ func (m *mortal) shows(user string) (out []string) {
 }
 
 // play has one customer go through crashPlay, each message once the ones
-// before are answered, and holds phone and transcript against it.
+// before are answered.
 func (m *mortal) play(user string) error {
 	ctx := context.Background()
-	var wrote, want []string
+	var want []string
 	var slowest time.Duration
 	for _, step := range crashPlay {
 		message := linesim.Message{Type: "text", Text: step.writes}
@@ -280,7 +280,7 @@ func (m *mortal) play(user string) error {
 		if _, err := m.sim.Send(ctx, mortalLINE, user, message); err != nil {
 			return err
 		}
-		wrote, want = append(wrote, step.writes), append(want, step.shows...)
+		want = append(want, step.shows...)
 		began := time.Now()
 		if err := m.until(func() bool { return len(m.shows(user)) >= len(want) }); err != nil {
 			return fmt.Errorf("after %q the phone shows %q, not %q\n%s", step.writes, m.shows(user), want, m.told(user))

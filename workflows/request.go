@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"errors"
-	"maps"
 	"slices"
 
 	"go.temporal.io/sdk/temporal"
@@ -25,9 +24,8 @@ type request struct {
 // handleUpdates registers what people may ask for. Handlers only put the
 // request into the state; the plot heeds it and answers, one after the other.
 func (c *talk) handleUpdates(ctx workflow.Context) error {
-	updates := conversation.Updates()
-	for _, name := range slices.Sorted(maps.Keys(updates)) {
-		err := workflow.SetUpdateHandlerWithOptions(ctx, name,
+	for _, u := range conversation.Updates() {
+		err := workflow.SetUpdateHandlerWithOptions(ctx, u.Name,
 			func(ctx workflow.Context, req conversation.ActionRequest) (conversation.ActionAnswer, error) {
 				r := &request{ActionRequest: req, id: workflow.GetCurrentUpdateInfo(ctx).ID}
 				c.requests = append(c.requests, r)
@@ -39,8 +37,8 @@ func (c *talk) handleUpdates(ctx workflow.Context) error {
 			workflow.UpdateHandlerOptions{
 				Description: "A step of the life table that somebody asks for.",
 				Validator: func(req conversation.ActionRequest) error {
-					if !slices.Contains(updates[name], req.Event) {
-						return refusal(conversation.Errorf(conversation.CodeInvalid, "The update %q cannot ask for %q.", name, req.Event))
+					if !slices.Contains(u.Events, req.Event) {
+						return refusal(conversation.Errorf(conversation.CodeInvalid, "The update %q cannot ask for %q.", u.Name, req.Event))
 					}
 					return c.mayAct(req)
 				},

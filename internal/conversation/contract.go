@@ -35,28 +35,34 @@ const (
 	UpdateClose    = "close"    // EventForceClosed, EventChannelDeleted
 )
 
-// Updates lists the updates of a Conversation with the events each may ask for.
-func Updates() map[string][]Event {
-	return map[string][]Event{
-		UpdateAccept:   {EventAccepted},
-		UpdatePick:     {EventPicked},
-		UpdateAssign:   {EventAssigned},
-		UpdateTransfer: {EventTransferredQueue, EventTransferredAgent, EventTransferredBot},
-		UpdateRelease:  {EventReleased},
-		UpdatePark:     {EventParked},
-		UpdateResume:   {EventResumed},
-		UpdateEnd:      {EventEnded},
-		UpdateWrapUp:   {EventWrapUpDone},
-		UpdateHandOff:  {EventHandedOff},
-		UpdateClose:    {EventForceClosed, EventChannelDeleted},
+// Update is one of the updates, with the events it may ask for.
+type Update struct {
+	Name   string
+	Events []Event
+}
+
+// Updates lists the updates of a Conversation.
+func Updates() []Update {
+	return []Update{
+		{UpdateAccept, []Event{EventAccepted}},
+		{UpdatePick, []Event{EventPicked}},
+		{UpdateAssign, []Event{EventAssigned}},
+		{UpdateTransfer, []Event{EventTransferredQueue, EventTransferredAgent, EventTransferredBot}},
+		{UpdateRelease, []Event{EventReleased}},
+		{UpdatePark, []Event{EventParked}},
+		{UpdateResume, []Event{EventResumed}},
+		{UpdateEnd, []Event{EventEnded}},
+		{UpdateWrapUp, []Event{EventWrapUpDone}},
+		{UpdateHandOff, []Event{EventHandedOff}},
+		{UpdateClose, []Event{EventForceClosed, EventChannelDeleted}},
 	}
 }
 
 // UpdateOf returns the update that asks for event, "" when people cannot.
 func UpdateOf(event Event) string {
-	for name, events := range Updates() {
-		if slices.Contains(events, event) {
-			return name
+	for _, u := range Updates() {
+		if slices.Contains(u.Events, event) {
+			return u.Name
 		}
 	}
 	return ""
