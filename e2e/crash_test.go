@@ -462,7 +462,7 @@ func passes(point string) int {
 	switch family, _, _ := strings.Cut(point, "."); family {
 	case "transition":
 		return 5 // handed off, routed, accepted, passed on, ended
-	case "profile", "media":
+	case "profile", "media", "match", "invite":
 		return 1
 	}
 	return 2
