@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -73,7 +74,9 @@ func idempotencyKey(r *http.Request) (string, error) {
 // that says Kaiwa failed, or that the caller must wait, is not kept.
 func (s *Server) firstAnswer(c echo.Context, next echo.HandlerFunc, key store.IdempotencyKey, lease store.Lease) error {
 	kept := false
+	stop := s.keepLease(c.Request().Context(), key, lease)
 	defer func() { // also when the handler panics
+		stop()
 		if !kept {
 			ctx, cancel := afterwards(c.Request().Context())
 			defer cancel()
@@ -83,6 +86,7 @@ func (s *Server) firstAnswer(c echo.Context, next echo.HandlerFunc, key store.Id
 		}
 	}()
 	answer := record(c, next)
+	stop()
 	if answer.Status < http.StatusInternalServerError && answer.Status != http.StatusTooManyRequests {
 		ctx, cancel := afterwards(c.Request().Context())
 		defer cancel()
@@ -94,6 +98,28 @@ func (s *Server) firstAnswer(c echo.Context, next echo.HandlerFunc, key store.Id
 		}
 	}
 	return send(c, answer)
+}
+
+// keepLease renews a lease until the returned function is called, once or more
+// often.
+func (s *Server) keepLease(ctx context.Context, key store.IdempotencyKey, lease store.Lease) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var renewing sync.WaitGroup
+	renewing.Go(func() {
+		tick := time.NewTicker(store.IdempotencyLease / 3)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+			if err := s.store.RenewIdempotent(ctx, key, lease); err != nil && ctx.Err() == nil {
+				s.log.Warn("an idempotency key's lease was not renewed", "request_id", requestID(ctx), "error", err)
+			}
+		}
+	})
+	return func() { cancel(); renewing.Wait() }
 }
 
 // afterwards is a context for what is left to do when the client may be gone.

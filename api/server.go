@@ -227,8 +227,7 @@ func (s *Server) Run(ctx context.Context) {
 	}
 }
 
-// requestTime is how long a request may take; an idempotency key's lease is
-// longer.
+// requestTime is how long a request may take.
 const requestTime = 30 * time.Second
 
 // accompany goes around every request: its id, its time limit, its headers,

@@ -425,7 +425,7 @@ func (m *mortal) addCustomer() string {
 
 // crashing bounds how many products die at the same time: each is a Temporal
 // server, and the machine may have two cores.
-var crashing = make(chan struct{}, 4)
+var crashing = make(chan struct{}, 6)
 
 // The crash matrix (docs/durability.md). For every failpoint, on every database: the process is
 // killed there, is started again, and the customer gets each answer once, in

@@ -21,7 +21,9 @@ import (
 
 	"kaiwa/cmd/kaiwa-dev/dev"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
+	"kaiwa/internal/survey"
 )
 
 // recordSwitch makes TestRecordHistories write. A history that is there is
@@ -54,6 +56,7 @@ type scenario struct {
 	limit  int // of the history; see dev.Options.HistoryLimit
 	change func(t *testing.T, w *store.Workstream, b *store.Bot)
 	play   func(c customer)
+	beside func(c customer) map[string][2]string // other runs to record: workflow and run ids, by name
 }
 
 var scenarios = []scenario{
@@ -140,6 +143,68 @@ var scenarios = []scenario{
 		c.says("bye!")
 		c.isClosed(conversation.ReasonBotEnded)
 	}},
+	{name: "consent-given", change: withConsent, play: func(c customer) {
+		c.says("hello")
+		c.isAnswered(2)
+		c.isQuiet()
+		c.says("what is this?") // is no answer
+		c.isAnswered(3)
+		c.isQuiet()
+		c.taps(0)
+		c.isAnswered(4)
+		c.isQuiet()
+		c.says("bye!")
+		c.isClosed(conversation.ReasonBotEnded)
+	}},
+	{name: "consent-refused", change: withConsent, play: func(c customer) {
+		c.says("hello")
+		c.isAnswered(2)
+		c.isQuiet()
+		c.taps(1)
+		c.isClosed(conversation.ReasonConsentRefused)
+	}},
+	{name: "survey-answered", change: withSurvey, play: func(c customer) {
+		c.says("a person please")
+		kenta, mali := c.k.as("kaiwa-dev-kenta"), c.k.as("kaiwa-dev-mali")
+		kenta.isThere(conversation.PresenceAvailable)
+		c.k.eventually(func() bool { return len(c.conversations()) == 1 }, "the conversation is there")
+		id := c.conversations()[0].ID
+		accept := func() {
+			require.Equal(c.k.t, http.StatusOK, kenta.answers(c.k.isOffered(kenta, id), "accept", nil))
+			c.isQuiet()
+		}
+		accept()
+		status, said := kenta.says(id, canary+" how can I help?")
+		require.Equal(c.k.t, http.StatusCreated, status, said)
+		kenta.does("park", id, nil)
+		c.isQuiet()
+		c.says("I am back")
+		accept()
+		_, err := c.k.Sim.Send(c.k.t.Context(), dev.SimChannelID, c.id, linesim.Message{Type: "image", Content: photo(c.k.t)})
+		require.NoError(c.k.t, err)
+		c.isQuiet()
+		kenta.does("transfer", id, map[string]any{"agent_id": mali.id})
+		mali.does("end", id, nil)
+		c.says("one more thing")
+		c.isQuiet()
+		mali.does("end", id, nil)
+		mali.does("wrap-up", id, nil)
+		kenta.isThere(conversation.PresenceOffline)
+		c.k.eventually(func() bool { return len(c.reads()) > 0 && strings.Contains(c.reads()[len(c.reads())-1], "stars") }, "the survey asks")
+		c.presses("4 Satisfied")
+		c.k.surveyIsOver(id, "answered")
+		c.k.eventually(func() bool {
+			d, err := c.k.Temporal.DescribeWorkflowExecution(c.k.t.Context(), conversation.WorkflowDispatcherID, "")
+			return err == nil && d.WorkflowExecutionInfo.Status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED
+		}, "the dispatcher has nothing to do")
+	}, beside: func(c customer) map[string][2]string {
+		served := c.conversations()[0]
+		return map[string][2]string{
+			"served":     {c.workflowID(), served.RunID},
+			"survey":     {conversation.SurveyWorkflowID(served.ID), ""},
+			"dispatcher": {conversation.WorkflowDispatcherID, ""},
+		}
+	}},
 	{name: "burst", play: func(c customer) {
 		c.says("hello")
 		c.isAnswered(1)
@@ -162,6 +227,10 @@ func TestRecordHistories(t *testing.T) {
 				t.Skip("is there")
 			}
 			k := start(t, "sqlite", func(o *dev.Options) { o.HistoryLimit = s.limit })
+			_, err := k.Store.CreateSurvey(t.Context(), store.Origin{}, store.Survey{ID: recordedSurvey, Name: "After", Settings: survey.Settings{
+				Mode: survey.ModeLINE, Questions: []survey.Question{{ID: "stars", Kind: survey.KindCSAT, Text: map[string]string{"en": canary + ": how many stars?"}}},
+			}})
+			require.NoError(t, err)
 			k.arrange(func(w *store.Workstream, b *store.Bot) {
 				b.Script = []byte(canaryScript)
 				if s.change != nil {
@@ -173,6 +242,11 @@ func TestRecordHistories(t *testing.T) {
 			c.isQuiet()
 			secrets := c.secrets()
 			runs := c.runs()
+			if s.beside != nil {
+				for name, run := range s.beside(c) {
+					write(t, name, &history.History{Events: k.run(run[0], run[1])}, secrets)
+				}
+			}
 			for i, run := range runs {
 				name := s.name
 				if len(runs) > 1 {
@@ -183,6 +257,18 @@ func TestRecordHistories(t *testing.T) {
 		})
 	}
 }
+
+// withConsent asks for consent to a privacy notice first.
+func withConsent(_ *testing.T, w *store.Workstream, _ *store.Bot) {
+	w.Settings.Privacy = store.Privacy{Notice: true, Consent: true, Version: "1"}
+}
+
+// withSurvey asks one question after people have served.
+func withSurvey(_ *testing.T, w *store.Workstream, _ *store.Bot) {
+	w.Settings.SurveyID = recordedSurvey
+}
+
+const recordedSurvey = "svy_recorded"
 
 // says writes something with the canary in it, and returns LINE's message id.
 func (c customer) says(text string) string {

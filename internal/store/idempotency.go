@@ -13,9 +13,9 @@ import (
 const (
 	// IdempotencyLife is how long a key answers what its first request did.
 	IdempotencyLife = 24 * time.Hour
-	// IdempotencyLease is how long a request may be worked on before another
-	// one of the same key takes its place: longer than any request lives.
-	IdempotencyLease = time.Minute
+	// IdempotencyLease is how soon another request of the same key takes the
+	// place of one whose process has died. One that lives renews its lease.
+	IdempotencyLease = 5 * time.Second
 )
 
 // IdempotencyKey names a request: keys belong to the caller and the route.
@@ -50,8 +50,9 @@ type Lease struct {
 // either the answer of an earlier request, or a lease to work on this one and
 // then to call FinishIdempotent or AbandonIdempotent. CodeInFlight while
 // another request of the key is worked on, CodeIdempotencyMismatch when the key
-// was used for a different request. A lease that outlives IdempotencyLease is
-// given to the next request: a crash does not block a key forever.
+// was used for a different request. A lease that is not renewed within
+// IdempotencyLease is given to the next request: a crash blocks a key for
+// seconds.
 func (s *Store) BeginIdempotent(ctx context.Context, k IdempotencyKey, request string) (*Answer, Lease, error) {
 	now := s.now()
 	lease := Lease{ID: conversation.NewID("lse_")}
@@ -98,6 +99,14 @@ func (s *Store) BeginIdempotent(ctx context.Context, k IdempotencyKey, request s
 		return nil, Lease{}, fmt.Errorf("answer of an idempotency key: %w", err)
 	}
 	return answer, Lease{}, nil
+}
+
+// RenewIdempotent keeps a lease for another IdempotencyLease. Whoever lost it
+// keeps nothing; what they and their successor do has the same ids.
+func (s *Store) RenewIdempotent(ctx context.Context, k IdempotencyKey, lease Lease) error {
+	_, err := s.write().exec(ctx, "UPDATE idempotency_keys SET lease_until = $5 WHERE caller = $1 AND route = $2 AND idem_key = $3 AND lease = $4 AND status = 0",
+		k.Caller, k.Route, k.Key, lease.ID, micros(s.now().Add(IdempotencyLease)))
+	return err
 }
 
 // FinishIdempotent keeps the answer, encrypted: it may hold a secret that is
