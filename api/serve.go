@@ -15,8 +15,8 @@ func actor(ctx context.Context) conversation.Actor {
 }
 
 // act asks the conversation's workflow for a step of its life and answers with
-// the conversation. Whether the caller may is decided by the life table, in the
-// workflow and in the database.
+// the conversation. Whether the caller may is decided by the life table: here,
+// before a workflow is asked, and for good in the transaction.
 func (s *Server) act(ctx context.Context, id string, req conversation.ActionRequest) (Conversation, error) {
 	c, err := s.store.Conversation(ctx, id)
 	if err != nil {
@@ -24,22 +24,59 @@ func (s *Server) act(ctx context.Context, id string, req conversation.ActionRequ
 	}
 	req.ConversationID, req.Actor = c.ID, actor(ctx)
 	update := updateID(ctx)
-	if idFor(ctx, "") != "" { // asked before, perhaps, by an attempt whose answer was lost
-		done, err := s.store.StepDone(ctx, conversation.UpdateStepID(c.ID, update))
-		if done || err != nil {
-			return showConversation(c), err
-		}
+	// An attempt before this one may have done it, its answer lost. Then its
+	// workflow may not know either.
+	done, err := s.store.StepDone(ctx, conversation.UpdateStepID(c.ID, update))
+	if err != nil {
+		return Conversation{}, err
 	}
-	if c.Status == conversation.StatusClosed { // final: no need to wake a workflow for it
-		if _, err := conversation.Next(conversation.PhaseClosed, req.Event, conversation.Facts{Actor: req.Actor}); err != nil {
-			return Conversation{}, err
-		}
+	if done {
+		s.inbox.Notify(c.ChannelID, c.ChatKey)
+		return showConversation(c), nil
+	}
+	if err := mayAct(c, req); err != nil {
+		return Conversation{}, err
 	}
 	if _, err := s.engine.Act(ctx, c.WorkflowID(), update, req); err != nil {
-		return Conversation{}, err
+		return s.actAgain(ctx, c, update, req, err)
 	}
 	c, err = s.store.Conversation(ctx, id)
 	return showConversation(c), err
+}
+
+// mayAct refuses what the life table refuses as the conversation stands. What
+// becomes of an offer, the offer's row decides.
+func mayAct(c store.Conversation, req conversation.ActionRequest) error {
+	if req.Event == conversation.EventAccepted && c.Status != conversation.StatusClosed {
+		return nil
+	}
+	_, err := conversation.Next(conversation.Phase{Status: c.Status, Owner: c.Owner}, req.Event, conversation.Facts{Actor: req.Actor, AgentID: c.AgentID})
+	return err
+}
+
+// actAgain tells what became of a step that the workflow engine did not answer:
+// its run may have ended meanwhile, or its process died. The database knows
+// whether it was done, and whether it still can be.
+func (s *Server) actAgain(ctx context.Context, c store.Conversation, update string, req conversation.ActionRequest, failure error) (Conversation, error) {
+	if conversation.CodeOf(failure) != conversation.CodeUnavailable {
+		return Conversation{}, failure
+	}
+	s.inbox.Notify(c.ChannelID, c.ChatKey)
+	done, err := s.store.StepDone(ctx, conversation.UpdateStepID(c.ID, update))
+	if err != nil {
+		return Conversation{}, failure
+	}
+	now, err := s.store.Conversation(ctx, c.ID)
+	switch {
+	case err != nil:
+		return Conversation{}, failure
+	case done:
+		return showConversation(now), nil
+	}
+	if refused := mayAct(now, req); refused != nil {
+		return Conversation{}, refused
+	}
+	return Conversation{}, failure
 }
 
 // PickConversation takes a conversation that waits.

@@ -3,6 +3,7 @@ package e2e
 import (
 	"net/http"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -17,8 +18,23 @@ func (a agent) isThere(p conversation.Presence) {
 
 // offered is an offer as the API shows it.
 type offered struct {
-	ID             string `json:"id"`
-	ConversationID string `json:"conversation_id"`
+	ID             string    `json:"id"`
+	ConversationID string    `json:"conversation_id"`
+	ExpiresAt      time.Time `json:"expires_at"`
+}
+
+// load is what the agent has of their capacity in use.
+func (a agent) load() int {
+	a.t.Helper()
+	var me struct {
+		Agent struct {
+			State struct {
+				Load int `json:"load"`
+			} `json:"state"`
+		} `json:"agent"`
+	}
+	require.Equal(a.t, http.StatusOK, a.call(http.MethodGet, "/me", nil, nil, &me))
+	return me.Agent.State.Load
 }
 
 func (a agent) offers() []offered {

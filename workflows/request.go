@@ -50,21 +50,12 @@ func (c *talk) handleUpdates(ctx workflow.Context) error {
 	return nil
 }
 
-// mayAct refuses what the life table refuses, before it costs history. Guards
-// that need to know the agent, and what became of offers, are left to the
-// database, which does.
+// mayAct refuses what is meant for another conversation, before it costs
+// history. Whether the life table allows the rest is left to the database: the
+// run may not know yet how far the conversation has come.
 func (c *talk) mayAct(req conversation.ActionRequest) error {
-	if !c.begun() {
-		return nil // the run has not looked yet; the plot decides
-	}
-	if req.ConversationID != c.state.ConversationID {
+	if c.begun() && req.ConversationID != c.state.ConversationID {
 		return refusal(conversation.Errorf(conversation.CodeConversationClosed, "The conversation is closed; the customer's next message starts a new one."))
-	}
-	if req.Event == conversation.EventAccepted {
-		return nil
-	}
-	if _, err := conversation.Next(c.phase(), req.Event, conversation.Facts{}); err != nil {
-		return refusal(err)
 	}
 	return nil
 }
