@@ -290,7 +290,7 @@ func TestClosingAnswersTheSameToTheSameRequestAndRefusesOthers(t *testing.T) {
 		require.Equal(t, conversation.CodeNotAllowedNow, code(emma.workflowID(), "impossible", impossible))
 		require.Equal(t, conversation.StatusActive, emma.conversations()[0].Status)
 
-		want := conversation.ActionAnswer{Status: conversation.StatusClosed, Reason: conversation.ReasonForceClosed}
+		want := conversation.ActionAnswer{Status: conversation.StatusClosed, Owner: conversation.OwnerNone, Reason: conversation.ReasonForceClosed}
 		answers := make([]conversation.ActionAnswer, 4)
 		var asking sync.WaitGroup
 		for i := range answers {
