@@ -35,7 +35,7 @@ console: console/dist/index.html ## the web console (needs Node 20.19 or newer)
 .PHONY: test
 test: test-needs ## every test
 	@$(if $(NPM),$(MAKE) test-console,echo "npm is not here: the console's tests are left out")
-	$(GO) test -timeout 20m $(ARGS) ./...
+	$(GO) test -timeout 25m $(ARGS) ./...
 
 .PHONY: lint
 lint: ## formatting, vet, staticcheck, deterministic workflows, generated code, go.mod, the console
