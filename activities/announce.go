@@ -16,6 +16,7 @@ type AnnounceInput struct {
 	ID             string              `json:"id"` // names the step: the message is stored once
 	ConversationID string              `json:"conversation_id"`
 	Trigger        automessage.Trigger `json:"trigger"`
+	AgentID        string              `json:"agent_id,omitempty"` // whom it names; "" is the conversation's
 }
 
 // AnnounceOutput says how many messages wait to be sent.
@@ -33,7 +34,10 @@ func (a *Activities) Announce(ctx context.Context, in AnnounceInput) (AnnounceOu
 	if err != nil {
 		return AnnounceOutput{}, final(err)
 	}
-	drafts, err := a.drafts(ctx, plan, conv, in.Trigger, "")
+	if in.AgentID != "" {
+		conv.AgentID = in.AgentID
+	}
+	drafts, err := a.drafts(ctx, plan, conv, in.Trigger, conv.QueueID)
 	if err != nil {
 		return AnnounceOutput{}, final(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
 )
@@ -61,6 +62,7 @@ func settings(p store.Plan) conversation.Settings {
 		FallbackQueueID: p.Workstream.FallbackQueueID,
 	}
 	s.Survey = surveyPolicy(p).On()
+	_, s.TellsAssigned = automessage.Text(automessage.AgentAssigned, p.Channel.Locale, overrides(p)...)
 	if p.Bot != nil {
 		s.BotKind = p.Bot.Kind
 	}

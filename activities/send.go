@@ -13,6 +13,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
 	"kaiwa/internal/line"
@@ -115,6 +116,9 @@ func (a *Activities) write(ctx context.Context, b *store.Batch, end *store.Batch
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
 	if end != nil {
+		if end.State == store.BatchFailed {
+			end.Notice = a.notSent(ctx, b)
+		}
 		return a.store.FinishBatch(ctx, b, *end)
 	}
 	outcome := store.OutcomeNotTaken
@@ -124,6 +128,25 @@ func (a *Activities) write(ctx context.Context, b *store.Batch, end *store.Batch
 	a.logger.WarnContext(ctx, "LINE did not take a batch yet", slog.String("conversation", b.ConversationID), slog.String("batch", b.ID),
 		slog.String("kind", b.Kind), slog.Int64("attempt", b.Attempts), slog.String("outcome", outcome), slog.Any("error", refusal))
 	return a.store.NoteAttempt(ctx, b, outcome, wordsOf(refusal))
+}
+
+// notSent is what agents are told of a message that failed, "" when that is
+// switched off. The message says itself that it failed, so that nothing waits
+// for these words.
+func (a *Activities) notSent(ctx context.Context, b *store.Batch) string {
+	conv, err := a.store.Conversation(ctx, b.ConversationID)
+	if err != nil {
+		return ""
+	}
+	plan, err := a.plans.get(ctx, b.ChannelID)
+	if err != nil {
+		return ""
+	}
+	drafts, err := a.drafts(ctx, plan, conv, automessage.MessageNotSent, "")
+	if err != nil || len(drafts) == 0 {
+		return ""
+	}
+	return drafts[0].Content.Text
 }
 
 // askAgainAtOnce tells whether a batch is tried again without a wait: a reply

@@ -46,6 +46,7 @@ func (c *talk) live() error {
 		if c.route(); c.closed() {
 			break
 		}
+		c.tellAssigned()
 		c.explain()
 		c.answerByBot()
 		switch c.next() {

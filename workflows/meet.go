@@ -43,10 +43,13 @@ func (c *talk) tellUnshown() {
 
 // announce says an automated message.
 func (c *talk) announce(summary, step string, trigger automessage.Trigger) {
-	in := activities.AnnounceInput{ID: step, ConversationID: c.state.ConversationID, Trigger: trigger}
+	c.announceAs(summary, activities.AnnounceInput{ID: step, ConversationID: c.state.ConversationID, Trigger: trigger})
+}
+
+func (c *talk) announceAs(summary string, in activities.AnnounceInput) {
 	var out activities.AnnounceOutput
 	if err := c.do(summary, acts.Announce, in, &out); err != nil {
-		workflow.GetLogger(c.ctx).Warn("not announced", "trigger", trigger, "error", err)
+		workflow.GetLogger(c.ctx).Warn("not announced", "trigger", in.Trigger, "error", err)
 		return
 	}
 	c.unsent = c.unsent || out.Messages > 0

@@ -4,6 +4,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"kaiwa/activities"
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 )
 
@@ -50,4 +51,18 @@ func (c *talk) route() {
 		return
 	}
 	c.settle(res)
+}
+
+// tellAssigned tells the customer that an agent was found who has yet to come,
+// once an offer, where that is switched on.
+func (c *talk) tellAssigned() {
+	if !c.state.Settings.TellsAssigned || c.offeredTo == "" || c.offeredUntilMS == c.state.ToldMS {
+		return
+	}
+	c.state.ToldMS = c.offeredUntilMS
+	in := activities.AnnounceInput{
+		ID:             conversation.DerivedID(conversation.PrefixStep, c.state.ConversationID, "assigned", c.state.Epoch, c.offeredUntilMS),
+		ConversationID: c.state.ConversationID, Trigger: automessage.AgentAssigned, AgentID: c.offeredTo,
+	}
+	c.announceAs("say who was found", in)
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
 )
@@ -272,6 +273,9 @@ type BatchEnd struct {
 	// Refused are the places of the messages that LINE refused a whole batch
 	// for. Only these fail then; the others are pending again. None: all fail.
 	Refused []int
+	// Notice is what agents are told when a message of theirs is among those
+	// that failed, as an internal message; "" tells them nothing.
+	Notice string
 }
 
 // FinishBatch writes how a batch ended, with its messages' states, once. The
@@ -314,14 +318,17 @@ func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []
 		_, err := c.exec(ctx, `UPDATE messages SET batch_id = '' WHERE batch_id = $1`, b.ID)
 		return err
 	case BatchFailed:
-		if len(end.Refused) == 0 {
-			return c.failMessages(ctx, ids, b.ConversationID, end.Failure, end.Detail, request)
-		}
-		var refused []string
-		for _, i := range end.Refused {
-			refused = append(refused, ids[i])
+		refused := ids
+		if len(end.Refused) > 0 {
+			refused = nil
+			for _, i := range end.Refused {
+				refused = append(refused, ids[i])
+			}
 		}
 		if err := c.failMessages(ctx, refused, b.ConversationID, end.Failure, end.Detail, request); err != nil {
+			return err
+		}
+		if err := c.tellAgents(ctx, b, refused, end.Notice); err != nil || len(end.Refused) == 0 {
 			return err
 		}
 		if _, err := c.exec(ctx, `UPDATE messages SET batch_id = '' WHERE batch_id = $1 AND state = 'pending'`, b.ID); err != nil {
@@ -366,6 +373,27 @@ func (c conn) failMessages(ctx context.Context, ids []string, conversationID, fa
 		return err
 	}
 	return c.recordMessages(ctx, "message.failed", conversationID, ids, micros(c.s.now()))
+}
+
+// tellAgents leaves an internal message when one that an agent wrote is among
+// those of a batch that failed.
+func (c conn) tellAgents(ctx context.Context, b *Batch, failed []string, notice string) error {
+	if notice == "" {
+		return nil
+	}
+	var agents int
+	if _, err := c.get(ctx, &agents, `SELECT count(*) FROM messages WHERE sender_kind = 'agent' AND id IN (`+list1(len(failed), 1)+`)`, anys(failed)...); err != nil || agents == 0 {
+		return err
+	}
+	id, now := conversation.DerivedID(conversation.PrefixMessage, b.ID, "not sent"), micros(c.s.now())
+	if _, err := c.exec(ctx, `
+		INSERT INTO messages (id, conversation_id, channel_id, occurred_at, direction, sender_kind, type, text, automated, state, created_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $4) ON CONFLICT DO NOTHING`,
+		id, b.ConversationID, b.ChannelID, now, string(conversation.Internal), string(conversation.SenderSystem), conversation.ContentText, notice,
+		string(automessage.MessageNotSent), string(conversation.MessageAccepted)); err != nil {
+		return err
+	}
+	return c.recordMessages(ctx, "message.created", b.ConversationID, []string{id}, now)
 }
 
 func (c conn) recordMessages(ctx context.Context, kind, conversationID string, ids []string, at int64) error {
