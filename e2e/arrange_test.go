@@ -187,18 +187,20 @@ var background = []string{
 	"FROM channels c JOIN workstreams w", "FROM channels WHERE id",
 }
 
-// foreground counts the statements that messages cause, and lists them.
-func (s *statements) foreground() (int, string) {
+// foreground counts the statements that n messages cause, and lists them. What
+// runs by time alone, such as the dispatcher's look every ten seconds, does not
+// grow with the messages: what ran for less than every tenth is left out.
+func (s *statements) foreground(n int) (int, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	total := 0
 	var list []string
-	for words, n := range s.count {
-		if slices.ContainsFunc(background, func(b string) bool { return strings.Contains(words, b) }) {
+	for words, ran := range s.count {
+		if 10*ran < n || slices.ContainsFunc(background, func(b string) bool { return strings.Contains(words, b) }) {
 			continue
 		}
-		total += n
-		list = append(list, fmt.Sprintf("%5d %.110s", n, words))
+		total += ran
+		list = append(list, fmt.Sprintf("%5d %.110s", ran, words))
 	}
 	slices.Sort(list)
 	return total, strings.Join(list, "\n")

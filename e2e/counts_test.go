@@ -32,7 +32,7 @@ func TestAMessageAnsweredByTheScriptBotCostsElevenEvents(t *testing.T) {
 			emma.isQuiet()
 		}
 		perMessage := float64(emma.historyLength()-before) / n
-		asked, list := sql.foreground()
+		asked, list := sql.foreground(n)
 		t.Logf("%s: %.2f history events and %.2f SQL statements a message answered by the script bot\n%s", dialect, perMessage, float64(asked)/n, list)
 		require.LessOrEqual(t, perMessage, 11.5)
 		require.LessOrEqual(t, mostOpenTimers(k.history(emma.workflowID())), 2)
@@ -59,7 +59,7 @@ func TestAMessageThatNobodyAnswersCostsFiveEventsAndSixStatements(t *testing.T) 
 			emma.isQuiet()
 		}
 		perMessage := float64(emma.historyLength()-before) / n
-		asked, list := sql.foreground()
+		asked, list := sql.foreground(n)
 		t.Logf("%s: %.2f history events and %.2f SQL statements a message that nobody answers\n%s", dialect, perMessage, float64(asked)/n, list)
 		require.LessOrEqual(t, perMessage, 5.2)
 		require.LessOrEqual(t, float64(asked)/n, 6.0, list)
@@ -87,7 +87,7 @@ func TestAWebhookCostsOneStatement(t *testing.T) {
 		for _, d := range deliveries {
 			require.Equal(t, 200, d.Status)
 		}
-		asked, list := sql.foreground()
+		asked, list := sql.foreground(n)
 		t.Logf("%s: %.2f SQL statements a webhook", dialect, float64(asked)/n)
 		require.Equal(t, n, asked, list)
 	})

@@ -114,8 +114,14 @@ func (m *mortal) serve(user string) error {
 			return post(mei, "/conversations/"+id+"/transfer", map[string]any{"agent_id": m.agents[1]})
 		},
 		func() error {
-			_, err := m.sim.SendText(context.Background(), mortalLINE, user, "thanks")
-			return err
+			if _, err := m.sim.SendText(context.Background(), mortalLINE, user, "thanks"); err != nil {
+				return err
+			}
+			// LINE delivers it again when nobody was there; ended meanwhile, it
+			// would begin the next conversation.
+			return m.until(func() bool {
+				return slices.ContainsFunc(m.transcript(user), func(said store.Message) bool { return said.Text == "thanks" })
+			})
 		},
 		func() error { return say(som, "You are welcome") },
 		func() error { return post(som, "/conversations/"+id+"/end", map[string]any{}) },

@@ -95,7 +95,7 @@ func TestWhoWaitsIsOfferedToAgentsUntilOneAccepts(t *testing.T) {
 		}
 		before := len(emma.reads())
 		status, said := mali.says(id, "สวัสดีค่ะ")
-		require.Equal(t, http.StatusCreated, status, said)
+		require.Contains(t, stored, status, said)
 		emma.isAnswered(before + 1)
 
 		var log struct {

@@ -15,6 +15,10 @@ import (
 	"kaiwa/internal/store"
 )
 
+// stored are the answers to a message that is stored: LINE has accepted it, or
+// the machine was too slow to know within two seconds.
+var stored = []int{http.StatusCreated, http.StatusAccepted}
+
 // picked mode: agents take conversations themselves, and nothing is offered.
 func picked(w *store.Workstream, b *store.Bot) {
 	withEcho(w, b)
@@ -54,8 +58,8 @@ func TestAgentsServeTransferEndAndWrapUpAConversation(t *testing.T) {
 
 		before := len(emma.reads())
 		status, said := kenta.says(id, "こんにちは、健太です")
-		require.Equal(t, http.StatusCreated, status, said)
-		require.Equal(t, conversation.MessageAccepted, said.State)
+		require.Contains(t, stored, status, said)
+		require.Equal(t, status == http.StatusCreated, said.State == conversation.MessageAccepted)
 		emma.isAnswered(before + 1)
 		require.Equal(t, "こんにちは、健太です", emma.reads()[before])
 		status, refused = mali.says(id, "me too")
@@ -166,10 +170,10 @@ func TestTheSameKeyOfTwoAgentsIsTwoRequests(t *testing.T) {
 		var first, again, theirs written
 		body := map[string]any{"type": "text", "text": "hello"}
 		path := "/conversations/" + id + "/messages"
-		require.Equal(t, http.StatusCreated, kenta.call(http.MethodPost, path, key, body, &first))
-		require.Equal(t, http.StatusCreated, kenta.call(http.MethodPost, path, key, body, &again))
+		require.Contains(t, stored, kenta.call(http.MethodPost, path, key, body, &first))
+		require.Contains(t, stored, kenta.call(http.MethodPost, path, key, body, &again))
 		require.Equal(t, first.ID, again.ID)
-		require.Equal(t, http.StatusCreated, sofie.call(http.MethodPost, path, key, body, &theirs))
+		require.Contains(t, stored, sofie.call(http.MethodPost, path, key, body, &theirs))
 		require.NotEqual(t, first.ID, theirs.ID)
 		emma.isQuiet()
 		hello := 0
@@ -230,7 +234,7 @@ func TestWhatAnAgentServesCosts(t *testing.T) {
 			before := emma.historyLength()
 			sql.reset()
 			return func() float64 { return float64(emma.historyLength()-before) / n }
-		}, func() float64 { count, _ := sql.foreground(); return float64(count) / n }
+		}, func() float64 { count, _ := sql.foreground(n); return float64(count) / n }
 
 		perMessage := events()
 		for i := range n {
@@ -244,7 +248,7 @@ func TestWhatAnAgentServesCosts(t *testing.T) {
 		perMessage = events()
 		for i := range n {
 			status, m := kenta.says(id, fmt.Sprintf("answer %d", i))
-			require.Equal(t, http.StatusCreated, status, m)
+			require.Contains(t, stored, status, m)
 			emma.isQuiet()
 		}
 		outbound, statements := perMessage(), asked()
