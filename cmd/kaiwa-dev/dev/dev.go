@@ -47,8 +47,9 @@ type Dev struct {
 	TemporalAddr                        string
 	Seeded                              Seeded
 
-	failed chan error
-	stops  []func() // run in reverse order
+	listener net.Listener // the API's, from the start on
+	failed   chan error
+	stops    []func() // run in reverse order
 }
 
 // Start starts everything and returns once it can serve. When a part fails to
@@ -68,7 +69,9 @@ func Start(ctx context.Context, o Options) (_ *Dev, err error) {
 			d.Stop()
 		}
 	}()
-	for _, step := range []func(context.Context, Options) error{d.startTemporal, d.startStore, d.startSimulator, d.startKaiwa} {
+	// Who listens where comes first: a busy address is told before anything
+	// slow is begun.
+	for _, step := range []func(context.Context, Options) error{d.listen, d.startSimulator, d.startTemporal, d.startStore, d.startKaiwa} {
 		if err := step(ctx, o); err != nil {
 			return nil, err
 		}
@@ -91,6 +94,16 @@ func (d *Dev) Stop() {
 }
 
 func (d *Dev) onStop(f func()) { d.stops = append(d.stops, f) }
+
+func (d *Dev) listen(context.Context, Options) error {
+	listener, err := process.Listen("KAIWA_HTTP_ADDR", d.Settings.HTTPAddr)
+	if err != nil {
+		return err
+	}
+	d.onStop(func() { _ = listener.Close() }) // served, it is closed already
+	d.listener, d.APIURL = listener, "http://"+reachable(listener.Addr())
+	return nil
+}
 
 func (d *Dev) startTemporal(ctx context.Context, o Options) error {
 	server, err := embedded.Start(ctx, embedded.Options{
@@ -147,24 +160,18 @@ func (d *Dev) startSimulator(ctx context.Context, o Options) error {
 }
 
 func (d *Dev) startKaiwa(ctx context.Context, o Options) error {
-	listener, err := process.Listen("KAIWA_HTTP_ADDR", d.Settings.HTTPAddr)
-	if err != nil {
-		return err
-	}
-	d.APIURL = "http://" + reachable(listener.Addr())
 	if d.Settings.PublicURL == "" {
 		d.Settings.PublicURL = d.APIURL
 	}
 	d.Settings.AllowPrivateAddresses = true
 	if !o.NoSeed {
+		var err error
 		if d.Seeded, err = seed(ctx, d); err != nil {
-			_ = listener.Close()
 			return err
 		}
 	}
 	blobs, err := process.OpenBlobs(ctx, d.Settings.BlobURL)
 	if err != nil {
-		_ = listener.Close()
 		return err
 	}
 	d.onStop(func() { _ = blobs.Close() }) // what was written is written
@@ -178,13 +185,12 @@ func (d *Dev) startKaiwa(ctx context.Context, o Options) error {
 		},
 	})
 	if err != nil {
-		_ = listener.Close()
 		return err
 	}
 	d.onStop(worker.Stop)
 	api, err := process.StartAPI(ctx, process.APIOptions{
 		Blobs: blobs, HTTP: d.Settings.HTTP, Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Console: o.Console, Logger: o.Logger,
-		Listener: listener, DropWakeups: o.DropWakeups,
+		Listener: d.listener, DropWakeups: o.DropWakeups,
 	})
 	if err != nil {
 		return err

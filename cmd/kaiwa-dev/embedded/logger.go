@@ -38,7 +38,16 @@ func (l *logger) With(tags ...tag.Tag) log.Logger {
 
 func (l *logger) Debug(msg string, tags ...tag.Tag) { l.write(levelServerDebug, msg, tags) }
 func (l *logger) Info(msg string, tags ...tag.Tag)  { l.write(levelServerInfo, msg, tags) }
-func (l *logger) Error(msg string, tags ...tag.Tag) { l.write(slog.LevelError, msg, tags) }
+
+// Error is info while the server stops: its queues then complain of shards that
+// were given up under them. A stop that fails is told by Stop.
+func (l *logger) Error(msg string, tags ...tag.Tag) {
+	if l.life.is(stopping) {
+		l.write(levelServerInfo, msg, tags)
+	} else {
+		l.write(slog.LevelError, msg, tags)
+	}
+}
 
 // Warn is info while the server starts or stops: its services then miss each
 // other as a matter of course, and it warns of what was left out on purpose.
