@@ -44,6 +44,17 @@ func (c *talk) explain() {
 	workflow.SetCurrentDetails(c.ctx, text)
 }
 
+// answerState says the same to a program.
+func (c *talk) answerState() (conversation.StateAnswer, error) {
+	a := conversation.StateAnswer{
+		WorkflowState: c.state, WaitsFor: c.waitsFor(), Asking: c.asking, Sending: c.sending || c.unsent, Fetching: len(c.media),
+	}
+	if d := c.deadline(); !d.at.IsZero() && !c.closed() {
+		a.DeadlineMS, a.Deadline = d.at.UnixMilli(), d.event
+	}
+	return a, nil
+}
+
 // waitsFor is the first line of the explanation.
 func (c *talk) waitsFor() string {
 	switch c.phase() {

@@ -65,6 +65,9 @@ func setup(ctx workflow.Context, in conversation.WorkflowInput) (*talk, error) {
 	})
 	workflow.Go(detached, c.workLane)
 	c.fetchMedia(in.Media)
+	if err := workflow.SetQueryHandler(ctx, conversation.QueryState, c.answerState); err != nil {
+		return nil, err
+	}
 	return c, c.handleUpdates(ctx)
 }
 

@@ -17,6 +17,8 @@ const (
 	SignalWake = "wake"
 	// SignalKick says the same to the dispatcher.
 	SignalKick = "kick"
+	// QueryState asks a Conversation for a StateAnswer. It needs a worker.
+	QueryState = "state"
 )
 
 // The updates of a Conversation: what people ask of it. Their payload is an
@@ -111,6 +113,18 @@ type WorkflowState struct {
 	ToldMS         int64    `json:"told_ms,omitempty"` // until when the offer holds that the customer was told of
 	CustomerMS     int64    `json:"customer_ms"`       // when the customer last wrote, Unix milliseconds
 	Settings       Settings `json:"settings"`
+}
+
+// StateAnswer is where a conversation stands as its workflow has it, to be
+// compared with the database. It is for checks; readers ask the database.
+type StateAnswer struct {
+	WorkflowState
+	WaitsFor   string `json:"waits_for"`             // in words
+	Asking     bool   `json:"asking,omitempty"`      // a bot is being asked
+	Sending    bool   `json:"sending,omitempty"`     // messages are on their way to LINE
+	Fetching   int    `json:"fetching,omitempty"`    // files are on their way from LINE
+	DeadlineMS int64  `json:"deadline_ms,omitempty"` // when something happens by itself, Unix milliseconds; 0: never
+	Deadline   Event  `json:"deadline,omitempty"`    // what
 }
 
 // Settings are the workstream's settings a conversation's workflow acts on. They

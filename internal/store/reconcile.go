@@ -64,3 +64,42 @@ func (s *Store) InboxState(ctx context.Context, before time.Time) (InboxState, e
 		WHERE handled_at IS NULL AND received_at < $1`, micros(before))
 	return st, err
 }
+
+// Underway counts what moves by itself, now or at once: nothing of it waits for
+// a person or a deadline.
+type Underway struct {
+	Unhandled  int `db:"unhandled"`  // events of LINE that nobody has taken in
+	Wanted     int `db:"wanted"`     // chats whose workflow has something else to look at
+	Pending    int `db:"pending"`    // messages in no batch yet
+	Frozen     int `db:"frozen"`     // batches that are on their way to LINE
+	Unrouted   int `db:"unrouted"`   // conversations whose queue is not decided
+	Unanswered int `db:"unanswered"` // conversations whose bot owes an answer
+	Expired    int `db:"expired"`    // offers whose time is over, and nobody has noticed
+	Surveys    int `db:"surveys"`    // surveys whose workflow has something to look at
+	Files      int `db:"files"`      // files that are being fetched
+	Unnumbered int `db:"unnumbered"` // events of the record without a number
+	// LastEvent and LastReceived are the ids of the last event of the record and
+	// of the last one of LINE: while they stay, nothing has happened.
+	LastEvent    int64 `db:"last_event"`
+	LastReceived int64 `db:"last_received"`
+}
+
+// Underway counts what moves by itself.
+func (s *Store) Underway(ctx context.Context) (Underway, error) {
+	var u Underway
+	_, err := s.read().get(ctx, &u, `SELECT
+		(SELECT count(*) FROM line_events WHERE handled_at IS NULL) AS unhandled,
+		(SELECT count(*) FROM chats WHERE wanted_at > 0) AS wanted,
+		(SELECT count(*) FROM messages WHERE state = 'pending' AND batch_id = '') AS pending,
+		(SELECT count(*) FROM batches WHERE state = 'frozen') AS frozen,
+		(SELECT count(*) FROM conversations WHERE status <> 'closed' AND owner = 'queue' AND routed_at = 0) AS unrouted,
+		(SELECT count(*) FROM conversations WHERE status <> 'closed' AND owner = 'bot' AND EXISTS (SELECT 1 FROM messages m
+			WHERE m.conversation_id = conversations.id AND m.direction = 'inbound' AND m.state <> 'recalled' AND m.position > bot_position)) AS unanswered,
+		(SELECT count(*) FROM offers WHERE state = 'live' AND expires_at <= $1) AS expired,
+		(SELECT count(*) FROM survey_invitations WHERE wanted_at > 0) AS surveys,
+		(SELECT count(*) FROM attachments WHERE state = 'pending' AND direction = 'inbound') AS files,
+		(SELECT count(*) FROM events WHERE seq IS NULL) AS unnumbered,
+		(SELECT coalesce(max(id), 0) FROM events) AS last_event,
+		(SELECT coalesce(max(id), 0) FROM line_events) AS last_received`, micros(s.now()))
+	return u, err
+}
