@@ -57,20 +57,6 @@ var crashPlay = []struct {
 	{"", nil},
 }
 
-// buildOnce builds kaiwa-dev with its failpoints.
-var buildOnce = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "kaiwa-crash-")
-	if err != nil {
-		return "", err
-	}
-	binary := filepath.Join(dir, "kaiwa-dev")
-	out, err := exec.Command("go", "build", "-tags", "failpoint", "-o", binary, "kaiwa/cmd/kaiwa-dev").CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build kaiwa-dev: %w\n%s", err, out)
-	}
-	return binary, nil
-})
-
 // mortal is a kaiwa-dev in a process of its own that is started again whenever
 // it dies. LINE and the eyes of the test live here, and survive it.
 type mortal struct {

@@ -49,9 +49,9 @@ const productionLINE, productionSecret, productionToken = "1800000001", "product
 func startProduction(t *testing.T) *production {
 	t.Helper()
 	ctx := t.Context()
-	p := &production{t: t, binary: filepath.Join(t.TempDir(), "kaiwa"), balancer: &balancer{passed: map[string]int{}}}
-	out, err := exec.Command("go", "build", "-o", p.binary, "kaiwa/cmd/kaiwa").CombinedOutput()
-	require.NoError(t, err, string(out))
+	binary, err := buildKaiwaOnce()
+	require.NoError(t, err)
+	p := &production{t: t, binary: binary, balancer: &balancer{passed: map[string]int{}}}
 
 	temporal, err := embedded.Start(ctx, embedded.Options{Path: filepath.Join(t.TempDir(), "temporal.db")})
 	require.NoError(t, err)

@@ -1,6 +1,7 @@
 // Command kaiwa-dev runs the whole product on one machine: Temporal with its
 // web UI, the API, the worker, a LINE Platform simulator with a phone page, and
-// seeded data. It needs nothing but itself.
+// seeded data. It needs nothing but itself. `kaiwa-dev temporal` is its Temporal
+// alone.
 package main
 
 import (
@@ -18,23 +19,35 @@ import (
 	"kaiwa/console"
 )
 
+// commands are what the binary can do; without one it runs everything.
+type commands struct {
+	Run      runCommand      `cmd:"" default:"withargs" help:"Run everything."`
+	Temporal temporalCommand `cmd:"" help:"Run Temporal alone, on a SQLite file."`
+}
+
 func main() {
-	var s dev.Settings
-	kong.Parse(&s, kong.Name("kaiwa-dev"), kong.Description("Kaiwa on one machine, with a LINE simulator. State is kept in the data directory."))
-	if err := run(s); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second signal ends at once
+	parsed := kong.Parse(&commands{}, kong.Name("kaiwa-dev"), kong.BindTo(ctx, (*context.Context)(nil)),
+		kong.Description("Kaiwa on one machine, with a LINE simulator. State is kept in the data directory."))
+	if err := parsed.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, "kaiwa-dev: "+err.Error())
 		os.Exit(1)
 	}
 }
 
-func run(s dev.Settings) error {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	logger, err := process.Logger(os.Stderr, s.LogLevel)
+// runCommand runs everything.
+type runCommand struct {
+	dev.Settings
+}
+
+// Run runs until it is told to stop.
+func (c *runCommand) Run(ctx context.Context) error {
+	logger, err := process.Logger(os.Stderr, c.LogLevel)
 	if err != nil {
 		return err
 	}
-	d, err := dev.Start(ctx, dev.Options{Settings: s, Console: console.Files(), Logger: logger})
+	d, err := dev.Start(ctx, dev.Options{Settings: c.Settings, Console: console.Files(), Logger: logger})
 	if err != nil {
 		return err
 	}
@@ -44,7 +57,6 @@ func run(s dev.Settings) error {
 	}
 	select {
 	case <-ctx.Done():
-		stop() // a second Ctrl-C ends at once
 		fmt.Println("stopping …")
 		return nil
 	case err := <-d.Failed():

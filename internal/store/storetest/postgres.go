@@ -9,10 +9,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"os/user"
-	"path/filepath"
-	"sort"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -24,6 +20,7 @@ import (
 	_ "github.com/lib/pq" // driver "postgres"
 	"github.com/stretchr/testify/require"
 
+	"kaiwa/internal/postgres"
 	"kaiwa/internal/store"
 )
 
@@ -143,9 +140,9 @@ rm -rf "$dir"
 
 // startPostgres starts a scratch server and returns its URL.
 func startPostgres() (string, error) {
-	bin, err := postgresBinaries()
+	bin, err := postgres.Binaries()
 	if err != nil {
-		return "", err
+		return "", fmt.Errorf("%w, or set KAIWA_TEST_POSTGRES to the URL of a superuser", err)
 	}
 	dir, err := os.MkdirTemp("", "kaiwa-pg-")
 	if err != nil {
@@ -154,13 +151,8 @@ func startPostgres() (string, error) {
 	cmd := exec.Command("/bin/sh", "-c", guardian, "postgres-for-tests", dir, bin)
 	cmd.Dir = dir
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // an interrupt at the terminal is not for the guardian
-	if os.Geteuid() == 0 {                                // PostgreSQL refuses to run as root
-		if cmd.SysProcAttr.Credential, err = postgresUser(); err != nil {
-			return "", err
-		}
-		if err := os.Chown(dir, int(cmd.SysProcAttr.Credential.Uid), int(cmd.SysProcAttr.Credential.Gid)); err != nil {
-			return "", err
-		}
+	if err := postgres.Prepare(cmd, dir); err != nil {
+		return "", err
 	}
 	input, err := cmd.StdinPipe()
 	if err != nil {
@@ -189,43 +181,3 @@ func startPostgres() (string, error) {
 // untilExit is what only the end of this process may close; being collected as
 // garbage would close it too.
 var untilExit []io.Closer
-
-func postgresUser() (*syscall.Credential, error) {
-	u, err := user.Lookup("postgres")
-	if err != nil {
-		return nil, errors.New("PostgreSQL does not run as root and there is no user postgres: apt-get install postgresql, or set KAIWA_TEST_POSTGRES")
-	}
-	uid, err := strconv.ParseUint(u.Uid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	gid, err := strconv.ParseUint(u.Gid, 10, 32)
-	if err != nil {
-		return nil, err
-	}
-	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-}
-
-// postgresBinaries finds the newest installed server.
-func postgresBinaries() (string, error) {
-	found, err := filepath.Glob("/usr/lib/postgresql/*/bin/initdb")
-	if err != nil {
-		return "", err
-	}
-	sort.Slice(found, func(i, j int) bool { return version(found[i]) < version(found[j]) })
-	if len(found) > 0 {
-		return filepath.Dir(found[len(found)-1]), nil
-	}
-	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
-	}
-	return "", errors.New("the tests need PostgreSQL: apt-get install postgresql, or set KAIWA_TEST_POSTGRES to the URL of a superuser")
-}
-
-func version(path string) float64 {
-	v, err := strconv.ParseFloat(strings.Split(path, "/")[4], 64)
-	if err != nil {
-		return 0
-	}
-	return v
-}
