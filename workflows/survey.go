@@ -80,9 +80,13 @@ func (s *inquiry) advance() bool {
 
 // send brings what waits to LINE.
 func (s *inquiry) send() {
+	if !s.step.Pending {
+		return
+	}
 	for s.step.Pending {
 		s.step.Pending = sendWaiting(s.ctx, s.in.ConversationID)
 	}
+	s.explain()
 }
 
 func (s *inquiry) arrived() bool { return s.wake.Len() > 0 }

@@ -48,6 +48,3 @@ func Judge(o *Outcome) []Verdict {
 	}
 	return verdicts
 }
-
-// Invariants are what must be true of every outcome.
-var Invariants []Invariant

@@ -70,7 +70,7 @@ func collectDatabase(ctx context.Context, s *store.Store) (d Database, err error
 	walk(ctx, s, &err, &d.Workstreams, "workstreams", "id")
 	walk(ctx, s, &err, &d.Surveys, "surveys", "id")
 	walk(ctx, s, &err, &d.Agents, "agents", "id")
-	walk(ctx, s, &err, &d.Chats, "social_profiles", "id")
+	walk(ctx, s, &err, &d.Profiles, "social_profiles", "id")
 	walk(ctx, s, &err, &d.LINEEvents, "line_events", "id")
 	walk(ctx, s, &err, &d.Conversations, "conversations", "id")
 	walk(ctx, s, &err, &d.Sessions, "sessions", "id")
@@ -142,6 +142,7 @@ func webhooks(deliveries []linesim.Delivery) ([]Webhook, error) {
 				Type           string `json:"type"`
 				WebhookEventID string `json:"webhookEventId"`
 				Timestamp      int64  `json:"timestamp"`
+				Mode           string `json:"mode"`
 				Source         struct {
 					UserID  string `json:"userId"`
 					GroupID string `json:"groupId"`
@@ -152,6 +153,9 @@ func webhooks(deliveries []linesim.Delivery) ([]Webhook, error) {
 					Type string `json:"type"`
 					Text string `json:"text"`
 				} `json:"message"`
+				Postback struct {
+					Data string `json:"data"`
+				} `json:"postback"`
 				Unsend struct {
 					MessageID string `json:"messageId"`
 				} `json:"unsend"`
@@ -173,7 +177,8 @@ func webhooks(deliveries []linesim.Delivery) ([]Webhook, error) {
 				}
 				all = append(all, Webhook{
 					Chat: Chat{d.ChannelID, chat}, EventID: e.WebhookEventID, Kind: e.Type, TimeMS: e.Timestamp,
-					MessageID: e.Message.ID, Type: e.Message.Type, Text: e.Message.Text, Unsent: e.Unsend.MessageID,
+					MessageID: e.Message.ID, Type: e.Message.Type, Text: e.Message.Text,
+					Postback: e.Postback.Data, Unsent: e.Unsend.MessageID, Standby: e.Mode == "standby",
 				})
 			}
 			all[i].Attempts++
@@ -195,7 +200,8 @@ func calls(all []linesim.Call) []Call {
 			Accepted: c.Accepted, AcceptedBy: c.AcceptedRequestID, OtherBody: c.OtherBody,
 		}
 		var asked struct {
-			Messages json.RawMessage `json:"messages"`
+			ReplyToken string          `json:"replyToken"`
+			Messages   json.RawMessage `json:"messages"`
 		}
 		var answered struct {
 			SentMessages []struct {
@@ -203,7 +209,7 @@ func calls(all []linesim.Call) []Call {
 			} `json:"sentMessages"`
 		}
 		if err := json.Unmarshal(c.Body, &asked); err == nil { // one that is no JSON was refused
-			call.Messages = asked.Messages
+			call.ReplyToken, call.Messages = asked.ReplyToken, asked.Messages
 		}
 		// A fault may have answered something else for a call that was accepted.
 		if err := json.Unmarshal(c.Response, &answered); err == nil && c.Accepted {

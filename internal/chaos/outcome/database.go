@@ -9,7 +9,7 @@ type Database struct {
 	Workstreams   []Workstream
 	Surveys       []Survey
 	Agents        []Agent
-	Chats         []ChatRow
+	Profiles      []Profile
 	LINEEvents    []LINEEvent
 	Conversations []Conversation
 	Sessions      []Session
@@ -52,12 +52,12 @@ type Agent struct {
 	Capacity int64  `db:"capacity"`
 }
 
-// ChatRow is a row of chats.
-type ChatRow struct {
-	ProfileID string `db:"id"` // of social_profiles, of which there is one a chat
-	ChannelID string `db:"channel_id"`
-	ChatKey   string `db:"chat_key"`
-	UserID    string `db:"line_user_id"`
+// Profile is a row of social_profiles, of which a chat has one.
+type Profile struct {
+	ID         string `db:"id"`
+	ChannelID  string `db:"channel_id"`
+	ChatKey    string `db:"chat_key"`
+	LINEUserID string `db:"line_user_id"`
 }
 
 // LINEEvent is a row of line_events. Position is the largest int64 while nobody
@@ -170,6 +170,7 @@ type Batch struct {
 	ConversationID    string `db:"conversation_id"`
 	Ordinal           int64  `db:"ordinal"`
 	Kind              string `db:"kind"`
+	ReplyToken        string `db:"reply_token"`
 	Body              string `db:"body"`
 	MessageIDs        string `db:"message_ids"` // JSON
 	State             string `db:"state"`

@@ -88,7 +88,9 @@ type Webhook struct {
 	MessageID string // of a message
 	Type      string // of a message
 	Text      string // of a text message
+	Postback  string // its data
 	Unsent    string // the message that an unsend event took back
+	Standby   bool   // another module has the chat
 	Attempts  int    // POSTs it was in
 	Answers   []int  // their HTTP statuses, 0 when no answer came in time
 }
@@ -109,7 +111,8 @@ type Call struct {
 	RequestID  string
 	At         int64
 	Via        string // reply, push
-	RetryKey   string
+	RetryKey   string // of a push
+	ReplyToken string // of a reply
 	Status     int
 	Accepted   bool            // by this very call
 	AcceptedBy string          // the earlier call with this retry key that was

@@ -1,0 +1,30 @@
+package outcome
+
+// Invariants are what must be true of every outcome.
+var Invariants = []Invariant{
+	{"acknowledged-is-kept", "Every event that LINE got a 200 for is handled once, and its message is in exactly one conversation, once.", acknowledgedIsKept},
+	{"redelivered-makes-nothing", "An event that came several times made nothing twice.", redeliveredMakesNothing},
+	{"transcript-as-written", "Transcripts have what customers wrote, in the order of LINE's timestamps, and nothing else of theirs.", transcriptIsWhatTheyWrote},
+	{"inbox-empty", "No event waits to be taken in.", nothingUnhandled},
+	{"files-fetched", "Every file of a customer was fetched, or refused, or was gone.", filesSettle},
+	{"accepted-once", "Every message recorded as accepted was accepted by LINE exactly once, and is on the phone.", acceptedOnce},
+	{"failed-not-sent", "No message recorded as failed, and no batch that was dissolved, was accepted by LINE.", failedIsNotSent},
+	{"none-uncertain", "No message is uncertain, where LINE always answers.", noneUncertain},
+	{"sent-in-order", "What a conversation said reached the phone in the order of its transcript.", inOrder},
+	{"phones-explained", "Nothing that LINE accepted, and nothing on a phone, is without a message that is recorded as accepted.", phonesExplained},
+	{"nothing-pending", "No message waits to be sent.", nothingPending},
+	{"surveyed-once", "Every closed conversation that its workstream surveys has exactly one invitation, and no other has any.", surveyedOnce},
+	{"offers-end-once", "Every offer ended in exactly one way, in its row and in the record, and one that was accepted brought the conversation.", offersEndOnce},
+	{"live-offers-wait", "Only a conversation that waits is on offer, to one agent at a time, and not past the offer's time.", liveOffersWait},
+	{"capacity-kept", "No agent was brought over their capacity by an offer, at no time.", capacityKept},
+	{"bot-in-turn", "No turn of a bot began, and nothing of a bot was said, after the conversation had left it.", botKeepsItsTurn},
+	{"nobody-stuck", "Every open conversation and survey waits for a person or for a deadline that is not over.", nobodyIsStuck},
+	{"runs-match", "Every open conversation and survey has one live run, and every live run something open.", runsHaveConversations},
+	{"runs-end-well", "No run failed, timed out or ended by anything but itself and an operator.", runsEndWell},
+	{"timeline-lawful", "Every timeline follows the life table, step by step, to where its conversation's row is.", timelineFollowsLife},
+	{"record-once", "Every message, step, turn and survey is told of in the record of events exactly once, in the order of the steps.", recordTellsItOnce},
+	{"record-gapless", "Every event of the record has a number of its own, and the numbers have no gap.", recordHasNoGap},
+	{"workflow-agrees", "Every live workflow has the conversation as its row has it, and has seen all that came in.", workflowAgrees},
+	{"reconciler-agrees", "The reconciler finds nothing.", reconcilerAgrees},
+	{"operated-as-documented", "What was cancelled closed; what was terminated or reset went on.", operatedAsDocumented},
+}
