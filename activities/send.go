@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"time"
 
+	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
 	"kaiwa/internal/automessage"
@@ -30,7 +31,7 @@ type SendOutput struct {
 	Accepted  int  `json:"accepted,omitempty"`
 	Failed    int  `json:"failed,omitempty"`
 	Uncertain int  `json:"uncertain,omitempty"`
-	More      bool `json:"more,omitempty"` // the activity's time is up; messages remain
+	More      bool `json:"more,omitempty"` // the activity's time is up, or the worker stops; messages may remain
 }
 
 const (
@@ -73,7 +74,7 @@ const (
 func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error) {
 	var out SendOutput
 	until := a.now().Add(sendTime)
-	for a.now().Before(until) {
+	for a.now().Before(until) && !stopping(ctx) {
 		b, err := a.store.NextBatch(ctx, in.ConversationID, line.Render)
 		if err != nil || b == nil {
 			return out, final(err)
@@ -97,6 +98,20 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 	}
 	out.More = true
 	return out, nil
+}
+
+// stopping tells whether the worker was told to stop: what has not begun is for
+// another one.
+func stopping(ctx context.Context) bool {
+	if !activity.IsActivity(ctx) {
+		return false
+	}
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return true
+	default:
+		return false
+	}
 }
 
 func (o *SendOutput) count(state string) {

@@ -141,6 +141,11 @@ func (e *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 		e.s.alive(ctx)
 		e.follow(ctx)
 	}
+	if streams.life.Err() != nil { // with its position, the reader goes on where another process serves
+		e.buf.WriteString(": this process stops\n")
+		e.tell()
+		_ = e.send() // who is gone has missed nothing
+	}
 	return nil
 }
 

@@ -327,18 +327,57 @@ func (e ConversationStatus) Valid() bool {
 	}
 }
 
+// Defines values for DependencyName.
+const (
+	DependencyNameDatabase DependencyName = "database"
+	DependencyNameSchema   DependencyName = "schema"
+	DependencyNameTemporal DependencyName = "temporal"
+)
+
+// Valid indicates whether the value is a known member of the DependencyName enum.
+func (e DependencyName) Valid() bool {
+	switch e {
+	case DependencyNameDatabase:
+		return true
+	case DependencyNameSchema:
+		return true
+	case DependencyNameTemporal:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DependencyState.
+const (
+	DependencyStateOk          DependencyState = "ok"
+	DependencyStateOutdated    DependencyState = "outdated"
+	DependencyStateUnavailable DependencyState = "unavailable"
+)
+
+// Valid indicates whether the value is a known member of the DependencyState enum.
+func (e DependencyState) Valid() bool {
+	switch e {
+	case DependencyStateOk:
+		return true
+	case DependencyStateOutdated:
+		return true
+	case DependencyStateUnavailable:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for HealthStatus.
 const (
-	HealthStatusOk    HealthStatus = "ok"
-	HealthStatusReady HealthStatus = "ready"
+	HealthStatusOk HealthStatus = "ok"
 )
 
 // Valid indicates whether the value is a known member of the HealthStatus enum.
 func (e HealthStatus) Valid() bool {
 	switch e {
 	case HealthStatusOk:
-		return true
-	case HealthStatusReady:
 		return true
 	default:
 		return false
@@ -591,6 +630,27 @@ func (e QueueInputAssignment) Valid() bool {
 	case QueueInputAssignmentLongestIdle:
 		return true
 	case QueueInputAssignmentRoundRobin:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ReadinessStatus.
+const (
+	ReadinessStatusDraining ReadinessStatus = "draining"
+	ReadinessStatusNotReady ReadinessStatus = "not_ready"
+	ReadinessStatusReady    ReadinessStatus = "ready"
+)
+
+// Valid indicates whether the value is a known member of the ReadinessStatus enum.
+func (e ReadinessStatus) Valid() bool {
+	switch e {
+	case ReadinessStatusDraining:
+		return true
+	case ReadinessStatusNotReady:
+		return true
+	case ReadinessStatusReady:
 		return true
 	default:
 		return false
@@ -1395,6 +1455,20 @@ type DeclineInput struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// Dependency defines model for Dependency.
+type Dependency struct {
+	Name DependencyName `json:"name"`
+
+	// State A schema that is outdated waits for `kaiwa migrate`.
+	State DependencyState `json:"state"`
+}
+
+// DependencyName defines model for Dependency.Name.
+type DependencyName string
+
+// DependencyState A schema that is outdated waits for `kaiwa migrate`.
+type DependencyState string
+
 // Disposition What came of a conversation, for the agent to choose at wrap-up.
 type Disposition struct {
 	// CreatedAt RFC 3339, UTC, with milliseconds.
@@ -1747,6 +1821,15 @@ type QuickReplyInput struct {
 	Text  string `json:"text,omitempty"`
 	URI   string `json:"uri,omitempty"`
 }
+
+// Readiness defines model for Readiness.
+type Readiness struct {
+	Dependencies []Dependency    `json:"dependencies"`
+	Status       ReadinessStatus `json:"status"`
+}
+
+// ReadinessStatus defines model for Readiness.Status.
+type ReadinessStatus string
 
 // Role defines model for Role.
 type Role string

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -21,6 +20,7 @@ import (
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/feed"
 	"kaiwa/internal/line"
+	"kaiwa/internal/readiness"
 	"kaiwa/internal/store"
 )
 
@@ -119,7 +119,7 @@ type Server struct {
 
 	signs signs
 
-	schemaSeen atomic.Bool
+	ready *readiness.Readiness
 }
 
 // New makes a Server. It fails when something required is missing, or when the
@@ -173,6 +173,7 @@ func New(c Config) (*Server, error) {
 	if s.metrics, err = newMetrics(c.Metrics); err != nil {
 		return nil, err
 	}
+	s.watch()
 	if c.Console != nil {
 		s.console = consoleHandler(c.Console)
 	}
@@ -247,6 +248,9 @@ func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
 		c.SetRequest(r)
 		h := c.Response().Header()
 		h.Set(echo.HeaderXRequestID, id)
+		if s.ready.Draining() {
+			h.Set("Connection", "close") // whoever asks again asks another process
+		}
 		s.secure(h, r)
 		defer func() {
 			if p := recover(); p != nil {
@@ -284,10 +288,10 @@ func (s *Server) finish(c echo.Context, id string, took time.Duration) {
 	s.metrics.request(c.Request().Method, path, status, took)
 	level := slog.LevelInfo
 	switch {
-	case status >= http.StatusInternalServerError:
-		level = slog.LevelError
 	case path == "/healthz" || path == "/readyz" || path == "/metrics":
 		level = slog.LevelDebug
+	case status >= http.StatusInternalServerError:
+		level = slog.LevelError
 	}
 	asked := c.Request().URL.EscapedPath()
 	if path == surveyRoute || strings.HasPrefix(path, filesPath) { // who has the link of a file has the file

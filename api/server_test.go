@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"testing/fstest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -21,16 +22,36 @@ func TestReadyMeansDatabaseSchemaAndTemporal(t *testing.T) {
 		require.Equal(t, "ok", b.as("", "GET", "/healthz", nil).text(t, "status"))
 		b.engine.setNotReady(errors.New("dial tcp 10.1.2.3:7233: connection refused"))
 		r := b.as("", "GET", "/readyz", nil)
-		requireProblem(t, r, 503, conversation.CodeUnavailable)
-		require.Equal(t, "Temporal does not answer.", r.text(t, "detail"))
-		require.NotContains(t, string(r.Raw), "10.1.2.3")
+		require.Equal(t, 503, r.Status)
+		require.JSONEq(t, `{"status":"not_ready","dependencies":[{"name":"database","state":"ok"},{"name":"schema","state":"ok"},{"name":"temporal","state":"unavailable"}]}`, string(r.Raw))
 		b.engine.setNotReady(nil)
+		require.Eventually(t, func() bool { return b.as("", "GET", "/readyz", nil).Status == 200 }, time.Minute, 10*time.Millisecond)
 		require.Equal(t, "ready", b.as("", "GET", "/readyz", nil).text(t, "status"))
 
 		_, fresh := b.serve(storetest.Open(t, b.dbURL))
-		b.sql("DELETE FROM goose_db_version WHERE version_id = 2")
-		requireProblem(t, b.send(fresh, "", "GET", "/readyz", nil), 503, conversation.CodeUnavailable)
+		b.sql("DELETE FROM goose_db_version WHERE version_id = (SELECT max(version_id) FROM goose_db_version)")
+		r = b.send(fresh, "", "GET", "/readyz", nil)
+		require.Equal(t, 503, r.Status)
+		require.Contains(t, string(r.Raw), `{"name":"schema","state":"outdated"}`)
 	})
+}
+
+func TestAServerThatIsToldToStopIsNotReadyAndServesOn(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "sqlite")
+	id := b.channel()
+	require.Equal(t, 200, b.as("", "GET", "/readyz", nil).Status)
+	b.api.Drain()
+	r := b.as("", "GET", "/readyz", nil)
+	require.Equal(t, 503, r.Status, "at once")
+	require.Equal(t, "draining", r.text(t, "status"))
+	require.Equal(t, 200, b.deliver(id, lineSecret, message("e1", someUser, "a")).Status)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, b.url+"/healthz", nil)
+	require.NoError(t, err)
+	res, err := http.DefaultClient.Do(req)
+	require.NoError(t, err)
+	require.NoError(t, res.Body.Close())
+	require.True(t, res.Close, "the connection ends with the answer")
 }
 
 func TestAPanicIsA500WithoutItsWords(t *testing.T) {

@@ -171,7 +171,7 @@ func TestADatabaseThatIsTooSlowOrAwayMeans503AndNothingKept(t *testing.T) {
 
 			require.NoError(t, b.store.Close())
 			requireProblem(t, b.deliver(id, lineSecret, message("e3", someUser, "c")), 503, conversation.CodeUnavailable)
-			requireProblem(t, b.as("", "GET", "/readyz", nil), 503, conversation.CodeUnavailable)
+			require.Equal(t, 503, b.as("", "GET", "/readyz", nil).Status)
 			require.Equal(t, 200, b.as("", "GET", "/healthz", nil).Status)
 			requireProblem(t, b.as(store.RoleAdmin, "GET", "/api/v1/queues", nil), 503, conversation.CodeUnavailable)
 		})

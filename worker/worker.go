@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/client"
@@ -22,8 +23,10 @@ import (
 	"kaiwa/workflows"
 )
 
-// stopTime is how long a worker that is told to stop waits for what it does.
-const stopTime = 10 * time.Second
+// stopTime is how long a worker that is told to stop waits for what it does: a
+// call to LINE and the record of its answer, which nobody else knows, fit into
+// it.
+const stopTime = 18 * time.Second
 
 // mediaAtOnce is how many files a worker fetches at once: each holds some
 // megabytes on its way into the bucket.
@@ -53,6 +56,7 @@ type Options struct {
 // bots, files and matching are apart, so that one slow dependency delays only itself.
 type Worker struct {
 	workers []worker.Worker
+	ended   atomic.Bool
 }
 
 // Start starts polling.
@@ -63,7 +67,7 @@ func Start(o Options) (*Worker, error) {
 	})
 	w := &Worker{}
 	for _, queue := range []string{conversation.QueueConversations, conversation.QueueLINE, conversation.QueueBots, conversation.QueueMedia, conversation.QueueRouting} {
-		one := worker.New(o.Temporal, queue, options(queue, o))
+		one := worker.New(o.Temporal, queue, options(queue, o, w))
 		if runsWorkflows(queue) {
 			Register(one)
 		}
@@ -91,7 +95,7 @@ func Register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflowWithOptions(workflows.Dispatcher, workflow.RegisterOptions{Name: conversation.WorkflowDispatcher})
 }
 
-func options(queue string, o Options) worker.Options {
+func options(queue string, o Options, w *Worker) worker.Options {
 	opts := worker.Options{
 		Interceptors:                            []interceptor.WorkerInterceptor{&liveness{}},
 		WorkerStopTimeout:                       stopTime,
@@ -101,6 +105,7 @@ func options(queue string, o Options) worker.Options {
 		MaxConcurrentActivityExecutionSize:      200,
 		MaxConcurrentLocalActivityExecutionSize: 200,
 		OnFatalError: func(err error) {
+			w.ended.Store(true)
 			if o.Failed != nil {
 				o.Failed(fmt.Errorf("worker for %s: %w", queue, err))
 			}
@@ -112,8 +117,14 @@ func options(queue string, o Options) worker.Options {
 	return opts
 }
 
-// Stop finishes what is under way, within bounds, and stops polling.
+// Polls tells whether every task queue is polled: all have begun, and none has
+// ended.
+func (w *Worker) Polls() bool { return !w.ended.Load() }
+
+// Stop stops polling, finishes what is under way, within bounds, and hands back
+// the rest.
 func (w *Worker) Stop() {
+	w.ended.Store(true)
 	done := make(chan struct{})
 	for _, one := range w.workers {
 		go func() { one.Stop(); done <- struct{}{} }()

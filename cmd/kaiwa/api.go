@@ -25,7 +25,7 @@ type apiCommand struct {
 // Help is what --help adds.
 func (*apiCommand) Help() string {
 	return "Temporal may be away: webhooks are stored and acknowledged all the same, /readyz says 503, and what was stored is taken up later. " +
-		"SIGTERM answers what is under way, within 25 s."
+		"SIGTERM makes it say that it is not ready, serve on for KAIWA_DRAIN_DELAY, and then answer what is under way, within 25 s. A second signal ends it at once."
 }
 
 // Run serves until it is told to stop.
@@ -59,7 +59,7 @@ func (c *apiCommand) Run(ctx context.Context, out streams) error {
 	}
 	warnOfSchema(ctx, st, logger)
 	logger.Info("serving", slog.String("address", api.Addr.String()), slog.String("public_url", c.PublicURL), slog.String("version", version()))
-	return serve(ctx, failed, api.Stop, logger)
+	return serve(ctx, failed, api.Stop, c.DrainDelay+stopTime, logger)
 }
 
 // warnOfSchema says early what /readyz says: nothing works before kaiwa migrate

@@ -88,7 +88,7 @@ func TestWebhooksAreAcknowledgedWhileTemporalIsAway(t *testing.T) {
 		require.Equal(t, 0, code, stderr)
 		code, _, stderr = run(t, nil, "health", "--addr", addr, "--ready")
 		require.Equal(t, 1, code)
-		require.Equal(t, "kaiwa: "+url+"/readyz says 503 Service Unavailable\n", stderr)
+		require.Equal(t, "kaiwa: "+url+"/readyz says 503 Service Unavailable: not_ready, temporal unavailable\n", stderr)
 
 		require.Equal(t, 0, p.stop(), p.stderr.String())
 		p.says("msg=stopped")

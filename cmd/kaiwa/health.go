@@ -2,11 +2,15 @@ package main
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
 
+	"kaiwa/internal/readiness"
 	"kaiwa/internal/settings"
 )
 
@@ -38,14 +42,29 @@ func (c *healthCommand) Run(ctx context.Context, out streams) error {
 	if err != nil {
 		return fmt.Errorf("no answer: %w", err)
 	}
-	if err := res.Body.Close(); err != nil {
+	var said readiness.Report
+	if err := errors.Join(json.NewDecoder(io.LimitReader(res.Body, maxReport)).Decode(&said), res.Body.Close()); err != nil {
 		return fmt.Errorf("%s: %w", url, err)
 	}
 	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s says %s", url, res.Status)
+		return fmt.Errorf("%s says %s%s", url, res.Status, lacks(said))
 	}
 	_, err = fmt.Fprintln(out.Out, url+" says "+res.Status)
 	return err
+}
+
+// maxReport bounds what is read of the answer, in bytes.
+const maxReport = 64 << 10
+
+// lacks is what keeps a process from being ready, in words.
+func lacks(r readiness.Report) string {
+	words := ": " + string(r.Status)
+	for _, d := range r.Dependencies {
+		if d.State != readiness.OK {
+			words += ", " + d.Name + " " + string(d.State)
+		}
+	}
+	return words
 }
 
 // reachable is a listening address as a client on this machine can use it.

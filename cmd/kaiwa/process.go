@@ -12,8 +12,8 @@ import (
 	"kaiwa/internal/store"
 )
 
-// stopTime bounds a clean stop: a little less than the 30 s orchestrators
-// commonly give before they kill.
+// stopTime bounds a clean stop, an API's drain delay apart: a little less than
+// the 30 s orchestrators commonly give before they kill.
 const stopTime = 25 * time.Second
 
 // common are the settings of every command that opens the database.
@@ -63,8 +63,8 @@ func unlessTold(ctx context.Context, err error) error {
 }
 
 // serve waits until the process is told to stop, or a part of it fails, and
-// stops it within bounds.
-func serve(ctx context.Context, failed <-chan error, stop func(), logger *slog.Logger) error {
+// stops it, within so long.
+func serve(ctx context.Context, failed <-chan error, stop func(), within time.Duration, logger *slog.Logger) error {
 	var failure error
 	select {
 	case <-ctx.Done():
@@ -73,7 +73,7 @@ func serve(ctx context.Context, failed <-chan error, stop func(), logger *slog.L
 	}
 	stopped := make(chan struct{})
 	go func() { stop(); close(stopped) }()
-	late := time.NewTimer(stopTime)
+	late := time.NewTimer(within)
 	defer late.Stop()
 	select {
 	case <-stopped:
@@ -82,7 +82,7 @@ func serve(ctx context.Context, failed <-chan error, stop func(), logger *slog.L
 		}
 	case <-late.C:
 		if failure == nil {
-			failure = fmt.Errorf("what was under way did not end within %s and was cut off", stopTime)
+			failure = fmt.Errorf("what was under way did not end within %s and was cut off", within)
 		}
 	}
 	return failure

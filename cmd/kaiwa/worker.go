@@ -30,7 +30,7 @@ func (c *workerCommand) check() error {
 // Help is what --help adds.
 func (*workerCommand) Help() string {
 	return "It waits, without end and saying so, for a Temporal that does not answer and for kaiwa migrate. " +
-		"It exits 2 when the namespace does not exist or refuses the credentials, 1 when Temporal ends it later. SIGTERM finishes what is under way, within 25 s."
+		"It exits 2 when the namespace does not exist or refuses the credentials, 1 when Temporal ends it later. SIGTERM finishes what is under way, within 25 s. A second signal ends it at once."
 }
 
 // Run works until it is told to stop, or Temporal refuses it for good.
@@ -47,21 +47,21 @@ func (c *workerCommand) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	defer temporal.Close()
-	ready := func(bool) {}
+	ready := process.NewWorkerReadiness(logger)
 	if c.HTTPAddr != "" {
-		probe, err := process.StartProbe("KAIWA_WORKER_HTTP_ADDR", c.HTTPAddr, logger)
+		probe, err := process.StartProbe("KAIWA_WORKER_HTTP_ADDR", c.HTTPAddr, ready, logger)
 		if err != nil {
 			return err
 		}
 		defer probe.Stop()
 		logger.Info("probes", slog.String("address", probe.Addr.String()))
-		ready = probe.SetReady
 	}
 	st, err := c.openStore(ctx, logger)
 	if err != nil {
 		return unlessTold(ctx, err)
 	}
 	defer closeStore(st, logger)
+	process.WatchOutside(ready, st, temporal)
 	if err := temporal.Await(ctx, 0, logger); err != nil {
 		return unlessTold(ctx, err)
 	}
@@ -75,7 +75,7 @@ func (c *workerCommand) Run(ctx context.Context, out streams) error {
 	if err != nil {
 		return unlessTold(ctx, err)
 	}
-	ready(true)
+	process.WatchWorker(ready, worker)
 	logger.Info("working", slog.String("temporal", temporal.Address), slog.String("namespace", temporal.Namespace), slog.String("version", version()))
-	return serve(ctx, failed, func() { ready(false); worker.Stop() }, logger)
+	return serve(ctx, failed, func() { ready.Drain(); worker.Stop() }, stopTime, logger)
 }

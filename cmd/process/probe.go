@@ -1,29 +1,64 @@
 package process
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"net"
 	"net/http"
-	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"kaiwa/internal/engine"
+	"kaiwa/internal/readiness"
+	"kaiwa/internal/store"
 )
 
+// What a worker's readiness depends on.
+const (
+	dependsOnDatabase = "database"
+	dependsOnSchema   = "schema"
+	dependsOnTemporal = "temporal"
+	dependsOnPollers  = "pollers"
+)
+
+// NewWorkerReadiness returns the readiness of a worker process that has nothing
+// yet; see WatchOutside and WatchWorker.
+func NewWorkerReadiness(logger *slog.Logger) *readiness.Readiness {
+	return readiness.New(logger, dependsOnDatabase, dependsOnSchema, dependsOnTemporal, dependsOnPollers)
+}
+
+// WatchOutside has a worker process's readiness depend on its database and on
+// Temporal.
+func WatchOutside(ready *readiness.Readiness, st *store.Store, t *Temporal) {
+	ready.Watch(dependsOnDatabase, readiness.Answers(st.Ping))
+	ready.Watch(dependsOnSchema, readiness.Schema(st.SchemaCurrent))
+	ready.Watch(dependsOnTemporal, readiness.Answers(engine.New(t.Client).Ready))
+}
+
+// WatchWorker has it depend on a worker that was started.
+func WatchWorker(ready *readiness.Readiness, w *Worker) {
+	ready.Watch(dependsOnPollers, func(context.Context) (readiness.State, error) {
+		if w.worker.Polls() {
+			return readiness.OK, nil
+		}
+		return readiness.Stopped, nil
+	})
+}
+
 // Probe is the small HTTP server of a process that has no API: /healthz says
-// that it lives, /readyz that it works, /metrics how it does. It has no
-// authentication.
+// that it lives, /readyz whether it works and what it lacks, /metrics how it
+// does. It has no authentication.
 type Probe struct {
 	Addr   net.Addr
 	server *http.Server
-	ready  atomic.Bool
 }
 
 // StartProbe serves on an address that a setting names. The error names it.
-func StartProbe(setting, addr string, logger *slog.Logger) (*Probe, error) {
+func StartProbe(setting, addr string, ready *readiness.Readiness, logger *slog.Logger) (*Probe, error) {
 	listener, err := Listen(setting, addr)
 	if err != nil {
 		return nil, err
@@ -31,22 +66,13 @@ func StartProbe(setting, addr string, logger *slog.Logger) (*Probe, error) {
 	p := &Probe{Addr: listener.Addr()}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister( // cannot fail: they are the first and differ
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
-		prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: "kaiwa_worker_ready", Help: "1 while the worker polls for work."}, func() float64 {
-			if p.ready.Load() {
-				return 1
-			}
-			return 0
-		}))
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { tell(w, http.StatusOK, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if p.ready.Load() {
-			tell(w, http.StatusOK, "ready")
-			return
-		}
-		tell(w, http.StatusServiceUnavailable, "waiting")
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"status":"ok"}`+"\n") // who asked is gone
 	})
+	mux.Handle("GET /readyz", ready)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	p.server = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
@@ -55,15 +81,6 @@ func StartProbe(setting, addr string, logger *slog.Logger) (*Probe, error) {
 	go func() { _ = p.server.Serve(listener) }() // ends with Stop
 	return p, nil
 }
-
-func tell(w http.ResponseWriter, code int, status string) {
-	w.Header().Set("Content-Type", "application/json")
-	w.WriteHeader(code)
-	_, _ = io.WriteString(w, `{"status":"`+status+"\"}\n") // who asked is gone
-}
-
-// SetReady says whether the process works.
-func (p *Probe) SetReady(ready bool) { p.ready.Store(ready) }
 
 // Stop stops at once: whoever probes sees the end as it is.
 func (p *Probe) Stop() { _ = p.server.Close() }

@@ -80,6 +80,8 @@ func lineAPI(o settings.Outside) *line.API {
 // API is a running API process.
 type API struct {
 	Addr    net.Addr
+	handler *api.Server
+	delay   time.Duration // see settings.HTTP.DrainDelay
 	server  *http.Server
 	inbox   *inbox.Signaller
 	surveys *inbox.Signaller
@@ -155,7 +157,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a := &API{Addr: listener.Addr(), server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, surveys: surveys, kicker: kicker, stop: stop, closeBucket: closeBucket}
+	a := &API{Addr: listener.Addr(), handler: handler, delay: o.HTTP.DrainDelay, server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, surveys: surveys, kicker: kicker, stop: stop, closeBucket: closeBucket}
 	relay := inbox.NewRelay(o.Store, signaller, surveys, o.Logger)
 	a.wg.Go(func() { relay.Run(running) })
 	a.wg.Go(func() { sequencer.Run(running, o.Store, o.Logger) })
@@ -172,16 +174,23 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	return a, nil
 }
 
-// Stop answers the requests under way and stops.
+// Stop is not ready from now on and serves for the drain delay; then it ends
+// the streams of events, answers the requests under way, delivers the wake-ups
+// of what was stored, and stops.
 func (a *API) Stop() {
+	a.handler.Drain()
+	time.Sleep(a.delay)
 	ctx, cancel := context.WithTimeout(context.Background(), drainTime)
 	defer cancel()
 	if a.server.Shutdown(ctx) != nil {
 		_ = a.server.Close() // the rest is cut
 	}
-	a.inbox.Close()
-	a.surveys.Close()
-	a.kicker.Close()
+	// Together: each may take some seconds when Temporal is away.
+	var flush sync.WaitGroup
+	flush.Go(a.inbox.Close)
+	flush.Go(a.surveys.Close)
+	flush.Go(a.kicker.Close)
+	flush.Wait()
 	a.stop()
 	a.wg.Wait()
 	a.closeBucket()
@@ -250,8 +259,10 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 func (w *Worker) Stop() {
 	w.stop()
 	w.worker.Stop()
-	w.inbox.Close()
-	w.kicker.Close()
+	var flush sync.WaitGroup
+	flush.Go(w.inbox.Close)
+	flush.Go(w.kicker.Close)
+	flush.Wait()
 	w.wg.Wait()
 	w.closeBucket()
 }

@@ -75,7 +75,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Able to serve. The database answers with a current schema, and so does Temporal. */
+        /**
+         * Able to serve. The database answers with a current schema, and so does Temporal.
+         * @description The answer is at most a second old, so that it may be asked for often. While Temporal alone is missing, webhooks are taken all the same.
+         */
         get: operations["GetReadiness"];
         put?: never;
         post?: never;
@@ -1371,7 +1374,21 @@ export interface components {
         Timestamp: string;
         Health: {
             /** @enum {string} */
-            status: "ok" | "ready";
+            status: "ok";
+        };
+        Readiness: {
+            /** @enum {string} */
+            status: "ready" | "not_ready" | "draining";
+            dependencies: components["schemas"]["Dependency"][];
+        };
+        Dependency: {
+            /** @enum {string} */
+            name: "database" | "schema" | "temporal";
+            /**
+             * @description A schema that is outdated waits for `kaiwa migrate`.
+             * @enum {string}
+             */
+            state: "ok" | "unavailable" | "outdated";
         };
         /** @description No fields yet. */
         Nothing: Record<string, never>;
@@ -2748,6 +2765,8 @@ export interface components {
 }
 export type Timestamp = components['schemas']['Timestamp'];
 export type Health = components['schemas']['Health'];
+export type Readiness = components['schemas']['Readiness'];
+export type Dependency = components['schemas']['Dependency'];
 export type Nothing = components['schemas']['Nothing'];
 export type Problem = components['schemas']['Problem'];
 export type FieldError = components['schemas']['FieldError'];
@@ -3007,7 +3026,16 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Health"];
+                    "application/json": components["schemas"]["Readiness"];
+                };
+            };
+            /** @description No. Something is missing, or the process was told to stop and serves only until its callers have noticed. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Readiness"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -65,12 +65,15 @@ type Kicker struct {
 	closed  bool
 	idle    *sync.Cond
 	closing chan struct{}
+	life    context.Context // ends when closing has taken long enough
+	end     context.CancelFunc
 }
 
 // NewKicker returns a Kicker. Close it.
 func NewKicker(kick func(context.Context) error, logger *slog.Logger) *Kicker {
 	k := &Kicker{kick: kick, logger: logger, closing: make(chan struct{})}
 	k.idle = sync.NewCond(&k.mu)
+	k.life, k.end = context.WithCancel(context.Background())
 	return k
 }
 
@@ -89,9 +92,12 @@ func (k *Kicker) Kick(ctx context.Context) {
 	}
 }
 
-// Close waits for the kick under way and drops what else is asked for: the
-// dispatcher's next look finds it.
+// Close makes the kick that is still owed, once and within kickTime, and takes no
+// more: what does not come through then, the dispatcher's next look finds.
 func (k *Kicker) Close() {
+	defer k.end()
+	late := time.AfterFunc(kickTime, k.end)
+	defer late.Stop()
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.closed {
@@ -107,23 +113,38 @@ func (k *Kicker) Close() {
 func (k *Kicker) work(ctx context.Context) {
 	wait := firstRetry
 	for {
+		last := k.isClosed()
 		if k.deliver(ctx) {
 			wait = firstRetry
 			k.rest(pause)
 		} else {
-			k.Kick(ctx) // it is still owed
+			k.owe()
 			k.rest(wait)
 			wait = min(2*wait, lastRetry)
 		}
-		if k.done() {
+		if k.done(last) {
 			return
 		}
 	}
 }
 
+func (k *Kicker) isClosed() bool {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.closed
+}
+
+// owe notes that the kick that was asked for has not come through.
+func (k *Kicker) owe() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.again = true
+}
+
 func (k *Kicker) deliver(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, kickTime)
 	defer cancel()
+	defer context.AfterFunc(k.life, cancel)()
 	if err := k.kick(ctx); err != nil {
 		k.logger.Warn("the dispatcher was not kicked; it is tried again", slog.Any("error", err))
 		return false
@@ -140,11 +161,12 @@ func (k *Kicker) rest(d time.Duration) {
 	}
 }
 
-// done tells whether there is nothing more to do, and says so to others.
-func (k *Kicker) done() bool {
+// done tells whether there is nothing more to do, and says so to others. The
+// last kick is the last, whatever is owed.
+func (k *Kicker) done(last bool) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.again && !k.closed {
+	if k.again && !last && k.life.Err() == nil {
 		k.again = false
 		return false
 	}

@@ -72,7 +72,8 @@ type Signaller struct {
 	queue   []key
 	idle    *sync.Cond
 	running int
-	closed  bool
+	closed  bool // nothing more is taken
+	dropped bool // nothing more is delivered
 	ctx     context.Context
 	cancel  context.CancelFunc
 }
@@ -123,19 +124,26 @@ func (s *Signaller) UnderWay(channelID, chatKey string) bool {
 	return s.chats[key{channelID, chatKey}] != nil
 }
 
-// Close waits for the wake-ups under way and drops the others; the relay of
-// another process, or of the next start, repeats them.
+// Close delivers what it was asked for so far, for at most signalTime, and drops
+// the rest; the relay of another process, or of the next start, repeats it.
 func (s *Signaller) Close() {
 	s.mu.Lock()
 	s.closed = true
-	s.queue = nil
 	s.mu.Unlock()
-	stop := time.AfterFunc(signalTime, s.cancel)
+	stop := time.AfterFunc(signalTime, s.drop)
 	defer stop.Stop()
 	s.mu.Lock()
 	for s.running > 0 {
 		s.idle.Wait()
 	}
+	s.mu.Unlock()
+	s.cancel()
+}
+
+// drop gives up what waits and what is under way.
+func (s *Signaller) drop() {
+	s.mu.Lock()
+	s.queue, s.dropped = nil, true
 	s.mu.Unlock()
 	s.cancel()
 }
@@ -152,7 +160,7 @@ func (s *Signaller) work() {
 		s.mu.Unlock()
 		s.deliver(k)
 		s.mu.Lock()
-		if c.again && !s.closed {
+		if c.again && !s.dropped {
 			c.underWay = false
 			s.queue = append(s.queue, k)
 			continue

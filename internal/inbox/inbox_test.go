@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,14 +174,14 @@ func TestAskingNeverWaitsHoweverManyChatsDo(t *testing.T) {
 	})
 }
 
-func TestClosingWaitsForWhatIsUnderWayAndDropsTheRest(t *testing.T) {
+func TestClosingDeliversWhatWasAskedForAndTakesNothingMore(t *testing.T) {
 	t.Parallel()
 	inTime(t, func(t *testing.T, d *door, s *Signaller) {
 		for i := range parallel + 10 {
 			s.Notify("shop", fmt.Sprint(i))
 		}
-		s.Notify("shop", "0") // once more
 		synctest.Wait()
+		s.Notify("shop", "0") // once more
 		closed := make(chan struct{})
 		go func() { defer close(closed); s.Close() }()
 		synctest.Wait()
@@ -192,9 +193,30 @@ func TestClosingWaitsForWhatIsUnderWayAndDropsTheRest(t *testing.T) {
 		s.Notify("shop", "late")
 		d.set(true)
 		<-closed
-		require.Equal(t, parallel, d.chats())
-		require.Equal(t, 1, d.called("shop/0"))
+		require.Equal(t, parallel+10, d.chats())
+		require.Equal(t, 2, d.called("shop/0"))
+		require.Zero(t, d.called("shop/late"))
 		s.Close() // again
+	})
+}
+
+func TestClosingDropsWhatIsNotDeliveredInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int64
+		s := NewSignaller(func(ctx context.Context, _, _ string) error {
+			asked.Add(1)
+			<-ctx.Done()
+			return ctx.Err()
+		}, slog.New(slog.DiscardHandler))
+		for i := range 10 * parallel {
+			s.Notify("shop", fmt.Sprint(i))
+		}
+		time.Sleep(signalTime / 2)
+		start := time.Now()
+		s.Close()
+		require.Equal(t, signalTime, time.Since(start))
+		require.EqualValues(t, 2*parallel, asked.Load(), "those under way at the beginning, and those after them")
 	})
 }
 

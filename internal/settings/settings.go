@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"kaiwa/internal/keyring"
 )
@@ -31,7 +32,13 @@ type Outside struct {
 // HTTP are the settings of the process that serves the API.
 type HTTP struct {
 	HTTPAddr string `name:"http-addr" aliases:"kaiwa-http-addr" env:"KAIWA_HTTP_ADDR" default:"127.0.0.1:8080" help:"where the API, the webhook and the console listen; port 0 picks a free one"`
+	// DrainDelay is how long the process serves on after it was told to stop,
+	// so that whoever balances load notices.
+	DrainDelay time.Duration `name:"drain-delay" aliases:"kaiwa-drain-delay" env:"KAIWA_DRAIN_DELAY" default:"0s" help:"how long a process that was told to stop says that it is not ready and serves on, so that balancers notice"`
 }
+
+// maxDrainDelay bounds HTTP.DrainDelay: whoever sets more means something else.
+const maxDrainDelay = 5 * time.Minute
 
 // Check reports the first setting that is missing or wrong.
 func (s Common) Check() error {
@@ -91,10 +98,10 @@ func (s Outside) Check() error {
 
 // Check reports the first setting that is missing or wrong.
 func (s HTTP) Check() error {
-	if err := Addr("KAIWA_HTTP_ADDR", s.HTTPAddr); err != nil {
-		return err
+	if s.DrainDelay < 0 || s.DrainDelay > maxDrainDelay {
+		return Wrong("KAIWA_DRAIN_DELAY", "it must be between 0s and %s", maxDrainDelay)
 	}
-	return nil
+	return Addr("KAIWA_HTTP_ADDR", s.HTTPAddr)
 }
 
 // Addr checks an address to listen on.

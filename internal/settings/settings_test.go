@@ -34,6 +34,7 @@ func TestAWrongSettingIsNamedInOneSentence(t *testing.T) {
 		"KAIWA_BLOB_URL is missing":                    func() error { s := outside; s.BlobURL = ""; return s.Check() },
 		"KAIWA_LINE_API_URL is wrong":                  func() error { s := outside; s.LINEAPIURL = "line"; return s.Check() },
 		"KAIWA_FILES_URL is wrong":                     func() error { s := outside; s.FilesURL = "ftp://x"; return s.Check() },
+		"KAIWA_DRAIN_DELAY is wrong":                   func() error { s := http; s.DrainDelay = -1; return s.Check() },
 		"KAIWA_HTTP_ADDR is wrong":                     func() error { s := http; s.HTTPAddr = "8080"; return s.Check() },
 		"KAIWA_PUBLIC_URL is missing":                  func() error { s := outside; s.PublicURL = ""; return s.Check() },
 		"KAIWA_DATABASE_URL is wrong: it is not a URL": func() error { s := good; s.DatabaseURL = "postgres://u:secret@%zz/"; return s.Check() },

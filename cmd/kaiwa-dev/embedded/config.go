@@ -103,6 +103,10 @@ func dynamicConfig(o Options) dynamicconfig.Client {
 		// held back for the rest of that second.
 		dynamicconfig.WorkflowIdReuseMinimalInterval.Key(): 10 * time.Millisecond,
 
+		// Tasks are not handed to a worker that is about to stop, where they
+		// would lie until their time-out.
+		dynamicconfig.EnableCancelWorkerPollsOnShutdown.Key(): true,
+
 		// The scanners look for damage of stores without transactions, each
 		// with pollers and a system workflow of its own.
 		dynamicconfig.HistoryScannerEnabled.Key():   false,
