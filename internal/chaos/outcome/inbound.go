@@ -157,16 +157,16 @@ func redeliveredMakesNothing(f *facts) *found {
 			}
 		}
 	}
-	byLINE := map[[2]string]string{}
+	byLINE := map[[2]string]Message{}
 	for _, m := range f.Database.Messages {
 		if m.Direction != conversation.Inbound || m.LINEMessageID == "" {
 			continue
 		}
 		key := [2]string{m.ChannelID, m.LINEMessageID}
-		if other, ok := byLINE[key]; ok {
-			r.bad(m.ID, "is LINE's message %s, and so is %s", m.LINEMessageID, other)
+		if other, ok := byLINE[key]; ok && other.WebhookEventID != m.WebhookEventID {
+			r.bad(m.ID, "is LINE's message %s, and so is %s, by another event", m.LINEMessageID, other.ID)
 		}
-		byLINE[key] = m.ID
+		byLINE[key] = m
 	}
 	return r
 }

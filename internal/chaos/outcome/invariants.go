@@ -11,7 +11,7 @@ var Invariants = []Invariant{
 	{"failed-not-sent", "No message recorded as failed, and no batch that was dissolved, was accepted by LINE.", failedIsNotSent},
 	{"none-uncertain", "No message is uncertain, where LINE always answers.", noneUncertain},
 	{"sent-in-order", "What a conversation said reached the phone in the order of its transcript.", inOrder},
-	{"phones-explained", "Nothing that LINE accepted, and nothing on a phone, is without a message that is recorded as accepted.", phonesExplained},
+	{"phones-explained", "Nothing that LINE accepted, and nothing on a phone, is without a message of a conversation.", phonesExplained},
 	{"nothing-pending", "No message waits to be sent.", nothingPending},
 	{"surveyed-once", "Every closed conversation that its workstream surveys has exactly one invitation, and no other has any.", surveyedOnce},
 	{"offers-end-once", "Every offer ended in exactly one way, in its row and in the record, and one that was accepted brought the conversation.", offersEndOnce},

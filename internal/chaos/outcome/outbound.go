@@ -73,29 +73,24 @@ func (f *facts) isShown(r *found, m *Message, b *Batch, at int, call *Call) {
 
 // failedIsNotSent: what is recorded as failed.
 func failedIsNotSent(f *facts) *found {
-	r := &found{of: "failed messages"}
+	r := &found{of: "failed messages and batches that came to nothing"}
 	for _, m := range f.outbound(conversation.MessageFailed) {
 		r.checked++
 		b, ok := f.batches[m.BatchID]
-		if !ok {
-			if m.BatchID != "" {
-				r.bad(m.ID, "its batch %s is not there", m.BatchID)
-			}
-			continue // it could not be said at all
-		}
-		if b.State != store.BatchFailed {
+		switch {
+		case !ok && m.BatchID != "": // without a batch it could not be said at all
+			r.bad(m.ID, "its batch %s is not there", m.BatchID)
+		case ok && b.State != store.BatchFailed:
 			r.bad(m.ID, "failed (%s), and its batch %s is %s", m.Failure, b.ID, b.State)
-		}
-		for _, c := range f.accepted(b) {
-			r.bad(m.ID, "failed (%s), and LINE accepted it by call %s", m.Failure, c.RequestID)
 		}
 	}
 	for _, b := range f.Database.Batches {
-		if b.State != store.BatchDissolved {
+		if b.State != store.BatchFailed && b.State != store.BatchDissolved {
 			continue
 		}
+		r.checked++
 		for _, c := range f.accepted(&b) {
-			r.bad(b.ID, "was dissolved, and LINE accepted it by call %s", c.RequestID)
+			r.bad(b.ID, "is %s, and LINE accepted it by call %s: messages %s", b.State, c.RequestID, strings.Join(b.ids(), ", "))
 		}
 	}
 	return r
@@ -188,9 +183,8 @@ func phonesExplained(f *facts) *found {
 			continue
 		}
 		for _, id := range b.ids() {
-			m, ok := f.messages[id]
-			if !ok || m.BatchID != b.ID || m.State != conversation.MessageAccepted && m.State != conversation.MessageUncertain {
-				r.bad(c.RequestID, "LINE accepted message %s, which no row has as accepted", id)
+			if m, ok := f.messages[id]; !ok || m.Direction != conversation.Outbound {
+				r.bad(c.RequestID, "LINE accepted message %s, and there is no such message to a customer", id)
 			}
 		}
 	}

@@ -153,6 +153,7 @@ type Run struct {
 	Pending []Activity                // under way
 	Task    bool                      // a workflow task is due
 	Details string                    // what it says it waits for
+	Mute    string                    // why it did not say
 	Holds   *conversation.StateAnswer `json:",omitempty"` // a Conversation's own state
 }
 

@@ -3,14 +3,12 @@ package outcome
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"time"
 
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/sdk/v1"
-	"go.temporal.io/api/serviceerror"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"golang.org/x/sync/errgroup"
@@ -126,40 +124,29 @@ func (s Sources) look(ctx context.Context, runs []Run, ask func(context.Context,
 }
 
 // ask has a live run say what it waits for and, of a conversation, what it
-// holds.
+// holds. That it does not is for the invariants to judge.
 func (s Sources) ask(ctx context.Context, r *Run) error {
-	ctx, cancel := context.WithTimeout(ctx, answerTime)
-	defer cancel()
 	var said sdk.WorkflowMetadata
-	switch gone, err := s.query(ctx, r, metadataQuery, &said); {
-	case err != nil:
-		return err
-	case gone:
-		return nil
+	if !s.query(ctx, r, metadataQuery, &said) {
+		return ctx.Err()
 	}
 	r.Details = said.CurrentDetails
-	if r.Type != conversation.WorkflowConversation {
-		return nil
-	}
 	var holds conversation.StateAnswer
-	gone, err := s.query(ctx, r, conversation.QueryState, &holds)
-	if err == nil && !gone {
+	if r.Type == conversation.WorkflowConversation && s.query(ctx, r, conversation.QueryState, &holds) {
 		r.Holds = &holds
 	}
-	return err
+	return ctx.Err()
 }
 
-func (s Sources) query(ctx context.Context, r *Run, query string, answer any) (gone bool, err error) {
+func (s Sources) query(ctx context.Context, r *Run, query string, answer any) bool {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	v, err := s.Temporal.QueryWorkflow(ctx, r.WorkflowID, r.RunID, query)
-	var missing *serviceerror.NotFound
-	if errors.As(err, &missing) {
-		return true, nil
-	}
 	if err == nil {
 		err = v.Get(answer)
 	}
 	if err != nil {
-		return false, fmt.Errorf("ask workflow %s for %s: %w", r.WorkflowID, query, err)
+		r.Mute = err.Error()
 	}
-	return false, nil
+	return err == nil
 }

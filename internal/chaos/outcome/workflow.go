@@ -87,7 +87,7 @@ func nobodyIsStuck(f *facts) *found {
 		h := run.Holds
 		switch {
 		case h == nil:
-			r.bad(c.ID, "its workflow does not say what it waits for")
+			r.bad(c.ID, "its workflow does not say what it waits for: %s", run.Mute)
 			continue
 		case run.Task:
 			r.bad(c.ID, "its workflow has a task that nobody does")
@@ -125,8 +125,8 @@ func nobodyIsStuck(f *facts) *found {
 		if inv.ExpiresAt < f.At-grace {
 			r.bad(inv.ID, "this survey is open, and expired at %d", inv.ExpiresAt)
 		}
-		if run := f.live(conversation.SurveyWorkflowID(inv.ConversationID)); run != nil && (run.Task || len(run.Pending) > 0) {
-			r.bad(inv.ID, "this survey's workflow is not at rest: %q", firstLine(run.Details))
+		if run := f.live(conversation.SurveyWorkflowID(inv.ConversationID)); run != nil && (run.Task || len(run.Pending) > 0 || run.Mute != "") {
+			r.bad(inv.ID, "this survey's workflow is not at rest: %q %s", firstLine(run.Details), run.Mute)
 		}
 	}
 	return r
@@ -290,9 +290,6 @@ func reconcilerAgrees(f *facts) *found {
 	}
 	if rep.Unhandled > 0 {
 		r.bad("inbox", "the reconciler finds %d events that nobody took in", rep.Unhandled)
-	}
-	if rep.Overdue > 0 {
-		r.bad("offers", "the reconciler finds %d offers and agents past their time", rep.Overdue)
 	}
 	if rep.NoDispatcher {
 		r.bad("dispatcher", "the reconciler finds that none runs, and there is something for it")
