@@ -24,6 +24,10 @@ dev: ## everything on this machine, with a LINE simulator; state is kept in .kai
 	@$(if $(NPM),$(MAKE) console,echo "npm is not here: the console will say how it is built")
 	$(GO) run ./cmd/kaiwa-dev $(ARGS)
 
+.PHONY: chaos
+chaos: build test-needs ## whole conversations while everything is killed, and what is left checked: ten minutes (CHAOS_MINUTES, CHAOS_SEED)
+	bin/kaiwa-dev chaos $(ARGS)
+
 .PHONY: build
 build: ## bin/kaiwa and bin/kaiwa-dev, static binaries
 	@$(if $(NPM),$(MAKE) console,echo "npm is not here: the console will say how it is built")

@@ -1,7 +1,7 @@
 // Command kaiwa-dev runs the whole product on one machine: Temporal with its
 // web UI, the API, the worker, a LINE Platform simulator with a phone page, and
 // seeded data. It needs nothing but itself. `kaiwa-dev temporal` is its Temporal
-// alone.
+// alone; `kaiwa-dev chaos` kills all of it while customers write.
 package main
 
 import (
@@ -23,6 +23,7 @@ import (
 type commands struct {
 	Run      runCommand      `cmd:"" default:"withargs" help:"Run everything."`
 	Temporal temporalCommand `cmd:"" help:"Run Temporal alone, on a SQLite file."`
+	Chaos    chaosCommand    `cmd:"" help:"Play conversations while everything is killed, and check what is left."`
 }
 
 func main() {

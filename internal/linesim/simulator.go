@@ -55,6 +55,7 @@ type Simulator struct {
 	calls    *journal[Call]
 	posts    *journal[Delivery]
 	hub      *hub
+	watchers watchers
 	outbox   *outbox
 	clock    *chatClock
 
