@@ -21,15 +21,16 @@ const collectTries = 5
 var ErrMoving = errors.New("something happens all the time: an outcome is read when all has settled")
 
 // Collect reads the outcome. Everything in it is of one moment: when something
-// happens meanwhile it reads again, and in the end returns ErrMoving.
+// happens meanwhile it reads again. In the end it returns what it read last, and
+// ErrMoving.
 func Collect(ctx context.Context, s Sources) (*Outcome, error) {
+	var o *Outcome
 	for range collectTries {
 		before, err := s.Store.Underway(ctx)
 		if err != nil {
 			return nil, err
 		}
-		o, err := collect(ctx, s)
-		if err != nil {
+		if o, err = collect(ctx, s); err != nil {
 			return nil, err
 		}
 		after, err := s.Store.Underway(ctx)
@@ -40,7 +41,7 @@ func Collect(ctx context.Context, s Sources) (*Outcome, error) {
 			return o, nil
 		}
 	}
-	return nil, ErrMoving
+	return o, ErrMoving
 }
 
 func collect(ctx context.Context, s Sources) (*Outcome, error) {

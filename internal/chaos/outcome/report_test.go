@@ -3,6 +3,7 @@ package outcome
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -60,4 +61,13 @@ func TestASavedOutcomeIsTheSame(t *testing.T) {
 	again, err := Load(path)
 	require.NoError(t, err)
 	require.Equal(t, o, again)
+}
+
+func TestTheDocumentationHasEveryInvariant(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../../docs/durability.md")
+	require.NoError(t, err)
+	for _, inv := range Invariants {
+		require.Contains(t, string(page), "| `"+inv.Name+"` | "+inv.Promise+" |")
+	}
 }
