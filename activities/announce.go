@@ -87,15 +87,7 @@ func automated(trigger automessage.Trigger, content conversation.Content) store.
 
 // overrides are what the workstream says otherwise, and over it the channel.
 func overrides(plan store.Plan) [][]automessage.Override {
-	var layers [][]automessage.Override
-	for _, list := range [][]store.AutomatedMessage{plan.Workstream.Settings.AutomatedMessages, plan.Channel.AutomatedMessages} {
-		layer := make([]automessage.Override, 0, len(list))
-		for _, m := range list {
-			layer = append(layer, m.Override())
-		}
-		layers = append(layers, layer)
-	}
-	return layers
+	return store.Overrides(plan.Workstream.Settings.AutomatedMessages, plan.Channel.AutomatedMessages)
 }
 
 // asked tells whether somebody has switched a trigger on by name.

@@ -24,9 +24,8 @@ type MatchOutput struct {
 	After   string `json:"after,omitempty"`
 }
 
-// Match makes one look; see store.Match. The conversations whose offers changed
-// are woken so that their workflows show it. What is lost of that is shown at
-// the next thing that happens to them.
+// Match makes one look; see store.Match. Conversations whose customers hear who
+// was found are woken; when that is lost, the relay repeats it.
 func (a *Activities) Match(ctx context.Context, in MatchInput) (MatchOutput, error) {
 	res, err := a.store.Match(ctx, store.MatchRequest{After: in.After, Deadline: attemptDeadline(ctx)})
 	if err != nil {

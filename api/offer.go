@@ -105,24 +105,11 @@ func (s *Server) AcceptOffer(ctx context.Context, r AcceptOfferRequestObject) (A
 // DeclineOffer lets an offer pass.
 func (s *Server) DeclineOffer(ctx context.Context, r DeclineOfferRequestObject) (DeclineOfferResponseObject, error) {
 	o, err := s.store.DeclineOffer(ctx, r.ID, caller(ctx).Agent.ID, strings.TrimSpace(r.Body.Reason))
-	return DeclineOffer200JSONResponse(showOfferState(o)), s.offerEnded(ctx, o, err)
+	return DeclineOffer200JSONResponse(showOfferState(o)), s.dispatched(ctx, err)
 }
 
 // RescindOffer takes an offer back on behalf of a supervisor.
 func (s *Server) RescindOffer(ctx context.Context, r RescindOfferRequestObject) (RescindOfferResponseObject, error) {
 	o, err := s.store.RescindOffer(ctx, r.ID)
-	return RescindOffer200JSONResponse(showOfferState(o)), s.offerEnded(ctx, o, err)
-}
-
-// offerEnded tells the dispatcher, who offers the conversation to the next, and
-// the conversation, whose workflow shows whom it waits for.
-func (s *Server) offerEnded(ctx context.Context, o store.Offer, err error) error {
-	if s.dispatched(ctx, err) != nil {
-		return err
-	}
-	c, err := s.store.Conversation(ctx, o.ConversationID)
-	if err == nil {
-		s.inbox.Notify(c.ChannelID, c.ChatKey)
-	}
-	return err
+	return RescindOffer200JSONResponse(showOfferState(o)), s.dispatched(ctx, err)
 }

@@ -22,8 +22,8 @@ func (c *talk) explain() {
 		text += fmt.Sprintf("- queue `%s`\n", c.state.QueueID)
 	}
 	switch {
-	case c.offeredTo != "":
-		text += fmt.Sprintf("- offered to agent `%s` until %s\n", c.offeredTo, clock(c.offeredUntilMS))
+	case c.phase() == conversation.PhaseQueued && c.state.Routed:
+		text += "- its routing log says whom it is and was offered to\n"
 	case c.state.Owner == conversation.OwnerAgent:
 		text += fmt.Sprintf("- agent `%s`\n", c.state.AgentID)
 	case c.state.AgentID != "":
@@ -72,10 +72,7 @@ func (c *talk) waitsFor() string {
 		if !c.state.Routed {
 			return "Is about to be classified and routed"
 		}
-		if c.offeredTo != "" {
-			return "Offered to an agent, who has not answered yet"
-		}
-		return "Waits in a queue for an agent"
+		return "Waits in a queue for an agent to accept it"
 	case conversation.PhaseServed:
 		return "An agent has it"
 	case conversation.PhaseWaiting:

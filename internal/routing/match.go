@@ -17,13 +17,43 @@ import (
 // preferred agent, nobody is offered more than they have capacity for.
 //
 // The result does not depend on the order of the snapshot's slices. Ids are
-// unique in each of them.
+// unique in each of them. Nor does it matter whether a run is cut and another
+// goes on with what is left: together they decide as one without bounds, as
+// long as each offer is the agent's last one for the next run.
 func Match(s Snapshot) Result {
 	m := newMatching(s)
-	for _, item := range m.items {
+	for i, item := range m.items {
+		before := m.offered
 		m.place(item)
+		if item.Behind && m.offered > before {
+			m.result.Cut, m.result.Behind = true, item.ConversationID
+			break
+		}
+		if m.offered == s.MaxOffers && s.MaxOffers > 0 && i < len(m.items)-1 {
+			m.result.Cut = true
+			break
+		}
 	}
 	return m.result
+}
+
+// Placeable tells which items somebody could have, each as if it were alone:
+// in a run capacity only shrinks, so that the others cannot be placed in one.
+func Placeable(s Snapshot) map[string]bool {
+	m := newMatching(s)
+	able := map[string]bool{}
+	for _, item := range m.items {
+		if _, ok := m.queues[item.QueueID]; !ok {
+			continue
+		}
+		b := m.bucket(item)
+		if m.preferred(item) != nil {
+			able[item.ConversationID] = true
+		} else if best, _, _ := b.choose(item); best != nil {
+			able[item.ConversationID] = true
+		}
+	}
+	return able
 }
 
 // matching is a run of Match.
@@ -35,6 +65,7 @@ type matching struct {
 	members map[string][]*contender // of a queue, by agent id
 	buckets map[bucketKey]*bucket
 	items   []*Item
+	others  int // agents who are in none of the queues
 	offered int // so far
 	result  Result
 }
@@ -69,7 +100,7 @@ type candidate struct {
 
 func newMatching(s Snapshot) *matching {
 	m := &matching{
-		now: s.Now, queues: map[string]Queue{}, byID: map[string]*contender{},
+		now: s.Now, others: s.Others, queues: map[string]Queue{}, byID: map[string]*contender{},
 		members: map[string][]*contender{}, buckets: map[bucketKey]*bucket{},
 	}
 	for _, q := range s.Queues {
@@ -118,7 +149,9 @@ func (m *matching) place(item *Item) {
 		return
 	}
 	if b.blocked != nil && len(item.Refusals) == 0 {
-		m.say(*b.blocked, item)
+		v := *b.blocked
+		v.Shared = true
+		m.say(v, item)
 		return
 	}
 	best, why, t := b.choose(item)
@@ -201,7 +234,7 @@ func (m *matching) bucket(item *Item) *bucket {
 	members := m.members[item.QueueID]
 	b := &bucket{
 		requirement: item.Requirement.normal(), method: m.queues[item.QueueID].Method,
-		candidates: make([]candidate, len(members)), notMembers: len(m.agents) - len(members),
+		candidates: make([]candidate, len(members)), notMembers: len(m.agents) + m.others - len(members),
 	}
 	if b.method == "" {
 		b.method = HighestCapacity
@@ -307,8 +340,8 @@ func (b *bucket) compare(x, y *candidate) int {
 	case HighestCapacity:
 		byMethod = cmp.Compare(y.free, x.free)
 	case LongestIdle:
-		// An offer of this run ends idleness; who had the earlier one comes first.
-		byMethod = cmp.Or(cmp.Compare(x.turn, y.turn), x.IdleSince.Compare(y.IdleSince))
+		// An offer ends idleness; who had the earlier one comes first.
+		byMethod = cmp.Or(cmp.Compare(x.turn, y.turn), x.busyUntil().Compare(y.busyUntil()))
 	}
 	return cmp.Or(
 		byMethod,
@@ -316,6 +349,14 @@ func (b *bucket) compare(x, y *candidate) int {
 		x.LastOfferedAt.Compare(y.LastOfferedAt),
 		cmp.Compare(x.ID, y.ID),
 	)
+}
+
+// busyUntil is when an agent last let go of work or was offered some.
+func (c *contender) busyUntil() time.Time {
+	if c.LastOfferedAt.After(c.IdleSince) {
+		return c.LastOfferedAt
+	}
+	return c.IdleSince
 }
 
 func (i *Item) maxOffers() int64 {

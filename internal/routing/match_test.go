@@ -529,7 +529,7 @@ func TestMatchProperties(t *testing.T) {
 		}
 
 		// The order of the input, and running again, change nothing.
-		p := Snapshot{s.Now, slices.Clone(s.Queues), slices.Clone(s.Items), slices.Clone(s.Agents)}
+		p := Snapshot{Now: s.Now, Queues: slices.Clone(s.Queues), Items: slices.Clone(s.Items), Agents: slices.Clone(s.Agents)}
 		random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "seed"), 0))
 		random.Shuffle(len(p.Queues), func(i, j int) { p.Queues[i], p.Queues[j] = p.Queues[j], p.Queues[i] })
 		random.Shuffle(len(p.Items), func(i, j int) { p.Items[i], p.Items[j] = p.Items[j], p.Items[i] })

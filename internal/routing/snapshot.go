@@ -16,6 +16,11 @@ type Snapshot struct {
 	Queues []Queue
 	Items  []Item
 	Agents []Agent
+	// Others is how many agents there are beside Agents: members of none of the
+	// items' queues, whom nobody waits for.
+	Others int
+	// MaxOffers bounds the offers of a run; less than 1 is no bound.
+	MaxOffers int
 }
 
 // Method says whom a queue offers work first.
@@ -25,7 +30,7 @@ type Method string
 const (
 	HighestCapacity Method = "highest_capacity" // the most free units; ties round robin
 	RoundRobin      Method = "round_robin"      // whoever was offered something least recently
-	LongestIdle     Method = "longest_idle"     // whoever let go of work least recently; ties round robin
+	LongestIdle     Method = "longest_idle"     // whoever neither let go of work nor was offered some for longest
 )
 
 // Valid tells whether m is one of the methods.
@@ -48,6 +53,9 @@ type Item struct {
 	Refusals       []Refusal
 	MaxOffers      int64 // to one agent; less than 1 is DefaultMaxOffers
 	Affinity       Affinity
+	// Behind says that others who ask the same may come right after it and are
+	// not in the snapshot: once it is placed, nothing more can be decided.
+	Behind bool
 }
 
 // Refusal counts the offers of an item an agent let pass.

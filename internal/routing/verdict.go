@@ -12,7 +12,12 @@ const MaxNamed = 20
 // Result is what Match decided.
 type Result struct {
 	Offers   []Offer   // in the order they were decided
-	Verdicts []Verdict // of every item, in the order they were considered
+	Verdicts []Verdict // of every item that was considered, in that order
+	// Cut says that the run ended before all items were considered: there were
+	// MaxOffers, or Behind was placed, an item that others follow who are not in
+	// the snapshot. What was decided is what a run without bounds begins with.
+	Cut    bool
+	Behind string
 	// NextAt is when the result may change by time alone: the nearest end of an
 	// affinity. Zero is never.
 	NextAt time.Time
@@ -81,6 +86,9 @@ type Verdict struct {
 	Until          *time.Time     `json:"until,omitempty"`    // when waiting for an agent ends; nil is never
 	Counts         map[Reason]int `json:"counts"`             // agents by reason
 	Agents         []AgentVerdict `json:"agents"`             // at most MaxNamed, the nearest misses first
+	// Shared says that an item before this one asked the same and had the same
+	// verdict.
+	Shared bool `json:"-"`
 }
 
 // AgentVerdict is where one agent stands with an item.

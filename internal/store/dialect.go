@@ -1,6 +1,12 @@
 package store
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"github.com/lib/pq"
+)
 
 // dialect is where PostgreSQL and SQLite differ.
 type dialect int
@@ -59,4 +65,56 @@ func (d dialect) jsonText(column, member string) string {
 		return fmt.Sprintf("(%s::json ->> '%s')", column, member)
 	}
 	return fmt.Sprintf("(%s ->> '%s')", column, member)
+}
+
+// indexedBy names the index of a table that is to be read in its order. SQLite
+// would rather read the whole table when it is asked for the first of many.
+func (d dialect) indexedBy(index string) string {
+	if d == dialectPostgres {
+		return ""
+	}
+	return " INDEXED BY " + index
+}
+
+// among is the condition that a value is one of the ids that parameter n
+// carries, however many; see ids.
+func (d dialect) among(n int) string {
+	if d == dialectPostgres {
+		return fmt.Sprintf("= ANY(CAST($%d AS text[]))", n)
+	}
+	return fmt.Sprintf("IN (SELECT value FROM json_each($%d))", n)
+}
+
+// ids is the argument of a parameter of among.
+func (d dialect) ids(list []string) any {
+	if d == dialectPostgres {
+		return pq.Array(list)
+	}
+	b, err := json.Marshal(append([]string{}, list...))
+	if err != nil {
+		panic(err) // texts can be encoded
+	}
+	return string(b)
+}
+
+// rows is a table of the rows that parameter n carries as a JSON array of
+// arrays, for what is written or read of many at once: a parameter for each
+// value would cost more than the statement does. Columns are given as
+// "name TYPE".
+func (d dialect) rows(n int, columns ...string) string {
+	var b strings.Builder
+	b.WriteString("(SELECT ")
+	for i, c := range columns {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		name, kind, _ := strings.Cut(c, " ")
+		fmt.Fprintf(&b, "CAST(value ->> %d AS %s) AS %s", i, kind, name)
+	}
+	if d == dialectPostgres {
+		fmt.Fprintf(&b, " FROM jsonb_array_elements(CAST($%d AS jsonb)))", n)
+	} else {
+		fmt.Fprintf(&b, " FROM json_each($%d))", n)
+	}
+	return b.String()
 }

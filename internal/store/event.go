@@ -22,11 +22,13 @@ func (c conn) recordAll(ctx context.Context, list []happened, at int64) error {
 	if len(list) == 0 {
 		return nil
 	}
-	args := make([]any, 0, 5*len(list))
-	for _, h := range list {
-		args = append(args, h.kind, h.conversationID, h.subjectID, h.data, at)
+	rows := make([][4]string, len(list))
+	for i, h := range list {
+		rows[i] = [4]string{h.kind, h.conversationID, h.subjectID, h.data}
 	}
-	_, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(len(list), 5, 1), args...)
+	_, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at)
+		SELECT kind, conversation, subject, data, CAST($2 AS BIGINT) FROM `+
+		c.s.d.rows(1, "kind TEXT", "conversation TEXT", "subject TEXT", "data TEXT")+` AS said`, jsonOf(rows), at)
 	return err
 }
 

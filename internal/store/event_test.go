@@ -22,7 +22,7 @@ import (
 
 // writer is a raw connection to the record, whose transactions commit when the
 // test says so.
-func writer(t *testing.T, url string) *sql.DB {
+func writer(t testing.TB, url string) *sql.DB {
 	t.Helper()
 	driver, dsn := "postgres", url
 	if path, ok := strings.CutPrefix(url, "sqlite:"); ok {

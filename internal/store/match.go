@@ -1,8 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"kaiwa/internal/conversation"
@@ -12,10 +15,11 @@ import (
 
 // MatchRequest asks for waiting conversations to be offered to agents.
 type MatchRequest struct {
-	// After is where the last look at the conversations that are looked at one
-	// by one ended; "" begins with the first.
+	// After is MatchResult.After of the look before; "" begins anew.
 	After    string
 	Deadline time.Time // after it, the attempt changes nothing
+
+	atMost int // offers; 0 is matchOffers
 }
 
 // MatchResult is what a look found and did.
@@ -32,20 +36,25 @@ type MatchResult struct {
 	// More says that there is more to do at once: not everything fitted into
 	// this look, or somebody else was changing what it wanted to.
 	More    bool
-	After   string   // for the next look
-	Chats   []Chat   // of the conversations whose offers changed
+	After   string   // for the next look, when there is too much for one; opaque
+	Chats   []Chat   // whose workflows have something to tell their customers
 	Skipped []string // conversations and workstreams that cannot be read
 }
 
 const (
-	// matchBucket bounds how many of those that ask the same of the same people
-	// enter one look, matchBuckets the kinds there are, and matchSingly those
-	// that are looked at one by one.
-	matchBucket  = 100
-	matchBuckets = 1000
-	matchSingly  = 500
-	// bucketsAtOnce bounds the parts of one statement.
-	bucketsAtOnce = 100
+	// matchOffers bounds the offers that one look makes, and those that it ends.
+	// The next look is at once.
+	matchOffers = 500
+	// matchKinds bounds the kinds of conversations in one look, and matchSingly
+	// those that are looked at one by one: where there are more, they take turns.
+	matchKinds  = 1000
+	matchSingly = 500
+	// matchDepth is how many of each kind are read at least, where somebody could
+	// have them, and deepen how many times more when those were all placed.
+	matchDepth = 8
+	deepen     = 8
+	// matchSilent bounds the agents who are found silent in one look.
+	matchSilent = 1000
 )
 
 // Match ends the offers that are over, sets silent agents offline, and offers
@@ -68,9 +77,10 @@ func (s *Store) Match(ctx context.Context, req MatchRequest) (MatchResult, error
 		}
 		m := &match{
 			conn: c, now: s.now().UTC(), res: &MatchResult{},
-			agents: map[string]int{}, items: map[string]*waiting{}, workstreams: map[string]Workstream{},
+			agents: map[string]int{}, items: map[string]*waiting{}, workstreams: map[string]Workstream{}, tells: map[string]bool{},
 		}
-		if err := m.run(ctx, req.After); err != nil {
+		m.snap.MaxOffers = cmp.Or(req.atMost, matchOffers)
+		if err := m.run(ctx, placeOf(req.After)); err != nil {
 			return err
 		}
 		res = *m.res
@@ -88,6 +98,27 @@ func (s *Store) Match(ctx context.Context, req MatchRequest) (MatchResult, error
 	return res, s.outlook(ctx, &res)
 }
 
+// place is where a look began or ended, when there is too much for one.
+type place struct {
+	Kind   kind   `json:"k"` // the last kind that was looked at; none: all were
+	Singly string `json:"s"` // the last conversation that was looked at on its own; "": all were
+}
+
+// placeOf reads a MatchResult.After; what is none begins anew.
+func placeOf(after string) (p place) {
+	if json.Unmarshal([]byte(after), &p) != nil {
+		return place{}
+	}
+	return p
+}
+
+func (p place) String() string {
+	if p == (place{}) {
+		return ""
+	}
+	return jsonOf(p)
+}
+
 // match is one look.
 type match struct {
 	conn
@@ -95,11 +126,20 @@ type match struct {
 	res *MatchResult
 
 	snap        routing.Snapshot
-	free        int64               // units of all agents together
-	full        bool                // of a bucket there may be more
+	free        int64               // units of the agents together
 	agents      map[string]int      // where they are in the snapshot
 	items       map[string]*waiting // by conversation
 	workstreams map[string]Workstream
+	tells       map[string]bool // conversations whose customers hear who was found
+}
+
+// kind is what conversations have in common that are of one workstream and ask
+// the same of the same people. They are placed or passed over as a class, so no
+// more of them need be looked at than can be placed.
+type kind struct {
+	QueueID      string `json:"q"`
+	WorkstreamID string `json:"w"`
+	Requirement  string `json:"r"`
 }
 
 // waiting is a conversation that waits, as the database has it.
@@ -114,13 +154,18 @@ type waiting struct {
 	Skills       string                `db:"skills"`
 	Units        int64                 `db:"units"`
 	Matching     conversation.Matching `db:"matching"`
+	Requirement  string                `db:"requirement"`
 	FirstWaited  int64                 `db:"first_waited_at"`
 	Preferred    string                `db:"preferred_agent_id"`
 	PreferUntil  int64                 `db:"preferred_until"`
 	Verdict      string                `db:"verdict"`
+
+	behind bool // there may be more of its kind after it
 }
 
-func (m *match) run(ctx context.Context, after string) error {
+func (w *waiting) kind() kind { return kind{w.QueueID, w.WorkstreamID, w.Requirement} }
+
+func (m *match) run(ctx context.Context, from place) error {
 	silent, err := m.silence(ctx)
 	if err != nil {
 		return err
@@ -129,21 +174,92 @@ func (m *match) run(ctx context.Context, after string) error {
 	if err := m.endOffers(ctx); err != nil {
 		return err
 	}
-	if err := m.readAgents(ctx); err != nil {
+	heads, singly, to, err := m.readHeads(ctx, from)
+	if err != nil || len(heads)+len(singly) == 0 {
 		return err
 	}
-	if err := m.readItems(ctx, after); err != nil || len(m.snap.Items) == 0 {
-		return err
-	}
-	if err := m.readAbilities(ctx); err != nil {
+	if err := m.readAgents(ctx, append(heads, singly...)); err != nil {
 		return err
 	}
 	m.snap.Now = m.now
-	decided := routing.Match(m.snap)
+	decided, err := m.decide(ctx, heads, singly)
+	if err != nil {
+		return err
+	}
 	m.res.NextAt = decided.NextAt
 	if err := m.carryOut(ctx, decided); err != nil {
 		return err
 	}
-	m.res.More = m.res.More || m.full && m.res.Made > 0 || m.res.After != "" && m.free > 0
+	if decided.Cut {
+		to = from // not all of these were looked at
+	}
+	m.res.After = to.String()
+	m.res.More = m.res.More || decided.Cut || m.res.After != "" && m.free > 0
 	return nil
+}
+
+// decide matches, and reads more of those kinds of which all that were read have
+// been placed, until there is as much as one look does.
+func (m *match) decide(ctx context.Context, heads, singly []*waiting) (routing.Result, error) {
+	if err := m.readRefusals(ctx, singly); err != nil {
+		return routing.Result{}, err
+	}
+	alone := m.snap.Items
+	open, closed := m.placeable(heads)
+	depth := int64(max(matchDepth, 2*m.snap.MaxOffers/max(1, len(open))))
+	read := map[kind][]*waiting{}
+	enough := min(max(1, m.free), int64(m.snap.MaxOffers)) // more of one kind cannot be placed
+	for deeper := open; ; depth *= deepen {
+		if err := m.readKinds(ctx, read, deeper, min(depth, enough), depth < enough); err != nil {
+			return routing.Result{}, err
+		}
+		m.snap.Items = slices.Clone(alone)
+		for _, w := range closed {
+			m.addItem(w)
+		}
+		for _, list := range read {
+			for _, w := range list {
+				m.addItem(w)
+			}
+		}
+		decided := routing.Match(m.snap)
+		if decided.Behind == "" {
+			return decided, nil
+		}
+		deeper = m.exhausted(read, decided.Offers)
+	}
+}
+
+// exhausted returns the kinds of which half of what was read has been placed.
+func (m *match) exhausted(read map[kind][]*waiting, offers []routing.Offer) (out []kind) {
+	placed := map[kind]int{}
+	for _, o := range offers {
+		placed[m.items[o.ConversationID].kind()]++
+	}
+	for k, list := range read {
+		if n := len(list); n > 0 && list[n-1].behind && 2*placed[k] >= n {
+			out = append(out, k)
+		}
+	}
+	return out
+}
+
+// placeable divides heads into the kinds that somebody could have and the heads
+// of those that nobody can, which speak for their kind.
+func (m *match) placeable(heads []*waiting) (open []kind, closed []*waiting) {
+	was := m.snap.Items
+	m.snap.Items = nil
+	for _, w := range heads {
+		m.addItem(w)
+	}
+	able := routing.Placeable(m.snap)
+	for _, w := range heads {
+		if able[w.ID] {
+			open = append(open, w.kind())
+		} else {
+			closed = append(closed, w)
+		}
+	}
+	m.snap.Items = was
+	return open, closed
 }

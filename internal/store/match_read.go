@@ -1,9 +1,12 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"kaiwa/internal/conversation"
@@ -35,14 +38,94 @@ func (c conn) agentLoads(ctx context.Context, where string, args ...any) ([]agen
 	return list, err
 }
 
-// readAgents reads everybody who is not offline.
-func (m *match) readAgents(ctx context.Context) error {
-	list, err := m.agentLoads(ctx, `s.presence <> 'offline'`)
+// readAgents reads who works the queues that the items wait in and is not
+// offline, with what they can of what is asked, and those who are waited for,
+// wherever they are. Of everybody else it is known how many they are.
+func (m *match) readAgents(ctx context.Context, items []*waiting) error {
+	var queueIDs, skills []string
+	for _, w := range items {
+		queueIDs = append(queueIDs, w.QueueID)
+	}
+	var members []struct {
+		AgentID string `db:"agent_id"`
+		QueueID string `db:"queue_id"`
+	}
+	if err := m.list(ctx, &members, `SELECT m.agent_id, m.queue_id FROM queue_members m JOIN agent_states s ON s.agent_id = m.agent_id AND s.presence <> 'offline'
+		WHERE m.queue_id `+m.s.d.among(1), m.s.d.ids(unique(queueIDs))); err != nil {
+		return err
+	}
+	works := map[string][]string{}
+	for _, x := range members {
+		works[x.AgentID] = append(works[x.AgentID], x.QueueID)
+	}
+	ids := slices.Sorted(maps.Keys(works))
+	for _, w := range items {
+		if _, known := works[w.Preferred]; w.Preferred != "" && !known {
+			works[w.Preferred] = nil
+			ids = append(ids, w.Preferred)
+		}
+		var needs []conversation.SkillNeed
+		if json.Unmarshal([]byte(w.Skills), &needs) == nil { // addItem tells of what cannot be read
+			for _, k := range needs {
+				skills = append(skills, k.SkillID)
+			}
+		}
+	}
+	if err := m.readLoads(ctx, ids, unique(skills)); err != nil {
+		return err
+	}
+	there := 0
+	for i := range m.snap.Agents {
+		a := &m.snap.Agents[i]
+		a.QueueIDs = works[a.ID]
+		if a.Presence != conversation.PresenceOffline {
+			there++
+		}
+	}
+	var present int
+	if _, err := m.get(ctx, &present, `SELECT count(*) FROM agent_states WHERE presence <> 'offline'`); err != nil {
+		return err
+	}
+	m.snap.Others = max(0, present-there)
+	return nil
+}
+
+// readLoads reads what agents hold, and what they can of some skills.
+func (m *match) readLoads(ctx context.Context, ids, skills []string) error {
+	list, err := m.agentLoads(ctx, `s.agent_id `+m.s.d.among(1), m.s.d.ids(ids))
+	if err != nil {
+		return err
+	}
 	for _, a := range list {
-		m.free += max(0, a.free())
+		if a.Presence != conversation.PresenceOffline {
+			m.free += max(0, a.free())
+		}
 		m.addAgent(a)
 	}
-	return err
+	if len(skills) == 0 {
+		return nil
+	}
+	var levels []struct {
+		AgentID string `db:"agent_id"`
+		SkillID string `db:"skill_id"`
+		Level   int    `db:"level"`
+	}
+	if err := m.list(ctx, &levels, `SELECT agent_id, skill_id, level FROM agent_skills WHERE agent_id `+m.s.d.among(1)+` AND skill_id `+m.s.d.among(2),
+		m.s.d.ids(ids), m.s.d.ids(skills)); err != nil {
+		return err
+	}
+	for _, x := range levels {
+		if i, known := m.agents[x.AgentID]; known {
+			m.snap.Agents[i].Levels[x.SkillID] = x.Level
+		}
+	}
+	return nil
+}
+
+// unique sorts ids and leaves out those that are "" or there already.
+func unique(ids []string) []string {
+	ids = slices.Compact(slices.Sorted(slices.Values(ids)))
+	return slices.DeleteFunc(ids, func(id string) bool { return id == "" })
 }
 
 func (m *match) addAgent(a agentLoad) {
@@ -53,106 +136,94 @@ func (m *match) addAgent(a agentLoad) {
 	m.agents[a.ID] = len(m.snap.Agents) - 1
 }
 
-// bucket is a kind of waiting conversations: those of one workstream that ask
-// the same of the same people. They are placed or passed over as a class, so no
-// more of them need be looked at than can be placed.
-type bucket struct {
-	QueueID      string `db:"queue_id"`
-	WorkstreamID string `db:"workstream_id"`
-	Requirement  string `db:"requirement"`
-}
-
 const (
 	isPlain = `owner = 'queue' AND routed_at > 0 AND NOT refused AND preferred_agent_id = ''`
 	inOrder = `queue_id, workstream_id, requirement, priority DESC, first_waited_at, id`
 
-	waitingColumns = `id, channel_id, chat_key, workstream_id, queue_id, epoch, priority, skills, units, matching, first_waited_at,
+	waitingColumns = `id, channel_id, chat_key, workstream_id, queue_id, epoch, priority, skills, units, matching, requirement, first_waited_at,
 		preferred_agent_id, preferred_until, verdict`
-	notOnOffer = `NOT EXISTS (SELECT 1 FROM offers WHERE offers.conversation_id = conversations.id AND offers.state = 'live')`
+	// It ends after one row, which keeps PostgreSQL from reading all offers into a hash.
+	notOnOffer = `(SELECT 1 FROM offers WHERE offers.conversation_id = conversations.id AND offers.state = 'live' LIMIT 1) IS NULL`
 )
 
-// bucketsQuery hops from the head of one bucket to that of the next, so that it
-// costs the same however many wait in each.
-const bucketsQuery = `
-	WITH RECURSIVE head (id) AS (
-		SELECT (SELECT id FROM conversations WHERE ` + isPlain + ` ORDER BY ` + inOrder + ` LIMIT 1)
-		UNION ALL
-		SELECT (SELECT id FROM conversations WHERE ` + isPlain + `
-			AND (queue_id, workstream_id, requirement) > (was.queue_id, was.workstream_id, was.requirement) ORDER BY ` + inOrder + ` LIMIT 1)
-		FROM head JOIN conversations was ON was.id = head.id)
-	SELECT c.queue_id, c.workstream_id, c.requirement FROM head JOIN conversations c ON c.id = head.id LIMIT $1`
+// headsOf hops from the first of one kind to that of the next, so that it costs
+// the same however many wait of each.
+func (d dialect) headsOf() string {
+	first := `SELECT id FROM conversations` + d.indexedBy("conversations_queued") + ` WHERE ` + isPlain + ` AND ` + notOnOffer +
+		` AND (queue_id, workstream_id, requirement) > (%s) ORDER BY ` + inOrder + ` LIMIT 1`
+	return `WITH RECURSIVE head (id) AS (
+			SELECT (` + fmt.Sprintf(first, "$1, $2, $3") + `)
+			UNION ALL
+			SELECT (` + fmt.Sprintf(first, "was.queue_id, was.workstream_id, was.requirement") + `) FROM head JOIN conversations was ON was.id = head.id)
+		SELECT ` + waitingColumns + ` FROM conversations WHERE id IN (SELECT id FROM head LIMIT $4)`
+}
 
-// readItems reads who waits: of each bucket as many as there are free units,
-// and one by one those that somebody let pass or that wait for somebody.
-func (m *match) readItems(ctx context.Context, after string) error {
-	var buckets []bucket
-	if err := m.list(ctx, &buckets, bucketsQuery, matchBuckets); err != nil {
-		return err
+// readHeads reads the first of each kind, and those that are looked at one by
+// one because somebody let them pass or they wait for somebody, with how they
+// are to be matched. Those of workstreams whose conversations are picked are
+// left out.
+func (m *match) readHeads(ctx context.Context, from place) (heads, singly []*waiting, to place, err error) {
+	k := from.Kind
+	if err = m.list(ctx, &heads, m.s.d.headsOf(), k.QueueID, k.WorkstreamID, k.Requirement, matchKinds); err != nil {
+		return nil, nil, to, err
 	}
-	var singly []*waiting
-	if err := m.list(ctx, &singly, `SELECT `+waitingColumns+` FROM conversations
+	if len(heads) == matchKinds {
+		to.Kind = slices.MaxFunc(heads, func(a, b *waiting) int {
+			x, y := a.kind(), b.kind()
+			return cmp.Or(cmp.Compare(x.QueueID, y.QueueID), cmp.Compare(x.WorkstreamID, y.WorkstreamID), cmp.Compare(x.Requirement, y.Requirement))
+		}).kind()
+	}
+	if err = m.list(ctx, &singly, `SELECT `+waitingColumns+` FROM conversations
 		WHERE owner = 'queue' AND routed_at > 0 AND (refused OR preferred_agent_id <> '') AND id > $1 AND `+notOnOffer+`
-		ORDER BY id LIMIT $2`, after, matchSingly+1); err != nil {
-		return err
+		ORDER BY id LIMIT $2`, from.Singly, matchSingly+1); err != nil {
+		return nil, nil, to, err
 	}
 	if len(singly) > matchSingly {
 		singly = singly[:matchSingly]
-		m.res.After = singly[matchSingly-1].ID
+		to.Singly = singly[matchSingly-1].ID
 	}
-	var queueIDs, workstreamIDs []string
-	for _, b := range buckets {
-		queueIDs, workstreamIDs = append(queueIDs, b.QueueID), append(workstreamIDs, b.WorkstreamID)
+	if err = m.readConfiguration(ctx, append(slices.Clone(heads), singly...)); err != nil {
+		return nil, nil, to, err
 	}
-	for _, w := range singly {
-		queueIDs, workstreamIDs = append(queueIDs, w.QueueID), append(workstreamIDs, w.WorkstreamID)
-	}
-	if len(workstreamIDs) == 0 {
-		return nil
-	}
-	if err := m.readConfiguration(ctx, queueIDs, workstreamIDs); err != nil {
-		return err
-	}
-	items, err := m.readBuckets(ctx, buckets)
-	if err != nil {
-		return err
-	}
-	for _, w := range append(items, singly...) {
-		m.addItem(w)
-	}
-	return m.readRefusals(ctx, singly)
+	picked := func(w *waiting) bool { return !m.pushes(w.WorkstreamID) }
+	return slices.DeleteFunc(heads, picked), slices.DeleteFunc(singly, picked), to, nil
 }
 
-// readBuckets reads the first of each bucket. Buckets of workstreams whose
-// conversations are picked are left out.
-func (m *match) readBuckets(ctx context.Context, buckets []bucket) ([]*waiting, error) {
-	limit := min(max(1, m.free), matchBucket) // one at least, so that it is said why nobody has it
-	var items []*waiting
-	for len(buckets) > 0 {
-		var parts []string
-		args := []any{limit}
-		for len(buckets) > 0 && len(parts) < bucketsAtOnce {
-			b := buckets[0]
-			buckets = buckets[1:]
-			if !m.pushes(b.WorkstreamID) {
-				continue
-			}
-			n := len(args)
-			args = append(args, b.QueueID, b.WorkstreamID, b.Requirement)
-			parts = append(parts, fmt.Sprintf(`SELECT * FROM (SELECT %s FROM conversations
-				WHERE queue_id = $%d AND workstream_id = $%d AND requirement = $%d AND %s AND %s ORDER BY %s LIMIT $1) AS bucket`,
-				waitingColumns, n+1, n+2, n+3, isPlain, notOnOffer, inOrder))
-		}
-		if len(parts) == 0 {
-			continue
-		}
-		var some []*waiting
-		if err := m.list(ctx, &some, strings.Join(parts, " UNION ALL "), args...); err != nil {
-			return nil, err
-		}
-		items = append(items, some...)
-		m.full = m.full || int64(len(some)) >= limit
+// readKinds reads the first of each kind into read. behind says that those after
+// them matter.
+func (m *match) readKinds(ctx context.Context, read map[kind][]*waiting, kinds []kind, depth int64, behind bool) error {
+	if len(kinds) == 0 {
+		return nil
 	}
-	return items, nil
+	said := make([][3]string, len(kinds))
+	for i, k := range kinds {
+		said[i] = [3]string{k.QueueID, k.WorkstreamID, k.Requirement}
+		delete(read, k)
+	}
+	var rows []*waiting
+	if err := m.list(ctx, &rows, m.s.d.firstOfEach(), jsonOf(said), depth); err != nil {
+		return err
+	}
+	slices.SortFunc(rows, func(a, b *waiting) int {
+		return cmp.Or(cmp.Compare(b.Priority, a.Priority), cmp.Compare(a.FirstWaited, b.FirstWaited), cmp.Compare(a.ID, b.ID))
+	})
+	for _, w := range rows {
+		list := append(read[w.kind()], w)
+		w.behind = behind && int64(len(list)) == depth
+		read[w.kind()] = list
+	}
+	return nil
+}
+
+// firstOfEach selects the first $2 of each kind that parameter $1 lists.
+func (d dialect) firstOfEach() string {
+	kinds := ` FROM ` + d.rows(1, "queue TEXT", "workstream TEXT", "requires TEXT") + ` AS said CROSS JOIN `
+	first := ` FROM conversations` + d.indexedBy("conversations_queued") + ` WHERE queue_id = said.queue AND workstream_id = said.workstream AND requirement = said.requires
+		AND ` + isPlain + ` AND ` + notOnOffer + ` ORDER BY ` + inOrder + ` LIMIT $2)`
+	if d == dialectPostgres {
+		return `SELECT ` + waitingColumns + kinds + `LATERAL (SELECT ` + waitingColumns + first + ` AS first`
+	}
+	return `SELECT ` + waitingColumns + kinds + `conversations WHERE id IN (SELECT id` + first
 }
 
 // pushes tells whether a workstream's conversations are offered.
@@ -161,8 +232,15 @@ func (m *match) pushes(workstreamID string) bool {
 	return ok && w.Mode == ModePush
 }
 
-func (m *match) readConfiguration(ctx context.Context, queueIDs, workstreamIDs []string) error {
+func (m *match) readConfiguration(ctx context.Context, items []*waiting) error {
+	var queueIDs, workstreamIDs []string
+	for _, w := range items {
+		queueIDs, workstreamIDs = append(queueIDs, w.QueueID), append(workstreamIDs, w.WorkstreamID)
+	}
 	in, args := placeholders(workstreamIDs, 1)
+	if len(args) == 0 {
+		return nil
+	}
 	var rows []workstreamRow
 	if err := m.list(ctx, &rows, `SELECT `+strings.Join(columns[workstreamRow](), ", ")+` FROM workstreams WHERE id IN (`+in+`)`, args...); err != nil {
 		return err
@@ -194,16 +272,15 @@ func (m *match) readConfiguration(ctx context.Context, queueIDs, workstreamIDs [
 }
 
 func (m *match) addItem(w *waiting) {
-	if !m.pushes(w.WorkstreamID) {
-		return
-	}
 	settings := m.workstreams[w.WorkstreamID].Settings.Assignment
 	item := routing.Item{
-		ConversationID: w.ID, QueueID: w.QueueID, Priority: w.Priority, WaitingSince: fromMicros(w.FirstWaited), MaxOffers: settings.MaxOffers,
+		ConversationID: w.ID, QueueID: w.QueueID, Priority: w.Priority, WaitingSince: fromMicros(w.FirstWaited), MaxOffers: settings.MaxOffers, Behind: w.behind,
 		Requirement: routing.Requirement{Units: w.Units, Matching: w.Matching, Presences: settings.Presences},
 	}
 	if err := json.Unmarshal([]byte(w.Skills), &item.Requirement.Skills); err != nil {
-		m.res.Skipped = append(m.res.Skipped, w.ID) // harms only itself
+		if !slices.Contains(m.res.Skipped, w.ID) {
+			m.res.Skipped = append(m.res.Skipped, w.ID) // harms only itself
+		}
 		return
 	}
 	if w.Preferred != "" && settings.Affinity != AffinityOff {
@@ -213,15 +290,15 @@ func (m *match) addItem(w *waiting) {
 	m.snap.Items = append(m.snap.Items, item)
 }
 
-// readRefusals counts the offers that agents let pass since the conversation
-// came to the queue.
+// readRefusals adds those that are looked at one by one, with the offers that
+// agents let pass since the conversation came to the queue.
 func (m *match) readRefusals(ctx context.Context, items []*waiting) error {
 	ids := make([]string, len(items))
 	for i, w := range items {
 		ids[i] = w.ID
+		m.addItem(w)
 	}
-	in, args := placeholders(ids, 1)
-	if len(args) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
 	var counts []struct {
@@ -231,7 +308,7 @@ func (m *match) readRefusals(ctx context.Context, items []*waiting) error {
 	}
 	if err := m.list(ctx, &counts, `SELECT o.conversation_id, o.agent_id, count(*) AS count
 		FROM offers o JOIN conversations c ON c.id = o.conversation_id AND c.epoch = o.epoch
-		WHERE o.conversation_id IN (`+in+`) AND o.state IN ('declined', 'timed_out') GROUP BY o.conversation_id, o.agent_id`, args...); err != nil {
+		WHERE o.conversation_id `+m.s.d.among(1)+` AND o.state IN ('declined', 'timed_out') GROUP BY o.conversation_id, o.agent_id`, m.s.d.ids(ids)); err != nil {
 		return err
 	}
 	refusals := map[string][]routing.Refusal{}
@@ -240,56 +317,6 @@ func (m *match) readRefusals(ctx context.Context, items []*waiting) error {
 	}
 	for i := range m.snap.Items {
 		m.snap.Items[i].Refusals = refusals[m.snap.Items[i].ConversationID]
-	}
-	return nil
-}
-
-// readAbilities reads which queues the agents work and what they can, and adds
-// those who are waited for wherever they are.
-func (m *match) readAbilities(ctx context.Context) error {
-	var missing []string
-	for _, item := range m.snap.Items {
-		if id := item.Affinity.AgentID; id != "" {
-			if _, known := m.agents[id]; !known {
-				missing = append(missing, id)
-			}
-		}
-	}
-	if in, args := placeholders(missing, 1); len(args) > 0 {
-		absent, err := m.agentLoads(ctx, `s.agent_id IN (`+in+`)`, args...)
-		if err != nil {
-			return err
-		}
-		for _, a := range absent {
-			m.addAgent(a)
-		}
-	}
-	var members []struct {
-		AgentID string `db:"agent_id"`
-		QueueID string `db:"queue_id"`
-	}
-	if err := m.list(ctx, &members, `SELECT m.agent_id, m.queue_id FROM agent_states s CROSS JOIN queue_members m
-		WHERE s.presence <> 'offline' AND m.agent_id = s.agent_id`); err != nil {
-		return err
-	}
-	for _, x := range members {
-		if i, known := m.agents[x.AgentID]; known {
-			m.snap.Agents[i].QueueIDs = append(m.snap.Agents[i].QueueIDs, x.QueueID)
-		}
-	}
-	var levels []struct {
-		AgentID string `db:"agent_id"`
-		SkillID string `db:"skill_id"`
-		Level   int    `db:"level"`
-	}
-	if err := m.list(ctx, &levels, `SELECT k.agent_id, k.skill_id, k.level FROM agent_states s CROSS JOIN agent_skills k
-		WHERE s.presence <> 'offline' AND k.agent_id = s.agent_id`); err != nil {
-		return err
-	}
-	for _, x := range levels {
-		if i, known := m.agents[x.AgentID]; known {
-			m.snap.Agents[i].Levels[x.SkillID] = x.Level
-		}
 	}
 	return nil
 }

@@ -152,7 +152,7 @@ func TestWhoWaitsLongestIsOfferedFirstAndTheLogSaysWhy(t *testing.T) {
 		require.Equal(t, 1, res.Made)
 		require.Equal(t, []string{first + " " + mei}, f.offers(mei))
 		require.Equal(t, f.c.Now().Add(2*time.Minute), f.at(f.theOffer(mei).ExpiresAt))
-		require.Equal(t, []store.Chat{{ChannelID: f.channel.ID, ChatKey: first}}, res.Chats)
+		require.Empty(t, res.Chats, "nobody is told who was found")
 		require.Equal(t, 1, res.Waiting)
 		require.Equal(t, 1, res.Offered)
 		require.Equal(t, f.at(f.theOffer(mei).ExpiresAt), res.NextAt)
@@ -619,5 +619,48 @@ func TestTheRoutingLogNamesItsReasons(t *testing.T) {
 		require.Equal(t, map[string]int{"capacity": 1}, entry.Counts)
 		require.Equal(t, mei, entry.Agents[0].AgentID)
 		require.Equal(t, store.StageAssignment, lines[0].Stage)
+	})
+}
+
+// Where customers hear who was found, the workflow of whoever is offered is
+// wanted: in the same transaction, so that it is repeated when the wake-up is
+// lost.
+func TestWhoeverHearsWhoWasFoundIsWanted(t *testing.T) {
+	t.Parallel()
+	on := true
+	announces := []store.AutomatedMessage{{Trigger: "agent_assigned", Enabled: &on}}
+	withFloor(t, nil, func(t *testing.T, f *floor) {
+		ctx := t.Context()
+		f.agent("mei", 9)
+		wanted := func() []store.Chat {
+			f.c.Advance(time.Second)
+			chats, err := f.s.UnhandledChats(ctx, f.c.Now(), 10)
+			require.NoError(t, err)
+			return chats
+		}
+		chat := func(id string) store.Chat {
+			require.NoError(t, f.s.ExecForTest(ctx, `INSERT INTO chats (channel_id, chat_key, tick, created_at) VALUES ($1, $2, 1, 1)`, f.channel.ID, id))
+			return store.Chat{ChannelID: f.channel.ID, ChatKey: id}
+		}
+		chat(f.waits())
+		require.Empty(t, f.match().Chats)
+		require.Empty(t, wanted())
+
+		_, err := f.s.UpdateWorkstream(ctx, admin, f.stream.ID, store.AnyVersion, func(w *store.Workstream) error { w.Settings.AutomatedMessages = announces; return nil })
+		require.NoError(t, err)
+		told := chat(f.waits())
+		require.Equal(t, []store.Chat{told}, f.match().Chats)
+		require.Equal(t, []store.Chat{told}, wanted())
+
+		off := false
+		_, err = f.s.UpdateChannel(ctx, admin, f.channel.ID, store.AnyVersion, func(c *store.Channel) error {
+			c.AutomatedMessages = []store.AutomatedMessage{{Trigger: "agent_assigned", Enabled: &off}}
+			return nil
+		})
+		require.NoError(t, err)
+		chat(f.waits())
+		res := f.match()
+		require.Equal(t, 1, res.Made)
+		require.Empty(t, res.Chats, "the channel wins")
 	})
 }

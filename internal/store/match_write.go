@@ -2,11 +2,13 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"time"
 
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/routing"
 )
@@ -16,14 +18,15 @@ import (
 func (m *match) silence(ctx context.Context) (int, error) {
 	var ids []string
 	if err := m.list(ctx, &ids, `UPDATE agent_states SET presence = 'offline', since = $1
-		WHERE agent_id IN (SELECT agent_id FROM agent_states WHERE presence <> 'offline' AND last_seen_at <= $2`+m.s.d.skipLocked()+`)
-		RETURNING agent_id`, micros(m.now), micros(m.now.Add(-conversation.PresenceGrace))); err != nil {
+		WHERE agent_id IN (SELECT agent_id FROM agent_states WHERE presence <> 'offline' AND last_seen_at <= $2 LIMIT $3`+m.s.d.skipLocked()+`)
+		RETURNING agent_id`, micros(m.now), micros(m.now.Add(-conversation.PresenceGrace)), matchSilent); err != nil {
 		return 0, err
 	}
 	var events []happened
 	for _, id := range ids {
 		events = append(events, presenceChanged(id, conversation.PresenceOffline, "silent"))
 	}
+	m.res.More = m.res.More || len(ids) == matchSilent
 	return len(ids), m.recordAll(ctx, events, micros(m.now))
 }
 
@@ -36,10 +39,11 @@ func (m *match) endOffers(ctx context.Context) error {
 	}
 	if err := m.list(ctx, &over, `SELECT offers.id, offers.expires_at <= $1 AS expired FROM offers JOIN conversations ON conversations.id = offers.conversation_id
 		WHERE offers.state = 'live' AND (offers.expires_at <= $1
-			OR NOT EXISTS (SELECT 1 FROM agent_states s WHERE s.agent_id = offers.agent_id AND s.presence <> 'offline'))`+
-		m.s.d.skipLockedOf("conversations"), micros(m.now)); err != nil {
+			OR NOT EXISTS (SELECT 1 FROM agent_states s WHERE s.agent_id = offers.agent_id AND s.presence <> 'offline'))
+		LIMIT $2`+m.s.d.skipLockedOf("conversations"), micros(m.now), matchOffers); err != nil {
 		return err
 	}
+	m.res.More = m.res.More || len(over) == matchOffers
 	var timedOut, gone []string
 	for _, o := range over {
 		if o.Expired {
@@ -55,35 +59,31 @@ func (m *match) endOffers(ctx context.Context) error {
 }
 
 func (m *match) endOffersAs(ctx context.Context, state conversation.OfferState, reason string, ids []string) error {
-	in, args := placeholders(ids, 4)
-	if len(args) == 0 {
+	if len(ids) == 0 {
 		return nil
 	}
 	var ended []offerRow
-	if err := m.list(ctx, &ended, `UPDATE offers SET state = $1, reason = $2, ended_at = $3 WHERE id IN (`+in+`) AND state = 'live' RETURNING `+offerColumns,
-		append([]any{string(state), reason, micros(m.now)}, args...)...); err != nil {
+	if err := m.list(ctx, &ended, `UPDATE offers SET state = $1, reason = $2, ended_at = $3 WHERE id `+m.s.d.among(4)+` AND state = 'live' RETURNING `+offerColumns,
+		string(state), reason, micros(m.now), m.s.d.ids(ids)); err != nil {
 		return err
 	}
 	m.res.Ended += len(ended)
 	if err := m.recordOffers(ctx, ended, micros(m.now)); err != nil {
 		return err
 	}
+	if len(ended) == 0 {
+		return nil
+	}
 	var conversations []string
 	for _, o := range ended {
 		conversations = append(conversations, o.ConversationID)
 	}
-	in, args = placeholders(conversations, 1)
-	if len(args) == 0 {
+	if state != conversation.OfferTimedOut {
 		return nil
 	}
-	var chats []Chat
 	// To be offered again, each is looked at on its own: who let it pass comes last.
-	if err := m.list(ctx, &chats, `UPDATE conversations SET refused = `+map[bool]string{true: "TRUE", false: "refused"}[state == conversation.OfferTimedOut]+`
-		WHERE id IN (`+in+`) RETURNING channel_id, chat_key`, args...); err != nil {
-		return err
-	}
-	m.res.Chats = append(m.res.Chats, chats...)
-	return nil
+	_, err := m.exec(ctx, `UPDATE conversations SET refused = TRUE WHERE id `+m.s.d.among(1), m.s.d.ids(conversations))
+	return err
 }
 
 // carryOut makes the offers that were decided, as far as they still hold, and
@@ -91,6 +91,9 @@ func (m *match) endOffersAs(ctx context.Context, state conversation.OfferState, 
 func (m *match) carryOut(ctx context.Context, decided routing.Result) error {
 	offers, err := m.stillFit(ctx, decided.Offers)
 	if err != nil {
+		return err
+	}
+	if offers, err = m.want(ctx, offers); err != nil {
 		return err
 	}
 	lines := m.changed(decided.Verdicts)
@@ -138,21 +141,19 @@ func (m *match) stillFit(ctx context.Context, offers []routing.Offer) ([]routing
 	for _, o := range offers {
 		ids = append(ids, o.AgentID)
 	}
-	in, args := placeholders(ids, 1)
-	if len(args) == 0 {
+	if len(ids) == 0 {
 		return nil, nil
 	}
 	var locked []string
-	if err := m.list(ctx, &locked, `SELECT agent_id FROM agent_states WHERE agent_id IN (`+in+`) ORDER BY agent_id`+m.s.d.skipLocked(), args...); err != nil {
+	if err := m.list(ctx, &locked, `SELECT agent_id FROM agent_states WHERE agent_id `+m.s.d.among(1)+` ORDER BY agent_id`+m.s.d.skipLocked(), m.s.d.ids(ids)); err != nil {
 		return nil, err
 	}
-	in, args = placeholders(locked, 1)
-	if len(args) == 0 {
+	if len(locked) == 0 {
 		m.res.More = true
 		return nil, nil
 	}
 	// In a statement of its own: it sees what was committed before the locks.
-	agents, err := m.agentLoads(ctx, `a.id IN (`+in+`)`, args...)
+	agents, err := m.agentLoads(ctx, `s.agent_id `+m.s.d.among(1), m.s.d.ids(locked))
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +173,69 @@ func (m *match) stillFit(ctx context.Context, offers []routing.Offer) ([]routing
 	}), nil
 }
 
+// want notes that the workflows of those conversations have something to do
+// whose customers hear who was found, so that it is not lost, and leaves those
+// out whose chat somebody else has just locked.
+func (m *match) want(ctx context.Context, offers []routing.Offer) ([]routing.Offer, error) {
+	var channelIDs []string
+	for _, o := range offers {
+		channelIDs = append(channelIDs, m.items[o.ConversationID].ChannelID)
+	}
+	in, args := placeholders(channelIDs, 1)
+	if len(args) == 0 {
+		return offers, nil
+	}
+	var list []struct {
+		ID        string `db:"id"`
+		Locale    string `db:"locale"`
+		Automated string `db:"automated_messages"`
+	}
+	if err := m.list(ctx, &list, `SELECT id, locale, automated_messages FROM channels WHERE id IN (`+in+`)`, args...); err != nil {
+		return nil, err
+	}
+	tells := map[[2]string]bool{} // by channel and workstream
+	for _, c := range list {
+		var own []AutomatedMessage
+		if err := json.Unmarshal([]byte(c.Automated), &own); err != nil {
+			m.res.Skipped = append(m.res.Skipped, c.ID) // harms only itself
+			continue
+		}
+		for _, w := range m.workstreams {
+			_, tells[[2]string{c.ID, w.ID}] = automessage.Text(automessage.AgentAssigned, c.Locale, Overrides(w.Settings.AutomatedMessages, own)...)
+		}
+	}
+	var wanted [][2]string
+	for _, o := range offers {
+		if w := m.items[o.ConversationID]; tells[[2]string{w.ChannelID, w.WorkstreamID}] {
+			m.tells[o.ConversationID] = true
+			wanted = append(wanted, [2]string{w.ChannelID, w.ChatKey})
+		}
+	}
+	if len(m.tells) == 0 {
+		return offers, nil
+	}
+	var chats []Chat
+	if err := m.list(ctx, &chats, `UPDATE chats SET wanted_at = $1 WHERE (channel_id, chat_key) IN (
+			SELECT channel_id, chat_key FROM chats WHERE (channel_id, chat_key) IN (SELECT * FROM `+m.s.d.rows(2, "channel TEXT", "chat TEXT")+` AS said)`+m.s.d.skipLocked()+`)
+		RETURNING channel_id, chat_key`, micros(m.now), jsonOf(wanted)); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(offers, func(o routing.Offer) bool {
+		w := m.items[o.ConversationID]
+		if !m.tells[o.ConversationID] || slices.Contains(chats, Chat{w.ChannelID, w.ChatKey}) {
+			return false
+		}
+		m.res.More = true
+		return true
+	}), nil
+}
+
 // changed returns the verdicts that differ from the last one, by conversation.
+// Of those that share one the first speaks for the others.
 func (m *match) changed(verdicts []routing.Verdict) map[string]routing.Verdict {
 	out := map[string]routing.Verdict{}
 	for _, v := range verdicts {
-		if v.Placement == routing.Offered || v.Compact() != m.items[v.ConversationID].Verdict {
+		if v.Placement == routing.Offered || !v.Shared && v.Compact() != m.items[v.ConversationID].Verdict {
 			out[v.ConversationID] = v
 		}
 	}
@@ -204,23 +263,21 @@ func (m *match) lockWaiting(ctx context.Context, offers []routing.Offer, lines m
 			ids = append(ids, id)
 		}
 	}
-	in, args := placeholders(ids, 1)
-	if len(args) == 0 {
+	if len(ids) == 0 {
 		return nil, nil
 	}
 	var locked []string
-	if err := m.list(ctx, &locked, `SELECT id FROM conversations WHERE id IN (`+in+`) ORDER BY id`+m.s.d.skipLocked(), args...); err != nil {
+	if err := m.list(ctx, &locked, `SELECT id FROM conversations WHERE id `+m.s.d.among(1)+` ORDER BY id`+m.s.d.skipLocked(), m.s.d.ids(ids)); err != nil {
 		return nil, err
 	}
-	in, args = placeholders(locked, 1)
-	if len(args) == 0 {
+	if len(locked) == 0 {
 		return nil, nil
 	}
 	var now []standing
 	if err := m.list(ctx, &now, `SELECT id, epoch, queue_id,
 			EXISTS (SELECT 1 FROM offers WHERE offers.conversation_id = conversations.id AND offers.state = 'live') AS on_offer,
 			(SELECT count(*) FROM offers WHERE offers.conversation_id = conversations.id) AS offers
-		FROM conversations WHERE id IN (`+in+`) AND owner = 'queue' AND routed_at > 0`, args...); err != nil {
+		FROM conversations WHERE id `+m.s.d.among(1)+` AND owner = 'queue' AND routed_at > 0`, m.s.d.ids(locked)); err != nil {
 		return nil, err
 	}
 	out := map[string]standing{}
@@ -236,20 +293,27 @@ func (m *match) makeOffers(ctx context.Context, rows []offerRow) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	var args []any
-	var agents []string
-	for _, o := range rows {
-		args = append(args, o.ID, o.ConversationID, o.AgentID, o.QueueID, o.Epoch, o.Units, string(o.State), o.CreatedAt, o.ExpiresAt)
-		agents = append(agents, o.AgentID)
-		w := m.items[o.ConversationID]
-		m.res.Chats = append(m.res.Chats, Chat{w.ChannelID, w.ChatKey})
+	inserted := make([][]any, len(rows))
+	last := map[string]int64{}
+	for i, o := range rows {
+		inserted[i] = []any{o.ID, o.ConversationID, o.AgentID, o.QueueID, o.Epoch, o.Units, o.State, o.CreatedAt, o.ExpiresAt}
+		last[o.AgentID] = micros(m.now) + int64(i) // for the next look they are in the order of this one
+		if m.tells[o.ConversationID] {
+			w := m.items[o.ConversationID]
+			m.res.Chats = append(m.res.Chats, Chat{w.ChannelID, w.ChatKey})
+		}
 	}
-	if _, err := m.exec(ctx, `INSERT INTO offers (id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at) VALUES `+
-		values(len(rows), 9, 1), args...); err != nil {
+	if _, err := m.exec(ctx, `INSERT INTO offers (id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at) SELECT * FROM `+
+		m.s.d.rows(1, "id TEXT", "conversation TEXT", "agent TEXT", "queue TEXT", "epoch BIGINT", "units BIGINT", "state TEXT", "created BIGINT", "expires BIGINT")+` AS said`,
+		jsonOf(inserted)); err != nil {
 		return err
 	}
-	in, args := placeholders(agents, 2)
-	if _, err := m.exec(ctx, `UPDATE agent_states SET last_offered_at = $1 WHERE agent_id IN (`+in+`)`, append([]any{micros(m.now)}, args...)...); err != nil {
+	var offered [][]any
+	for _, id := range slices.Sorted(maps.Keys(last)) {
+		offered = append(offered, []any{id, last[id]})
+	}
+	if _, err := m.exec(ctx, `UPDATE agent_states SET last_offered_at = said.at FROM `+m.s.d.rows(1, "agent TEXT", "at BIGINT")+` AS said
+		WHERE agent_states.agent_id = said.agent`, jsonOf(offered)); err != nil {
 		return err
 	}
 	m.res.Made += len(rows)
@@ -266,10 +330,10 @@ type assignmentLine struct {
 // writeVerdicts adds a line to the routing log of each conversation that was
 // offered or whose verdict changed, and remembers the verdict.
 func (m *match) writeVerdicts(ctx context.Context, lines map[string]routing.Verdict, made map[string]offerRow) error {
-	var logged, remembered []any
-	n := 0
-	var pairs []string
-	for id, v := range lines {
+	var logged [][]any
+	var remembered [][2]string
+	for _, id := range slices.Sorted(maps.Keys(lines)) {
+		v := lines[id]
 		line := assignmentLine{Verdict: v}
 		cause := fmt.Sprint(micros(m.now))
 		if v.Placement == routing.Offered {
@@ -279,20 +343,18 @@ func (m *match) writeVerdicts(ctx context.Context, lines map[string]routing.Verd
 			}
 			line.OfferID, line.ExpiresAt, cause = o.ID, fromMicros(o.ExpiresAt).Format(time.RFC3339), o.ID
 		}
-		logged = append(logged, conversation.DerivedID(conversation.PrefixRoutingEntry, id, "assignment", cause), id, m.items[id].Epoch,
-			StageAssignment, string(v.Placement), jsonOf(line), micros(m.now)+1) // after the end of an offer before it
-		pairs = append(pairs, fmt.Sprintf("(CAST($%d AS TEXT), CAST($%d AS TEXT))", 2*n+1, 2*n+2))
-		remembered = append(remembered, id, v.Compact())
-		n++
+		logged = append(logged, []any{conversation.DerivedID(conversation.PrefixRoutingEntry, id, "assignment", cause), id, m.items[id].Epoch,
+			StageAssignment, v.Placement, jsonOf(line), micros(m.now) + 1}) // after the end of an offer before it
+		remembered = append(remembered, [2]string{id, v.Compact()})
 	}
-	if n == 0 {
+	if len(logged) == 0 {
 		return nil
 	}
-	if _, err := m.exec(ctx, `INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at) VALUES `+values(n, 7, 1), logged...); err != nil {
+	if err := m.writeLog(ctx, logged); err != nil {
 		return err
 	}
-	_, err := m.exec(ctx, `WITH said (id, verdict) AS (VALUES `+strings.Join(pairs, ",")+`)
-		UPDATE conversations SET verdict = said.verdict FROM said WHERE conversations.id = said.id`, remembered...)
+	_, err := m.exec(ctx, `UPDATE conversations SET verdict = said.verdict FROM `+m.s.d.rows(1, "id TEXT", "verdict TEXT")+` AS said
+		WHERE conversations.id = said.id`, jsonOf(remembered))
 	return err
 }
 

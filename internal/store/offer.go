@@ -50,7 +50,7 @@ func (r offerRow) offer() Offer {
 // when they are over. (Why one is made is there already, with its rules.)
 func (c conn) recordOffers(ctx context.Context, offers []offerRow, now int64) error {
 	var events []happened
-	var lines []any
+	var lines [][]any
 	for _, o := range offers {
 		data := jsonOf(map[string]any{"offer_id": o.ID, "agent_id": o.AgentID, "queue_id": o.QueueID})
 		if o.State == conversation.OfferLive {
@@ -58,13 +58,21 @@ func (c conn) recordOffers(ctx context.Context, offers []offerRow, now int64) er
 			continue
 		}
 		events = append(events, happened{"offer." + string(o.State), o.ConversationID, o.ID, data})
-		lines = append(lines, conversation.DerivedID(conversation.PrefixRoutingEntry, o.ID, o.State), o.ConversationID, o.Epoch,
-			StageAssignment, string(o.State), data, now)
+		lines = append(lines, []any{conversation.DerivedID(conversation.PrefixRoutingEntry, o.ID, o.State), o.ConversationID, o.Epoch,
+			StageAssignment, o.State, data, now})
 	}
 	if err := c.recordAll(ctx, events, now); err != nil || len(lines) == 0 {
 		return err
 	}
-	_, err := c.exec(ctx, `INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at) VALUES `+values(len(lines)/7, 7, 1), lines...)
+	return c.writeLog(ctx, lines)
+}
+
+// writeLog adds lines to the routing log: id, conversation, epoch, stage,
+// outcome, entry, time.
+func (c conn) writeLog(ctx context.Context, lines [][]any) error {
+	_, err := c.exec(ctx, `INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at) SELECT * FROM `+
+		c.s.d.rows(1, "id TEXT", "conversation TEXT", "epoch BIGINT", "stage TEXT", "outcome TEXT", "entry TEXT", "at BIGINT")+` AS said
+		WHERE TRUE ON CONFLICT DO NOTHING`, jsonOf(lines))
 	return err
 }
 

@@ -71,13 +71,11 @@ func (c conn) logRouting(ctx context.Context, conversationID string, epoch int64
 	if len(lines) == 0 {
 		return nil
 	}
-	args := make([]any, 0, 7*len(lines))
+	rows := make([][]any, len(lines))
 	for i, l := range lines {
-		args = append(args, conversation.DerivedID(conversation.PrefixRoutingEntry, step, i), conversationID, epoch, l.Stage, l.Outcome, string(l.Entry), now+int64(i)) // a microsecond apart, to be read in order
+		rows[i] = []any{conversation.DerivedID(conversation.PrefixRoutingEntry, step, i), conversationID, epoch, l.Stage, l.Outcome, string(l.Entry), now + int64(i)} // a microsecond apart, to be read in order
 	}
-	_, err := c.exec(ctx, `INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at) VALUES `+
-		values(len(lines), 7, 1)+` ON CONFLICT DO NOTHING`, args...)
-	return err
+	return c.writeLog(ctx, rows)
 }
 
 // RoutingFacts is what is known when a conversation is classified and routed.

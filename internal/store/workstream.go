@@ -133,6 +133,20 @@ func (m AutomatedMessage) Override() automessage.Override {
 	return automessage.Override{Trigger: automessage.Trigger(m.Trigger), Locale: m.Locale, Text: m.Text, Enabled: m.Enabled}
 }
 
+// Overrides are lists of messages as the texts are chosen by, the most specific
+// last.
+func Overrides(lists ...[]AutomatedMessage) [][]automessage.Override {
+	var layers [][]automessage.Override
+	for _, list := range lists {
+		layer := make([]automessage.Override, 0, len(list))
+		for _, m := range list {
+			layer = append(layer, m.Override())
+		}
+		layers = append(layers, layer)
+	}
+	return layers
+}
+
 // Defaults returns the settings with everything that was left out filled in.
 func (w WorkstreamSettings) Defaults() WorkstreamSettings {
 	for at, value := range map[*int64]int64{
