@@ -145,6 +145,9 @@ func (s *Simulator) serve(ep endpoint) http.HandlerFunc {
 		c.record.DurationMS = time.Since(start).Milliseconds()
 		s.calls.add(c.record)
 		s.hub.publish("call", c.record)
+		if observe := s.observe.Load(); observe != nil {
+			(*observe)(c.record)
+		}
 		if cut {
 			s.cut(w)
 			return

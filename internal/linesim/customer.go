@@ -95,15 +95,19 @@ func (s *Simulator) Send(ctx context.Context, channelID, userID string, m Messag
 	if err := m.check(); err != nil {
 		return Sent{}, err
 	}
-	src := sourceOf(userID, m.GroupID, m.RoomID)
+	return s.emit(c, sourceOf(userID, m.GroupID, m.RoomID), written(m))
+}
+
+// written is that a customer sends a message.
+func written(m Message) occurrence {
 	quote, read := randomHex(24), randomHex(24)
-	return s.emit(c, src, occurrence{
+	return occurrence{
 		kind: "message", replies: true,
 		bubble: &bubble{kind: m.Type, quoteToken: quote, readToken: read, message: m},
 		event: func(e *event, id string) {
 			e.Message = m.content(id, quote, read)
 		},
-	})
+	}
 }
 
 // Postback lets the customer tap a postback action. displayText, if any, shows
@@ -314,47 +318,14 @@ type bubble struct {
 }
 
 func (s *Simulator) emit(c Channel, src eventSource, o occurrence) (Sent, error) {
-	chat := src.chat()
 	var out *outEvent
 	var shown *ChatMessage
-	err := s.store.write(func(t *txn) error {
-		// Time and id are taken inside the transaction, so that the order of
-		// ids, of times and of storing are one order.
-		at := s.clock.next(c.ID+"|"+chat, s.now())
-		e := event{Type: o.kind, WebhookEventID: newULID(at), Timestamp: at, Source: src, Mode: modeOf(c)}
-		if o.replies {
-			e.ReplyToken = randomHex(16)
-		}
-		if err := rememberMember(t, c.ID, src); err != nil {
-			return err
-		}
-		var id string
-		if o.bubble != nil {
-			n := s.lastMessage.Add(1)
-			id = strconv.FormatInt(n, 10)
-			m, err := o.bubble.save(t, c, src, n, at, e)
-			if err != nil {
-				return err
-			}
-			shown = m
-		}
-		if o.event != nil {
-			o.event(&e, id)
-		}
-		if o.store != nil {
-			if err := o.store(t); err != nil {
-				return err
-			}
-		}
-		body, err := json.Marshal(e)
-		if err != nil {
-			return err
-		}
-		out = &outEvent{ID: e.WebhookEventID, ChannelID: c.ID, ChatID: chat, AtMS: at, Body: string(body), ReplyToken: e.ReplyToken}
-		return insertOutEvent(t, out)
+	err := s.store.write(func(t *txn) (err error) {
+		out, shown, err = s.happen(t, c, src, o)
+		return err
 	})
 	if err != nil {
-		return Sent{}, fmt.Errorf("%s event of %s: %w", o.kind, chat, err)
+		return Sent{}, fmt.Errorf("%s event of %s: %w", o.kind, src.chat(), err)
 	}
 	sent := Sent{WebhookEventID: out.ID, ReplyToken: out.ReplyToken, Timestamp: out.AtMS}
 	if shown != nil {
@@ -365,6 +336,43 @@ func (s *Simulator) emit(c Channel, src eventSource, o occurrence) (Sent, error)
 	}
 	s.outbox.enqueue(out)
 	return sent, nil
+}
+
+// happen stores an occurrence with its pending event.
+func (s *Simulator) happen(t *txn, c Channel, src eventSource, o occurrence) (out *outEvent, shown *ChatMessage, err error) {
+	chat := src.chat()
+	// Time and id are taken inside the transaction, so that the order of ids, of
+	// times and of storing are one order.
+	at := s.clock.next(c.ID+"|"+chat, s.now())
+	e := event{Type: o.kind, WebhookEventID: newULID(at), Timestamp: at, Source: src, Mode: modeOf(c)}
+	if o.replies {
+		e.ReplyToken = randomHex(16)
+	}
+	if err := rememberMember(t, c.ID, src); err != nil {
+		return nil, nil, err
+	}
+	var id string
+	if o.bubble != nil {
+		n := s.lastMessage.Add(1)
+		id = strconv.FormatInt(n, 10)
+		if shown, err = o.bubble.save(t, c, src, n, at, e); err != nil {
+			return nil, nil, err
+		}
+	}
+	if o.event != nil {
+		o.event(&e, id)
+	}
+	if o.store != nil {
+		if err := o.store(t); err != nil {
+			return nil, nil, err
+		}
+	}
+	body, err := json.Marshal(e)
+	if err != nil {
+		return nil, nil, err
+	}
+	out = &outEvent{ID: e.WebhookEventID, ChannelID: c.ID, ChatID: chat, AtMS: at, Body: string(body), ReplyToken: e.ReplyToken}
+	return out, shown, insertOutEvent(t, out)
 }
 
 func (b *bubble) save(t *txn, c Channel, src eventSource, n, at int64, e event) (*ChatMessage, error) {

@@ -60,6 +60,7 @@ type Simulator struct {
 	clock    *chatClock
 
 	lastMessage atomic.Int64
+	observe     atomic.Pointer[func(Call)]
 	handler     http.Handler
 }
 
@@ -139,6 +140,17 @@ const firstMessageID = 561230966842064896
 // SetPublicURL changes where the simulator says it is reached, for when the
 // port is only known after listening.
 func (s *Simulator) SetPublicURL(u string) { s.public.Store(&u) }
+
+// Observe has a function called with every API call once it is carried out,
+// before it is answered; nil ends that. It is called concurrently and holds up
+// the answer.
+func (s *Simulator) Observe(f func(Call)) {
+	if f == nil {
+		s.observe.Store(nil)
+		return
+	}
+	s.observe.Store(&f)
+}
 
 func (s *Simulator) publicURL() string { return *s.public.Load() }
 
