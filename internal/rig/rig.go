@@ -15,6 +15,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +86,24 @@ type Rig struct {
 
 // Start starts everything, migrates, and returns when all of it is ready. After
 // an error nothing keeps running.
-func Start(ctx context.Context, o Options) (_ *Rig, err error) {
+func Start(ctx context.Context, o Options) (*Rig, error) {
+	return start(ctx, o, services, []step{
+		{"LINE's simulator", (*Rig).startLINE}, {"schema and search attributes", (*Rig).migrate}, {"api and worker", (*Rig).startKaiwa},
+	})
+}
+
+// StartServices starts only what Kaiwa stands on: the database and Temporal.
+func StartServices(ctx context.Context, o Options) (*Rig, error) { return start(ctx, o, services, nil) }
+
+// step is one of the start.
+type step struct {
+	name string
+	do   func(*Rig, context.Context) error
+}
+
+var services = []step{{"PostgreSQL", (*Rig).startDatabase}, {"Temporal", (*Rig).startTemporal}}
+
+func start(ctx context.Context, o Options, phases ...[]step) (_ *Rig, err error) {
 	o.APIs, o.Workers = cmp.Or(o.APIs, 1), cmp.Or(o.Workers, 1)
 	if o.Database == SQLite && (o.APIs > 1 || o.Workers > 1) {
 		return nil, errors.New("SQLite serves one api and one worker process; take PostgreSQL for more")
@@ -102,15 +120,9 @@ func Start(ctx context.Context, o Options) (_ *Rig, err error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, "logs"), 0o700); err != nil {
 		return nil, err
 	}
-	for _, step := range []struct {
-		name string
-		do   func(context.Context) error
-	}{
-		{"PostgreSQL", r.startDatabase}, {"Temporal", r.startTemporal}, {"LINE's simulator", r.startLINE}, {"schema and search attributes", r.migrate},
-		{"api and worker", r.startKaiwa},
-	} {
+	for _, step := range slices.Concat(phases...) {
 		o.Progress(step.name)
-		if err := step.do(ctx); err != nil {
+		if err := step.do(r, ctx); err != nil {
 			return nil, fmt.Errorf("start %s: %w", step.name, err)
 		}
 	}
