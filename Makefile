@@ -41,6 +41,10 @@ test: test-needs ## every test
 	@$(if $(NPM),$(MAKE) test-console,echo "npm is not here: the console's tests are left out")
 	$(GO) test -timeout 25m $(ARGS) ./...
 
+.PHONY: bench
+bench: build test-needs ## how fast it is, on scratch services; `make bench ARGS=--quick`
+	bin/kaiwa-dev bench --json=bin -- $(ARGS)
+
 .PHONY: lint
 lint: ## formatting, vet, staticcheck, deterministic workflows, generated code, go.mod, the console
 	@unformatted=$$(gofmt -l $$(git ls-files -co --exclude-standard '*.go')); \

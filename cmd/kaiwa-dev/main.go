@@ -24,6 +24,7 @@ type commands struct {
 	Run      runCommand      `cmd:"" default:"withargs" help:"Run everything."`
 	Temporal temporalCommand `cmd:"" help:"Run Temporal alone, on a SQLite file."`
 	Chaos    chaosCommand    `cmd:"" help:"Play conversations while everything is killed, and check what is left."`
+	Bench    benchCommand    `cmd:"" help:"Run kaiwa bench on scratch services."`
 }
 
 func main() {

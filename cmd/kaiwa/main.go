@@ -26,6 +26,7 @@ type commands struct {
 	Admin   adminCommand   `cmd:"" help:"Create the first administrator, issue a token."`
 	Doctor  doctorCommand  `cmd:"" help:"Look whether everything Kaiwa needs is there and agrees; change nothing."`
 	Health  healthCommand  `cmd:"" help:"Ask a running process whether it is alive, for container health checks."`
+	Bench   benchCommand   `cmd:"" help:"Measure this binary on scratch services, and hold it against baselines and bars."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
