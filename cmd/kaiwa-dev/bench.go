@@ -18,7 +18,7 @@ type benchCommand struct {
 	Kaiwa     string   `default:"bin/kaiwa" placeholder:"FILE" help:"the kaiwa binary that is measured"`
 	Databases []string `default:"sqlite,postgres" enum:"sqlite,postgres" help:"on which it is measured, one after the other"`
 	JSON      string   `name:"json" placeholder:"DIR" help:"also write the reports there, as bench-sqlite.json and bench-postgres.json"`
-	Args      []string `arg:"" optional:"" passthrough:"" help:"given to kaiwa bench, such as --quick --only=1,4"`
+	Args      []string `arg:"" optional:"" help:"after --, given to kaiwa bench, such as --quick --only=1,4"`
 }
 
 // Run measures on each of the databases.

@@ -25,6 +25,7 @@ func (r *run) acknowledgement(ctx context.Context) error {
 	if err := r.sql.copyInbox(ctx); err != nil {
 		return err
 	}
+	refused := r.office.refused.Load()
 	var running *Latencies
 	for _, rate := range []float64{50, 100, 200} {
 		took, err := r.acknowledgedAt(ctx, rate)
@@ -44,7 +45,11 @@ func (r *run) acknowledgement(ctx context.Context) error {
 	if err := r.backlogs(ctx); err != nil {
 		return err
 	}
-	return r.withoutTemporal(ctx, running)
+	if err := r.withoutTemporal(ctx, running); err != nil {
+		return err
+	}
+	r.report.Add(Figure{Scenario: 4, What: "webhooks not acknowledged at once, of all above", Value: float64(r.office.refused.Load() - refused), Unit: "webhooks", Note: "they are delivered again, as LINE does, and count until they are"})
+	return nil
 }
 
 // spread makes webhooks for arrivals, each chat's in its order.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -28,6 +29,8 @@ type office struct {
 	eyes   *follower // the administrator's
 	seed   uint64
 	people int // customers there are
+
+	refused atomic.Int64 // webhooks that were not acknowledged at once
 
 	mu      sync.Mutex
 	onOffer func(offer)
@@ -297,23 +300,49 @@ func (o *office) deliver(ctx context.Context, c channel, w linesim.Webhook) erro
 	return o.deliverTo(ctx, o.api(), c, w)
 }
 
+// redelivery is how soon a webhook that was not acknowledged is delivered
+// again.
+const redelivery = 500 * time.Millisecond
+
+// deliverTo delivers, to one of the APIs, until it is acknowledged. What was not
+// at once is counted; the time until it was is part of the measurement.
 func (o *office) deliverTo(ctx context.Context, api string, c channel, w linesim.Webhook) error {
+	for {
+		status, err := o.postWebhook(ctx, api, c, w)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case status == http.StatusOK:
+			return nil
+		case err == nil && status != http.StatusServiceUnavailable:
+			return fmt.Errorf("a webhook was answered %d", status)
+		}
+		if o.refused.Add(1) > mostRefused {
+			return fmt.Errorf("more than %d webhooks were not acknowledged, the last one with %d: %w", mostRefused, status, err)
+		}
+		if err := sleep(ctx, redelivery); err != nil {
+			return err
+		}
+	}
+}
+
+// mostRefused ends a run that gets nowhere.
+const mostRefused = 10_000
+
+func (o *office) postWebhook(ctx context.Context, api string, c channel, w linesim.Webhook) (status int, err error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, api+"/webhooks/line/"+c.id, bytes.NewReader(w.Body))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	req.Header.Set("Content-Type", "application/json; charset=utf-8")
 	req.Header.Set("X-Line-Signature", w.Signature)
 	res, err := o.client.Do(req)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	_, err = io.Copy(io.Discard, res.Body)
 	_ = res.Body.Close()
-	if err == nil && res.StatusCode != http.StatusOK {
-		err = fmt.Errorf("a webhook was answered %s", res.Status)
-	}
-	return err
+	return res.StatusCode, err
 }
 
 // messageID is the id that a message will have.
