@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"kaiwa/internal/linesim"
@@ -153,6 +155,10 @@ func webhooks(deliveries []linesim.Delivery) ([]Webhook, error) {
 					ID   string `json:"id"`
 					Type string `json:"type"`
 					Text string `json:"text"`
+					// Of a location, and of a file.
+					Title    string `json:"title"`
+					Address  string `json:"address"`
+					FileName string `json:"fileName"`
 				} `json:"message"`
 				Postback struct {
 					Data string `json:"data"`
@@ -176,9 +182,13 @@ func webhooks(deliveries []linesim.Delivery) ([]Webhook, error) {
 				} else if e.Source.RoomID != "" {
 					chat = e.Source.RoomID
 				}
+				words := slices.DeleteFunc([]string{e.Message.Text, e.Message.Title, e.Message.Address, e.Message.FileName}, func(s string) bool { return s == "" })
+				if e.Message.Type == "sticker" {
+					words = nil // a sticker's words are not the customer's
+				}
 				all = append(all, Webhook{
 					Chat: Chat{d.ChannelID, chat}, EventID: e.WebhookEventID, Kind: e.Type, TimeMS: e.Timestamp,
-					MessageID: e.Message.ID, Type: e.Message.Type, Text: e.Message.Text,
+					MessageID: e.Message.ID, Type: e.Message.Type, Text: strings.Join(words, ", "),
 					Postback: e.Postback.Data, Unsent: e.Unsend.MessageID, Standby: e.Mode == "standby",
 				})
 			}

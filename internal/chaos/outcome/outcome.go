@@ -87,7 +87,7 @@ type Webhook struct {
 	TimeMS    int64  // LINE's timestamp
 	MessageID string // of a message
 	Type      string // of a message
-	Text      string // of a text message
+	Text      string // of a text message; a location's and a file's words
 	Postback  string // its data
 	Unsent    string // the message that an unsend event took back
 	Standby   bool   // another module has the chat
