@@ -9,6 +9,8 @@ GO ?= go
 GOVULNCHECK := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 # `make dev ARGS=--data-dir=/tmp/k`, `make test ARGS=-v`
 ARGS ?=
+# `make upgrade FROM=v0.1.0`
+FROM ?= HEAD~1
 
 # What `make generate` writes.
 GENERATED := api/openapi.gen.go docs/life.md console/src/api.gen.ts
@@ -27,6 +29,10 @@ dev: ## everything on this machine, with a LINE simulator; state is kept in .kai
 .PHONY: chaos
 chaos: build test-needs ## whole conversations while everything is killed, and what is left checked: ten minutes (CHAOS_MINUTES, CHAOS_SEED)
 	bin/kaiwa-dev chaos $(ARGS)
+
+.PHONY: upgrade
+upgrade: build test-needs ## the same, beginning with kaiwa of an earlier commit (FROM) that is replaced process by process
+	deploy/upgrade.sh $(FROM) $(ARGS)
 
 .PHONY: build
 build: ## bin/kaiwa and bin/kaiwa-dev, static binaries

@@ -67,6 +67,9 @@ func (c *chaosCommand) Run(ctx context.Context) error {
 	if err == nil && len(report.Findings) > 0 {
 		err = errors.Join(fmt.Errorf("%d findings", len(report.Findings)), report.Save(dir))
 	}
+	if ctx.Err() != nil {
+		err = errors.New("interrupted; nothing was judged")
+	}
 	if err == nil || ctx.Err() != nil {
 		if c.Dir == "" {
 			err = errors.Join(err, os.RemoveAll(dir))

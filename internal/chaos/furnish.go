@@ -14,10 +14,11 @@ import (
 type object = map[string]any
 
 // lineChannels are the two accounts as LINE knows them: one with a script bot,
-// one with a webhook bot and a privacy notice to agree to.
+// one with a webhook bot, a privacy notice to agree to, and so few paid messages
+// a month that LINE comes to refuse them.
 var lineChannels = []linesim.Channel{
 	{ID: "1700000001", Secret: "chaos-secret-1", AccessToken: "chaos-token-1", DisplayName: "Shop"},
-	{ID: "1700000002", Secret: "chaos-secret-2", AccessToken: "chaos-token-2", DisplayName: "Care"},
+	{ID: "1700000002", Secret: "chaos-secret-2", AccessToken: "chaos-token-2", DisplayName: "Care", Quota: 20},
 }
 
 // capacity is how many conversations an agent can hold: few enough to be full

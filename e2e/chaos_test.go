@@ -1,0 +1,50 @@
+package e2e
+
+import (
+	"bytes"
+	"os"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/chaos"
+	"kaiwa/internal/rig"
+)
+
+// chaosIn plays a short chaos run, and keeps what it left when there are
+// findings.
+func chaosIn(t *testing.T, o chaos.Options) *chaos.Report {
+	t.Helper()
+	var err error
+	o.Kaiwa, err = buildKaiwaOnce()
+	require.NoError(t, err)
+	o.KaiwaDev, err = buildOnce()
+	require.NoError(t, err)
+	o.Dir, err = os.MkdirTemp("", "kaiwa-chaos-")
+	require.NoError(t, err)
+	var said bytes.Buffer
+	o.Out = &said
+	report, err := chaos.Run(t.Context(), o)
+	if err == nil {
+		require.NoError(t, report.Print(&said))
+	}
+	if err != nil || len(report.Findings) > 0 {
+		t.Logf("%s\nlogs and outcome are in %s", said.String(), o.Dir)
+	} else {
+		require.NoError(t, os.RemoveAll(o.Dir))
+	}
+	require.NoError(t, err)
+	if len(report.Findings) > 0 {
+		require.NoError(t, report.Save(o.Dir))
+	}
+	require.Empty(t, report.Findings)
+	return report
+}
+
+func TestNothingIsLostAndNothingSaidTwiceWhileEverythingIsKilled(t *testing.T) {
+	t.Parallel()
+	report := chaosIn(t, chaos.Options{Seed: 1, Length: 40 * time.Second, Database: rig.PostgreSQL, EventsPerSecond: 15, KillEvery: 3 * time.Second})
+	require.GreaterOrEqual(t, report.Kills, 8)
+	require.GreaterOrEqual(t, report.Events, 300)
+}
