@@ -23,6 +23,7 @@ func chaosIn(t *testing.T, o chaos.Options) *chaos.Report {
 	require.NoError(t, err)
 	o.Dir, err = os.MkdirTemp("", "kaiwa-chaos-")
 	require.NoError(t, err)
+	begun := time.Now()
 	var said bytes.Buffer
 	o.Out = &said
 	report, err := chaos.Run(t.Context(), o)
@@ -35,6 +36,7 @@ func chaosIn(t *testing.T, o chaos.Options) *chaos.Report {
 		require.NoError(t, os.RemoveAll(o.Dir))
 	}
 	require.NoError(t, err)
+	t.Logf("%d events and %d kills in %s", report.Events, report.Kills, time.Since(begun).Round(time.Second))
 	if len(report.Findings) > 0 {
 		require.NoError(t, report.Save(o.Dir))
 	}
