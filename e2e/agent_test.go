@@ -14,13 +14,13 @@ import (
 
 // agent is somebody who works over the REST API.
 type agent struct {
-	t          *testing.T
+	t          testing.TB
 	url, token string
 	id, name   string
 }
 
 // as signs somebody in at an API.
-func as(t *testing.T, url, token string) agent {
+func as(t testing.TB, url, token string) agent {
 	t.Helper()
 	a := agent{t: t, url: url, token: token}
 	var me struct {

@@ -32,12 +32,12 @@ const patience = 60 * time.Second
 // kaiwa is the product under test.
 type kaiwa struct {
 	*dev.Dev
-	t *testing.T
+	t testing.TB
 }
 
 // start starts everything in this process, in a directory of its own, on a
 // fresh database, with a plain workstream.
-func start(t *testing.T, dialect string, change ...func(*dev.Options)) *kaiwa {
+func start(t testing.TB, dialect string, change ...func(*dev.Options)) *kaiwa {
 	t.Helper()
 	seeded := true
 	k := startSeeded(t, dialect, append(change, func(o *dev.Options) { seeded = !o.NoSeed })...)
@@ -48,7 +48,7 @@ func start(t *testing.T, dialect string, change ...func(*dev.Options)) *kaiwa {
 }
 
 // startSeeded starts it as a newcomer finds it.
-func startSeeded(t *testing.T, dialect string, change ...func(*dev.Options)) *kaiwa {
+func startSeeded(t testing.TB, dialect string, change ...func(*dev.Options)) *kaiwa {
 	t.Helper()
 	s, url := storetest.New(t, dialect)
 	require.NoError(t, s.Ping(t.Context()))

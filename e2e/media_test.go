@@ -20,7 +20,7 @@ import (
 )
 
 // photo is a JPEG.
-func photo(t *testing.T) []byte {
+func photo(t testing.TB) []byte {
 	t.Helper()
 	var out bytes.Buffer
 	require.NoError(t, jpeg.Encode(&out, image.NewGray(image.Rect(0, 0, 320, 240)), nil))

@@ -25,7 +25,7 @@ import (
 // office is an installation as those who work with it see it: an address, an
 // administrator, and LINE beside it. All of it is set up over the REST API.
 type office struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	admin   agent
 	sim     *linesim.Simulator
@@ -210,7 +210,7 @@ func (o *office) list(a agent, path string) (out []map[string]any) {
 	return page.Items
 }
 
-func aPicture(t *testing.T) []byte {
+func aPicture(t testing.TB) []byte {
 	t.Helper()
 	img := image.NewRGBA(image.Rect(0, 0, 64, 48))
 	for i := range 64 * 48 {

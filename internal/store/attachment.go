@@ -395,7 +395,7 @@ const stillWriting = time.Hour
 // uploads whose process died, files of conversations whose run was ended by an
 // operator. It may run at any time and in several processes.
 func (s *Store) AbandonAttachments(ctx context.Context) error {
-	return s.tx(ctx, func(c conn) error {
+	return s.txAlone(ctx, func(c conn) error {
 		now := s.now()
 		var list []Attachment
 		if err := c.list(ctx, &list, `UPDATE attachments SET state = 'failed', reason = $1, updated_at = $2

@@ -127,7 +127,7 @@ func (c conn) want(ctx context.Context, channelID, chatKey string) error {
 // earlier one, of which no duplicate can come any more. Running it often is
 // cheap: it remembers how far it came.
 func (s *Store) ScrubEvents(ctx context.Context, scrubBefore, deleteBefore time.Time) error {
-	return s.tx(ctx, func(c conn) error {
+	return s.txAlone(ctx, func(c conn) error {
 		var from int64
 		if _, err := c.get(ctx, &from, `SELECT value FROM counters WHERE name = 'scrubbed_to'`+s.d.forUpdate()); err != nil {
 			return err

@@ -67,7 +67,7 @@ const (
 // under the agent's lock, is never exceeded. It returns CodeLate.
 func (s *Store) Match(ctx context.Context, req MatchRequest) (MatchResult, error) {
 	var res MatchResult
-	err := s.tx(ctx, func(c conn) error {
+	err := s.txAlone(ctx, func(c conn) error {
 		var last int64
 		if _, err := c.get(ctx, &last, `SELECT value FROM counters WHERE name = 'dispatcher'`+s.d.forUpdate()); err != nil {
 			return err

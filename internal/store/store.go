@@ -50,6 +50,9 @@ type Store struct {
 	observe func(string)
 	now     func() time.Time
 
+	turns     turns         // SQLite: whose turn it is to write
+	groupTime time.Duration // groupTime, except in tests
+
 	statements atomic.Int64
 }
 
@@ -59,7 +62,7 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	if o.Keys == nil {
 		return nil, errors.New("store: Options.Keys is missing")
 	}
-	s := &Store{url: databaseURL, keys: o.Keys, observe: o.Observe, now: o.Now}
+	s := &Store{url: databaseURL, keys: o.Keys, observe: o.Observe, now: o.Now, groupTime: groupTime}
 	if s.now == nil {
 		s.now = time.Now
 	}
@@ -165,7 +168,10 @@ func fromMicros(us int64) time.Time {
 // Every statement of the store goes through one, so that they can be counted.
 type conn struct {
 	s *Store
-	x sqlx.ExtContext
+	x sqlx.ExtContext // nil: each statement in a transaction of its own
+	// whole: no statement is interrupted, because SQLite would take back all of
+	// the transaction; between two of them the context is looked at.
+	whole bool
 }
 
 func (c conn) note(q string) {
@@ -175,8 +181,29 @@ func (c conn) note(q string) {
 	}
 }
 
-func (c conn) exec(ctx context.Context, q string, args ...any) (int64, error) {
+// begin prepares a statement's run.
+func (c conn) begin(ctx context.Context, q string) (context.Context, error) {
+	if c.whole {
+		if err := ctx.Err(); err != nil {
+			return ctx, fmt.Errorf("%w [%s]", err, firstWords(q))
+		}
+		ctx = context.WithoutCancel(ctx)
+	}
 	c.note(q)
+	return ctx, nil
+}
+
+func (c conn) exec(ctx context.Context, q string, args ...any) (n int64, err error) {
+	if c.x == nil {
+		err = c.s.tx(ctx, func(c conn) error {
+			n, err = c.exec(ctx, q, args...)
+			return err
+		})
+		return n, err
+	}
+	if ctx, err = c.begin(ctx, q); err != nil {
+		return 0, err
+	}
 	res, err := c.x.ExecContext(ctx, q, args...)
 	if err != nil {
 		return 0, fmt.Errorf("%w [%s]", err, firstWords(q))
@@ -187,7 +214,16 @@ func (c conn) exec(ctx context.Context, q string, args ...any) (int64, error) {
 // get reads one row into dest (a struct or a scalar); found is false when
 // there is none.
 func (c conn) get(ctx context.Context, dest any, q string, args ...any) (found bool, err error) {
-	c.note(q)
+	if c.x == nil {
+		err = c.s.tx(ctx, func(c conn) error {
+			found, err = c.get(ctx, dest, q, args...)
+			return err
+		})
+		return found, err
+	}
+	if ctx, err = c.begin(ctx, q); err != nil {
+		return false, err
+	}
 	err = sqlx.GetContext(ctx, c.x, dest, q, args...)
 	if errors.Is(err, sql.ErrNoRows) {
 		return false, nil
@@ -198,8 +234,13 @@ func (c conn) get(ctx context.Context, dest any, q string, args ...any) (found b
 	return true, nil
 }
 
-func (c conn) list(ctx context.Context, dest any, q string, args ...any) error {
-	c.note(q)
+func (c conn) list(ctx context.Context, dest any, q string, args ...any) (err error) {
+	if c.x == nil {
+		return c.s.tx(ctx, func(c conn) error { return c.list(ctx, dest, q, args...) })
+	}
+	if ctx, err = c.begin(ctx, q); err != nil {
+		return err
+	}
 	if err := sqlx.SelectContext(ctx, c.x, dest, q, args...); err != nil {
 		return fmt.Errorf("%w [%s]", err, firstWords(q))
 	}
@@ -216,20 +257,39 @@ func firstWords(q string) string {
 }
 
 // write and read are single statements outside a transaction.
-func (s *Store) write() conn { return conn{s, s.w} }
-func (s *Store) read() conn  { return conn{s, s.r} }
+func (s *Store) write() conn {
+	if s.d == dialectSQLite {
+		return conn{s: s}
+	}
+	return conn{s: s, x: s.w}
+}
+
+func (s *Store) read() conn { return conn{s: s, x: s.r} }
 
 // tx runs f in a transaction that may write, and commits when f returns nil.
 // SQLite takes the write lock at BEGIN; PostgreSQL runs at READ COMMITTED, so
 // that every statement sees what was committed before it, which the rule
-// "lock first, in its own statement" relies on.
+// "lock first, in its own statement" relies on. On SQLite short transactions
+// share a commit; see group.
 func (s *Store) tx(ctx context.Context, f func(conn) error) error {
+	return s.transact(ctx, false, f)
+}
+
+// txAlone is tx for what may take long: nobody else's answer waits for it.
+func (s *Store) txAlone(ctx context.Context, f func(conn) error) error {
+	return s.transact(ctx, true, f)
+}
+
+func (s *Store) transact(ctx context.Context, alone bool, f func(conn) error) error {
+	if s.d == dialectSQLite {
+		return s.grouped(ctx, alone, f)
+	}
 	tx, err := s.w.BeginTxx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("begin: %w", err)
 	}
 	defer func() { _ = tx.Rollback() }() // after a commit this does nothing
-	if err := f(conn{s, tx}); err != nil {
+	if err := f(conn{s: s, x: tx}); err != nil {
 		return err
 	}
 	if err := tx.Commit(); err != nil {

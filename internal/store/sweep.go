@@ -21,7 +21,10 @@ func (s *Store) SweepConfiguration(ctx context.Context) error {
 		{"UPDATE channels SET token = '' WHERE status = 'deleted' AND deleted_at <= $1 AND token <> ''", day},
 		{"DELETE FROM api_tokens WHERE (revoked_at > 0 AND revoked_at <= $1) OR (expires_at > 0 AND expires_at <= $1)", month},
 	} {
-		if _, err := s.write().exec(ctx, sweep.query, sweep.arg); err != nil {
+		if err := s.txAlone(ctx, func(c conn) error {
+			_, err := c.exec(ctx, sweep.query, sweep.arg)
+			return err
+		}); err != nil {
 			return err
 		}
 	}

@@ -49,7 +49,7 @@ type TurnRequest struct {
 // answered before: its answer stands.
 func (s *Store) LoadTurn(ctx context.Context, req TurnRequest) (TurnInput, error) {
 	var in TurnInput
-	c := s.write() // what the workflow has just stored must be seen
+	c := s.read() // which sees what the workflow has just stored
 	var done TurnResult
 	found, err := c.get(ctx, &done, `SELECT outcome, action, failure, queue_id, messages FROM bot_turns WHERE id = $1`, req.ID)
 	if err != nil {
