@@ -28,7 +28,7 @@ var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_on
 
 // small are the tables that may be read whole: those of a few rows, of a row an
 // agent, and what a page of events was made of before.
-var small = []string{"counters", "workstreams", "channels", "surveys", "agent_states", "part", "bounds", "visible"}
+var small = []string{"counters", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "part", "bounds", "visible"}
 
 // planner captures the statements that the store runs, and has the database
 // explain them.
@@ -98,8 +98,8 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO chats (channel_id, chat_key, tick, created_at)` + numbers + `SELECT 'k', 'k' || i, 1, i FROM n`,
 		`INSERT INTO social_profiles (id, channel_id, chat_key, line_user_id, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 'k' || i, 'k', i, i FROM n`,
 		`INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, created_at, updated_at) VALUES ('k', 'k', 'k', 'k', 'k', 'closed', 'none', 1, 1, 1)`,
-		`INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, created_at, updated_at)` + numbers +
-			`SELECT 'k' || i, 'k', 'k' || i, 'k', 'k' || i, CASE WHEN i % 100 = 0 THEN 'active' ELSE 'closed' END, CASE WHEN i % 100 = 0 THEN 'bot' ELSE 'none' END, 1, i, i FROM n`,
+		`INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, created_at, updated_at, queue_id, agent_id, contact_id)` + numbers +
+			`SELECT 'k' || i, ` + one + `, 'k' || i, 'k', 'k' || i, CASE WHEN i % 100 = 0 THEN 'active' ELSE 'closed' END, CASE WHEN i % 100 = 0 THEN 'bot' ELSE 'none' END, 1, i, i, ` + one + `, ` + one + `, ` + one + ` FROM n`,
 		`INSERT INTO messages (id, conversation_id, channel_id, occurred_at, direction, sender_kind, type, state, line_message_id, batch_id, created_at)` + numbers +
 			`SELECT 'k' || i, ` + one + `, 'k', i, CASE WHEN i % 2 = 0 THEN 'inbound' ELSE 'outbound' END, 'customer', 'text', 'accepted', 'k' || i, 'k' || i, i FROM n`,
 		`INSERT INTO attachments (id, conversation_id, direction, kind, state, link, blob_key, created_at, updated_at)` + numbers +
@@ -124,6 +124,7 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO agent_skills (agent_id, skill_id, level)` + numbers + `SELECT 'k' || i, 'k' || i, 1 FROM n`,
 		`INSERT INTO contacts (id, name, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 1, i, i FROM n`,
 		`INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'route', 'k', '{}', i FROM n`,
+		`INSERT INTO idempotency_keys (caller, route, idem_key, request, lease, lease_until, created_at, expires_at)` + numbers + `SELECT 'k', 'k', 'k' || i, '', '', 0, i, 9000000000000000 FROM n`,
 		`UPDATE counters SET value = 19990 WHERE name = 'events'`,
 		`ANALYZE`,
 	} {
@@ -172,7 +173,7 @@ var (
 	parameter = regexp.MustCompile(`\$(\d+)`)
 	sqliteAll = regexp.MustCompile(`^SCAN ([a-z]\w*)(?: USING (?:COVERING )?INDEX (\w+))?`)
 	// derived are not tables: rows that the statement itself has made.
-	derived = []string{"unnumbered", "batch", "head", "said", "json_each"}
+	derived = []string{"unnumbered", "batch", "head", "said", "json_each", "page", "of_open", "of_active", "of_waiting", "of_wrap_up", "of_closed", "each_status"}
 )
 
 func (p *planner) wholeSQLite(t *testing.T, q string) (whole []string, plan string) {
@@ -325,9 +326,20 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		})
 		by("a timeline", func() { _, err := s.Timeline(ctx, id); check(err) })
 		by("a conversation", func() { _, err := s.Conversation(ctx, id); check(err) })
-		for index, f := range map[string]store.ConversationFilter{"conversations_by_time": {}, "conversations_by_status": {Status: conversation.StatusActive}} {
-			by("the newest conversations", func() { _, err := s.Conversations(ctx, f, store.Position{}, 50); check(err) }, index)
-			by("more conversations", func() { _, err := s.Conversations(ctx, f, store.Position{At: 1, ID: "x"}, 50); check(err) }, index)
+		by("the newest conversations", func() { _, err := s.Conversations(ctx, store.ConversationFilter{}, store.Position{}, 50); check(err) }, "conversations_by_time")
+		by("more conversations", func() {
+			_, err := s.Conversations(ctx, store.ConversationFilter{}, store.Position{At: 1, ID: "x"}, 50)
+			check(err)
+		}, "conversations_by_time")
+		for _, f := range filters()[1:] {
+			for _, after := range []store.Position{{}, {At: 1, ID: "x"}} {
+				step := fmt.Sprintf("a list by %+v after %+v", f, after)
+				statements := p.ofStep(func() { _, err := s.Conversations(ctx, f, after, 50); check(err) })
+				require.Len(t, statements, 1, step)
+				whole, plan := p.whole(t, statements[0])
+				require.Empty(t, whole, "%s\n%s", step, plan)
+				require.NotContains(t, plan, "conversations_by_time", "%s would read all conversations when few fit", step)
+			}
 		}
 
 		by("events are numbered", func() { _, err := s.SequenceEvents(ctx); check(err) }, "events_unnumbered")
@@ -381,6 +393,7 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 			check(err)
 		}, "conversations_open|conversations_by_workstream", "conversations_one_open")
 		by("old events are scrubbed", func() { check(s.ScrubEvents(ctx, time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour))) }, "line_events_received")
+		by("old configuration is swept", func() { check(s.SweepConfiguration(ctx)) }, "idempotency_keys_expiry")
 	})
 }
 
@@ -416,6 +429,24 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed); check(err) }, "routing_log_of_conversation")
 		by("the reconciler's look", func() { _, err := s.DispatchState(ctx, time.Now()); check(err) })
 	})
+}
+
+// filters are all combinations of what conversations may be listed by, the
+// first of them none.
+func filters() (list []store.ConversationFilter) {
+	for n := range 32 {
+		var f store.ConversationFilter
+		for i, set := range []func(){
+			func() { f.Status = conversation.StatusActive }, func() { f.QueueID = known }, func() { f.AgentID = known },
+			func() { f.ContactID = known }, func() { f.ChannelID = known },
+		} {
+			if n&(1<<i) != 0 {
+				set()
+			}
+		}
+		list = append(list, f)
+	}
+	return list
 }
 
 // What the test above relies on: that it would notice.

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"fmt"
-	"strings"
 
 	"kaiwa/internal/conversation"
 )
@@ -70,65 +68,6 @@ func (s *Store) conversation(ctx context.Context, c conn, id string) (Conversati
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", id)
 	}
 	return conv, err
-}
-
-// ConversationFilter narrows a list; empty fields do not.
-type ConversationFilter struct {
-	Status    conversation.Status
-	QueueID   string
-	AgentID   string
-	ContactID string
-	ChannelID string
-	Search    string // in the customer's name and the messages' text, whatever the case
-}
-
-// Position is a place in a list sorted by time and id, for keyset paging.
-type Position struct {
-	At int64
-	ID string
-}
-
-// Conversations lists conversations, newest first, after a position (the zero
-// Position starts at the newest).
-func (s *Store) Conversations(ctx context.Context, f ConversationFilter, after Position, limit int) ([]Conversation, error) {
-	var where []string
-	var args []any
-	add := func(clause string, vs ...any) {
-		for _, v := range vs {
-			args = append(args, v)
-			clause = strings.Replace(clause, "?", fmt.Sprintf("$%d", len(args)), 1)
-		}
-		where = append(where, clause)
-	}
-	for column, v := range map[string]string{
-		"c.status": string(f.Status), "c.queue_id": f.QueueID, "c.agent_id": f.AgentID, "c.contact_id": f.ContactID, "c.channel_id": f.ChannelID,
-	} {
-		if v != "" {
-			add(column+" = ?", v)
-		}
-	}
-	if f.Search != "" {
-		like := "%" + escapeLike(strings.ToLower(f.Search)) + "%"
-		add(`(lower(p.display_name) LIKE ? ESCAPE '\' OR EXISTS (
-			SELECT 1 FROM messages m WHERE m.conversation_id = c.id AND NOT m.held AND lower(m.text) LIKE ? ESCAPE '\'))`, like, like)
-	}
-	if after.ID != "" {
-		add(`(c.created_at, c.id) < (?, ?)`, after.At, after.ID)
-	}
-	q := `SELECT ` + conversationColumns + conversationFrom
-	if len(where) > 0 {
-		q += "WHERE " + strings.Join(where, " AND ")
-	}
-	args = append(args, limit)
-	q += fmt.Sprintf(" ORDER BY c.created_at DESC, c.id DESC LIMIT $%d", len(args))
-	var list []Conversation
-	err := s.read().list(ctx, &list, q, args...)
-	return list, err
-}
-
-// escapeLike makes the wildcards of LIKE ordinary characters.
-func escapeLike(s string) string {
-	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(s)
 }
 
 // Message is one line of a transcript.
