@@ -17,6 +17,7 @@ import (
 // start is waited for within KAIWA_START_TIMEOUT.
 type apiCommand struct {
 	common
+	profiled
 	settings.Outside
 	settings.HTTP
 	Temporal settings.Temporal `embed:""`
@@ -30,13 +31,18 @@ func (*apiCommand) Help() string {
 
 // Run serves until it is told to stop.
 func (c *apiCommand) Run(ctx context.Context, out streams) error {
-	if err := firstWrong(c.common.Check, c.Outside.Check, c.HTTP.Check); err != nil {
+	if err := firstWrong(c.common.Check, c.profiled.check, c.Outside.Check, c.HTTP.Check); err != nil {
 		return err
 	}
 	logger, err := process.Logger(out.Err, c.LogLevel)
 	if err != nil {
 		return err
 	}
+	stopProfiles, err := process.ServeProfiles(c.PprofAddr, logger)
+	if err != nil {
+		return err
+	}
+	defer stopProfiles()
 	temporal, err := process.NewTemporal(c.Temporal, logger)
 	if err != nil {
 		return err

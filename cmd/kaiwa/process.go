@@ -22,6 +22,18 @@ type common struct {
 	StartTimeout time.Duration `name:"start-timeout" aliases:"kaiwa-start-timeout" env:"KAIWA_START_TIMEOUT" default:"30s" help:"how long a database that is away at the start is waited for"`
 }
 
+// profiled is the setting of a process that can be profiled.
+type profiled struct {
+	PprofAddr string `name:"pprof-addr" aliases:"kaiwa-pprof-addr" env:"KAIWA_PPROF_ADDR" placeholder:"HOST:PORT" help:"where Go's profiles (/debug/pprof/) listen, without authentication; nowhere when not set"`
+}
+
+func (p profiled) check() error {
+	if p.PprofAddr == "" {
+		return nil
+	}
+	return settings.Addr("KAIWA_PPROF_ADDR", p.PprofAddr)
+}
+
 // Check reports the first setting that is missing or wrong.
 func (c common) Check() error {
 	if err := c.Common.Check(); err != nil {

@@ -32,6 +32,8 @@ func TestAMissingOrWrongSettingStopsTheStartWithOneSentenceThatNamesIt(t *testin
 		{"api", "KAIWA_LINE_API_URL", "line", "is wrong"},
 		{"api", "KAIWA_HTTP_ADDR", "8080", "is wrong"},
 		{"api", "KAIWA_HTTP_ADDR", busy.Addr().String(), "is in use"},
+		{"api", "KAIWA_PPROF_ADDR", "6060", "is wrong"},
+		{"worker", "KAIWA_PPROF_ADDR", busy.Addr().String(), "is in use"},
 		{"api", "KAIWA_PUBLIC_URL", "", "is missing"},
 		{"api", "KAIWA_PUBLIC_URL", "kaiwa.example.com", "is wrong"},
 		{"api", "TEMPORAL_ADDRESS", "temporal", "is wrong"},
@@ -51,6 +53,8 @@ func TestAMissingOrWrongSettingStopsTheStartWithOneSentenceThatNamesIt(t *testin
 		{"doctor", "KAIWA_DATABASE_URL", "", "is missing"},
 		{"doctor", "KAIWA_LINE_API_URL", "line", "is wrong"},
 		{"health", "KAIWA_HTTP_ADDR", "8080", "is wrong"},
+		{"bench", "KAIWA_DATABASE_URL", "", "is missing"},
+		{"bench", "TEMPORAL_ADDRESS", "", "is missing"},
 	} {
 		t.Run(test.command+" "+test.name+"="+test.value, func(t *testing.T) {
 			t.Parallel()

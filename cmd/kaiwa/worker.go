@@ -15,6 +15,7 @@ import (
 // is away is waited for within KAIWA_START_TIMEOUT.
 type workerCommand struct {
 	common
+	profiled
 	settings.Outside
 	Temporal settings.Temporal `embed:""`
 	HTTPAddr string            `name:"worker-http-addr" aliases:"kaiwa-worker-http-addr" env:"KAIWA_WORKER_HTTP_ADDR" placeholder:"HOST:PORT" help:"where /healthz, /readyz and /metrics listen; nowhere when not set"`
@@ -35,13 +36,18 @@ func (*workerCommand) Help() string {
 
 // Run works until it is told to stop, or Temporal refuses it for good.
 func (c *workerCommand) Run(ctx context.Context, out streams) error {
-	if err := firstWrong(c.common.Check, c.Outside.Check, c.check); err != nil {
+	if err := firstWrong(c.common.Check, c.profiled.check, c.Outside.Check, c.check); err != nil {
 		return err
 	}
 	logger, err := process.Logger(out.Err, c.LogLevel)
 	if err != nil {
 		return err
 	}
+	stopProfiles, err := process.ServeProfiles(c.PprofAddr, logger)
+	if err != nil {
+		return err
+	}
+	defer stopProfiles()
 	temporal, err := process.NewTemporal(c.Temporal, logger)
 	if err != nil {
 		return err

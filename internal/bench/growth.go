@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
 )
@@ -212,7 +214,8 @@ func (r *run) manyConversations(ctx context.Context) error {
 
 // populate fills the database and returns the ids of the long conversations.
 func (r *run) populate(ctx context.Context) (long []string, err error) {
-	const longOnes, longMessages, staff = 100, 500, 1000
+	const longOnes, longMessages = 100, 500
+	staff := min(1000, r.size.open/20)
 	r.o.Progress(fmt.Sprintf("6 %d open conversations, %d messages", r.size.open, r.size.messages))
 	st, by := r.rig.Store, store.Origin{AgentName: "kaiwa bench"}
 	stream, err := st.CreateWorkstream(ctx, by, store.Workstream{Name: "Many", Mode: store.ModePick, FallbackQueueID: r.queue})
@@ -225,6 +228,20 @@ func (r *run) populate(ctx context.Context) (long []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	agents := make([]string, staff)
+	var all errgroup.Group
+	all.SetLimit(4)
+	for i := range agents {
+		all.Go(func() error {
+			a, err := st.CreateAgent(ctx, by, store.Agent{Name: fmt.Sprintf("Many %d", i), Email: fmt.Sprintf("many-%d@example.com", i), Role: store.RoleAgent, Locale: "ja"})
+			agents[i] = a.ID
+			return err
+		})
+	}
+	if err := all.Wait(); err != nil {
+		return nil, err
+	}
+	r.anybody = agents[7]
 	rest := max(1, r.size.open-longOnes)
 	each := max(1, (r.size.messages-longOnes*longMessages)/rest)
 	later := time.Now().Add(24 * time.Hour)
@@ -234,7 +251,7 @@ func (r *run) populate(ctx context.Context) (long []string, err error) {
 		for i := from; i < min(from+part, r.size.open); i++ {
 			p := store.Populated{
 				ChannelID: many.ID, WorkstreamID: stream.ID, Number: i, Phase: conversation.PhaseServed, QueueID: r.queue,
-				AgentID: fmt.Sprintf("agt_many%d", i%staff), Messages: each, UpdatedAt: later,
+				AgentID: agents[i%staff], Messages: each, UpdatedAt: later,
 			}
 			if i < longOnes {
 				p.Messages = longMessages
@@ -268,7 +285,7 @@ func (r *run) reads(ctx context.Context, long []string) error {
 	}
 	rng := rand.New(rand.NewPCG(r.seed(61), 1))
 	paths := []string{"/conversations?limit=50", "/conversations?limit=50&status=active", "/conversations?limit=50&status=open", "/conversations?limit=50&queue_id=" + r.queue,
-		"/conversations?limit=50&agent_id=agt_many7", "/conversations?limit=50&status=active&queue_id=" + r.queue}
+		"/conversations?limit=50&agent_id=" + r.anybody, "/conversations?limit=50&status=active&queue_id=" + r.queue}
 	var which []string
 	for range Arrivals(r.seed(62), transcripts, r.size.readsFor) {
 		which = append(which, "/conversations/"+long[rng.IntN(len(long))]+"/messages?limit=50")
@@ -284,12 +301,12 @@ func (r *run) reads(ctx context.Context, long []string) error {
 	})
 	all.Go(func() {
 		got[1], errs[1] = Open(ctx, Arrivals(r.seed(63), lists, r.size.readsFor), func(ctx context.Context, n int) error {
-			return r.office.call(ctx, r.office.admin, http.MethodGet, paths[n%len(paths)], nil, nil)
+			return r.office.call(ctx, r.office.admin(), http.MethodGet, paths[n%len(paths)], nil, nil)
 		})
 	})
 	all.Go(func() {
 		got[2], errs[2] = Open(ctx, Arrivals(r.seed(62), transcripts, r.size.readsFor), func(ctx context.Context, n int) error {
-			return r.office.call(ctx, r.office.admin, http.MethodGet, which[n], nil, nil)
+			return r.office.call(ctx, r.office.admin(), http.MethodGet, which[n], nil, nil)
 		})
 	})
 	all.Wait()

@@ -24,7 +24,8 @@ import (
 type office struct {
 	rig    *rig.Rig
 	client *http.Client
-	admin  string // a token
+	admins []string // tokens of the administrator's, of which each may ask 50 times a second
+	turn   atomic.Int64
 	seen   awaited
 	eyes   *follower // the administrator's
 	seed   uint64
@@ -78,11 +79,14 @@ func openOffice(ctx context.Context, r *rig.Rig, seed uint64) (*office, error) {
 	if err != nil {
 		return nil, err
 	}
-	o.admin = store.NewTokenValue()
-	if _, err := r.Store.IssueToken(ctx, by, store.Token{AgentID: a.ID, Name: "bench", Role: store.RoleAdmin}, o.admin); err != nil {
-		return nil, err
+	for range 20 {
+		value := store.NewTokenValue()
+		if _, err := r.Store.IssueToken(ctx, by, store.Token{AgentID: a.ID, Name: "bench", Role: store.RoleAdmin}, value); err != nil {
+			return nil, err
+		}
+		o.admins = append(o.admins, value)
 	}
-	o.eyes, err = follow(ctx, o.client, o.api(), o.admin, func(kind string) bool {
+	o.eyes, err = follow(ctx, o.client, o.api(), o.admin(), func(kind string) bool {
 		return kind == "message.received" || kind == "offer.created" || kind == "conversation.changed"
 	}, o.see)
 	r.Simulator.Observe(o.hear)
@@ -94,6 +98,9 @@ func (o *office) close() {
 	o.eyes.close()
 	o.client.CloseIdleConnections()
 }
+
+// admin is one of the administrator's tokens.
+func (o *office) admin() string { return o.admins[int(o.turn.Add(1))%len(o.admins)] }
 
 // api is where requests go: to the process itself, so that the balancer, which
 // is in this one, is not measured.
@@ -199,7 +206,7 @@ func (o *office) post(ctx context.Context, path string, body any) (string, error
 	var out struct {
 		ID string `json:"id"`
 	}
-	err := o.call(ctx, o.admin, http.MethodPost, path, body, &out)
+	err := o.call(ctx, o.admin(), http.MethodPost, path, body, &out)
 	return out.ID, err
 }
 
@@ -220,11 +227,11 @@ func (o *office) hire(ctx context.Context, name, queueID string, n, capacity int
 			var token struct {
 				Token string `json:"token"`
 			}
-			if err := o.call(ctx, o.admin, http.MethodPost, "/agents/"+id+"/tokens", map[string]any{"name": "bench"}, &token); err != nil {
+			if err := o.call(ctx, o.admin(), http.MethodPost, "/agents/"+id+"/tokens", map[string]any{"name": "bench"}, &token); err != nil {
 				return err
 			}
 			agents[i] = agent{id, token.Token}
-			return o.call(ctx, o.admin, http.MethodPut, "/queues/"+queueID+"/members/"+id, nil, nil)
+			return o.call(ctx, o.admin(), http.MethodPut, "/queues/"+queueID+"/members/"+id, nil, nil)
 		})
 	}
 	if err := all.Wait(); err != nil {
@@ -259,7 +266,7 @@ func (o *office) connect(ctx context.Context, lineID, workstreamID string) (chan
 	if err != nil {
 		return channel{}, err
 	}
-	return channel{id, lineID}, o.call(ctx, o.admin, http.MethodPost, "/channels/"+id+"/connect", nil, nil)
+	return channel{id, lineID}, o.call(ctx, o.admin(), http.MethodPost, "/channels/"+id+"/connect", nil, nil)
 }
 
 // customers are new people with LINE.

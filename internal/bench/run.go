@@ -69,6 +69,7 @@ type run struct {
 	queue         string
 	agents        []agent
 	texts         int     // numbers given out to texts, in millions
+	anybody       string  // the id of an agent whose conversations are in the database
 	served        []*chat // have an agent
 	botted        []*chat // talk to the bot
 }
@@ -199,7 +200,10 @@ func (r *run) start(ctx context.Context) (stop func() error, err error) {
 	}()
 	r.dir = dir
 	stops = append(stops, func() error { return os.RemoveAll(dir) })
-	env := []string{"KAIWA_LOG_LEVEL=error"}
+	var env []string
+	if r.o.Profile != "" {
+		env = append(env, "KAIWA_PPROF_ADDR=127.0.0.1:0")
+	}
 	r.rig, err = rig.Start(ctx, rig.Options{
 		Dir: dir, Kaiwa: r.o.Kaiwa, Temporal: r.o.Temporal, Database: r.o.Database, Env: env, Progress: r.o.Progress,
 		Simulator: linesim.Options{MaxCalls: 1000, MaxDeliveries: 1000},
@@ -275,7 +279,7 @@ func (r *run) furnish(ctx context.Context) (err error) {
 	if r.bots, err = o.connect(ctx, "1900000002", talk); err != nil {
 		return err
 	}
-	if r.agents, err = o.hire(ctx, "agent", r.queue, 10, 100); err != nil {
+	if r.agents, err = o.hire(ctx, "agent", r.queue, r.size.lanes, 1+r.size.chats/r.size.lanes); err != nil {
 		return err
 	}
 	if r.wants(1, 3, 4, 6) {

@@ -37,6 +37,10 @@ func populatedUser(number int) string { return fmt.Sprintf("U%032x", number) }
 // rowsAtOnce bounds the rows of one INSERT.
 const rowsAtOnce = 500
 
+// parametersAtOnce bounds the parameters of a statement on SQLite, whose driver
+// looks for each among all of them: many rows at once cost their square.
+const parametersAtOnce = 300
+
 // Populate adds conversations, all in one transaction. It is much faster than
 // having them happen, and gives what that would have left behind.
 func (s *Store) Populate(ctx context.Context, list []Populated) error {
@@ -122,6 +126,9 @@ func flush(ctx context.Context, tables ...*bulk) error {
 	for _, b := range tables {
 		for b.rows() > 0 {
 			n := min(b.rows(), rowsAtOnce)
+			if b.c.s.d == dialectSQLite {
+				n = min(n, parametersAtOnce/b.columns)
+			}
 			if _, err := b.c.exec(ctx, b.into+values(n, b.columns, 1), b.args[:n*b.columns]...); err != nil {
 				return err
 			}
