@@ -20,6 +20,7 @@ import (
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
+	"kaiwa/internal/telemetry"
 )
 
 // Activities holds what activities need. Make it with New.
@@ -34,6 +35,7 @@ type Activities struct {
 	dispatcher Dispatcher
 	wakeSurvey func(ctx context.Context, channelID, conversationID string) error
 	publicURL  string
+	metrics    *telemetry.Worker
 	logger     *slog.Logger
 	now        func() time.Time
 }
@@ -66,6 +68,7 @@ type Options struct {
 	// addresses, and bounds what it reads.
 	MediaHTTP *http.Client
 	Logger    *slog.Logger
+	Metrics   *telemetry.Worker // optional
 	// Inbox and Dispatcher are told what concerns them; nil tells nobody, and
 	// they find out by themselves some time.
 	Inbox      Notifier
@@ -88,7 +91,7 @@ func New(o Options) *Activities {
 	}
 	a := &Activities{
 		store: o.Store, line: o.LINE, blobs: o.Blobs, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), plans: newPlans(o.Store),
-		inbox: o.Inbox, dispatcher: o.Dispatcher, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), logger: o.Logger, now: now,
+		inbox: o.Inbox, dispatcher: o.Dispatcher, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, logger: o.Logger, now: now,
 	}
 	if a.wakeSurvey == nil {
 		a.wakeSurvey = func(context.Context, string, string) error { return nil }

@@ -41,7 +41,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	}
 	res, err := a.store.Ingest(ctx, store.IngestRequest{
 		ChannelID: in.ChannelID, ChatKey: in.ChatKey, ConversationID: in.ConversationID, Seen: in.Seen, Epoch: in.Epoch,
-		Asking: in.Asking, RunID: in.RunID, Deadline: attemptDeadline(ctx), Plan: &plan,
+		Asking: in.Asking, RunID: in.RunID, Deadline: attemptDeadline(ctx), Plan: &plan, Took: a.took,
 	}, interpret)
 	if err != nil {
 		return IngestOutput{}, final(err)
@@ -71,6 +71,14 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	}
 	out.Turn = &turn
 	return out, nil
+}
+
+// took notes how long events have waited to be taken in.
+func (a *Activities) took(events []store.Taken) {
+	now := a.now()
+	for _, e := range events {
+		a.metrics.Ingested(now.Sub(e.ReceivedAt))
+	}
 }
 
 // interpret says what an event of LINE's means for a conversation. Groups and

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"kaiwa/internal/store"
 )
@@ -27,10 +28,12 @@ type MatchOutput struct {
 // Match makes one look; see store.Match. Conversations whose customers hear who
 // was found are woken; when that is lost, the relay repeats it.
 func (a *Activities) Match(ctx context.Context, in MatchInput) (MatchOutput, error) {
+	begun := time.Now()
 	res, err := a.store.Match(ctx, store.MatchRequest{After: in.After, Deadline: attemptDeadline(ctx)})
 	if err != nil {
 		return MatchOutput{}, final(err)
 	}
+	a.metrics.Look(res.Made, time.Since(begun))
 	for _, c := range res.Chats {
 		a.inbox.Notify(c.ChannelID, c.ChatKey)
 	}

@@ -134,7 +134,11 @@ func (a *Activities) write(ctx context.Context, b *store.Batch, end *store.Batch
 		if end.State == store.BatchFailed {
 			end.Notice = a.notSent(ctx, b)
 		}
-		return a.store.FinishBatch(ctx, b, *end)
+		written, err := a.store.FinishBatch(ctx, b, *end)
+		if written {
+			a.measure(b, end)
+		}
+		return written, err
 	}
 	outcome := store.OutcomeNotTaken
 	if refusal.Ambiguous() {
@@ -143,6 +147,25 @@ func (a *Activities) write(ctx context.Context, b *store.Batch, end *store.Batch
 	a.logger.WarnContext(ctx, "LINE did not take a batch yet", slog.String("conversation", b.ConversationID), slog.String("batch", b.ID),
 		slog.String("kind", b.Kind), slog.Int64("attempt", b.Attempts), slog.String("outcome", outcome), slog.Any("error", refusal))
 	return a.store.NoteAttempt(ctx, b, outcome, wordsOf(refusal))
+}
+
+// measure counts a finished batch and its messages.
+func (a *Activities) measure(b *store.Batch, end *store.BatchEnd) {
+	a.metrics.Batch(b.Kind, end.State)
+	var ids []string
+	if json.Unmarshal([]byte(b.MessageIDs), &ids) != nil {
+		return // it was read a moment ago
+	}
+	n := len(ids)
+	if len(end.Refused) > 0 {
+		n = len(end.Refused) // the others go again
+	}
+	if end.State != store.BatchDissolved {
+		a.metrics.Messages(b.Kind, end.State, n)
+	}
+	if end.State == store.BatchAccepted && b.TokenReceivedAt > 0 {
+		a.metrics.Replied(a.tokenAge(b))
+	}
 }
 
 // notSent is what agents are told of a message that failed, "" when that is

@@ -60,23 +60,29 @@ func (a *Activities) turn(ctx context.Context, in TurnInput) (TurnOutput, error)
 	if err != nil {
 		return TurnOutput{}, err
 	}
-	answer := a.ask(ctx, plan, in, asked)
+	begun := time.Now()
+	answer, kind := a.ask(ctx, plan, in, asked)
 	failpoint.Hit("turn.after_answer")
 	res, err := a.store.CommitTurn(ctx, req, answer)
+	if err == nil {
+		a.metrics.Turn(kind, res.Outcome, res.Failure, time.Since(begun))
+	}
 	return TurnOutput{TurnResult: res}, err
 }
 
-// ask has the bot answer, and makes its answer one that can be stored.
-func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, asked store.TurnInput) store.TurnAnswer {
-	failed := func(failure string, err error) store.TurnAnswer {
+// ask has the bot answer, and makes its answer one that can be stored. It tells
+// the kind of bot, "" when there is none.
+func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, asked store.TurnInput) (_ store.TurnAnswer, kind string) {
+	failed := func(failure string, err error) (store.TurnAnswer, string) {
 		a.logger.WarnContext(ctx, "the bot gave no usable answer", slog.String("conversation", in.ConversationID),
 			slog.String("turn", in.ID), slog.String("failure", failure), slog.Any("error", err))
-		return store.TurnAnswer{Failure: failure}
+		return store.TurnAnswer{Failure: failure}, kind
 	}
 	row, err := a.botOf(ctx, plan, asked.Conversation.BotID)
 	if err != nil || row == nil {
 		return failed("no_bot", err)
 	}
+	kind = row.Kind
 	b, err := a.bots.get(*row)
 	if err != nil {
 		return failed("unusable", err)
@@ -89,7 +95,7 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 	if row.Kind != store.BotScript { // a script decides for itself which words lead to people
 		for _, m := range asked.Messages {
 			if m.Type == conversation.ContentText && bot.AsksForPerson(m.Text) {
-				return store.TurnAnswer{Upto: asked.Upto, Action: ActionAsked}
+				return store.TurnAnswer{Upto: asked.Upto, Action: ActionAsked}, kind
 			}
 		}
 		a.showLoading(ctx, plan, asked.Conversation, deadline)
@@ -123,7 +129,7 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 			answer.Action = ActionGiveUp
 		}
 	}
-	return answer
+	return answer, kind
 }
 
 // What a turn may lead to, beside bot.Action's values.

@@ -16,6 +16,7 @@ type metrics struct {
 	duration *prometheus.HistogramVec
 	webhooks *prometheus.CounterVec
 	events   *prometheus.CounterVec
+	stored   prometheus.Histogram
 	streams  prometheus.Gauge
 	handler  echo.HandlerFunc
 }
@@ -35,11 +36,15 @@ func newMetrics(registry *prometheus.Registry) (*metrics, error) {
 		events: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "kaiwa_line_events_total", Help: "Events in accepted webhooks, duplicates too, by disposition; empty is to be handled.",
 		}, []string{"disposition"}),
+		stored: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "kaiwa_line_webhook_store_delay_seconds", Help: "Time from the receipt of a webhook until its events are durable.",
+			Buckets: []float64{.001, .0025, .005, .01, .02, .03, .05, .1, .25, .5, 1, 1.5, 2},
+		}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{Name: "kaiwa_event_streams", Help: "Open streams of events."}),
-		handler: echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{})),
+		handler: echo.WrapHandler(promhttp.HandlerFor(registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError})),
 	}
 	var errs error
-	for _, c := range []prometheus.Collector{m.requests, m.duration, m.webhooks, m.events, m.streams} {
+	for _, c := range []prometheus.Collector{m.requests, m.duration, m.webhooks, m.events, m.stored, m.streams} {
 		errs = errors.Join(errs, registry.Register(c))
 	}
 	return m, errs

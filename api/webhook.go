@@ -96,6 +96,7 @@ func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
 		s.log.Error("a webhook could not be stored", "channel_id", id, "request_id", requestID(ctx), "events", len(events), "error", err)
 		return webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The events could not be stored. Deliver them again.")
 	}
+	s.metrics.stored.Observe(time.Since(receivedAt).Seconds())
 	failpoint.Hit("webhook.after_insert")
 	for _, e := range events {
 		s.metrics.events.WithLabelValues(e.Disposition).Inc()

@@ -20,6 +20,7 @@ import (
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
+	"kaiwa/internal/telemetry"
 	"kaiwa/workflows"
 )
 
@@ -47,6 +48,7 @@ type Options struct {
 	WakeSurvey func(ctx context.Context, channelID, conversationID string) error
 	PublicURL  string // how customers' browsers reach the API
 	Logger     *slog.Logger
+	Metrics    *telemetry.Worker // optional
 	// Failed is called when a worker ends by itself, for a reason no retry
 	// mends (its namespace is gone).
 	Failed func(error)
@@ -62,7 +64,7 @@ type Worker struct {
 // Start starts polling.
 func Start(o Options) (*Worker, error) {
 	acts := activities.New(activities.Options{
-		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger,
+		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger, Metrics: o.Metrics,
 		WakeSurvey: o.WakeSurvey, PublicURL: o.PublicURL,
 	})
 	w := &Worker{}

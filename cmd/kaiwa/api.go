@@ -43,19 +43,26 @@ func (c *apiCommand) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	defer stopProfiles()
-	temporal, err := process.NewTemporal(c.Temporal, logger)
+	telemetry, err := process.NewTelemetry(logger)
+	if err != nil {
+		return err
+	}
+	temporal, err := process.NewTemporal(c.Temporal, telemetry, logger)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	st, err := c.openStore(ctx, logger)
+	st, err := c.openStore(ctx, logger, telemetry.Store)
 	if err != nil {
 		return unlessTold(ctx, err)
 	}
 	defer closeStore(st, logger)
+	if err := telemetry.Opened(st); err != nil {
+		return err
+	}
 	failed, failure := failures()
 	api, err := process.StartAPI(ctx, process.APIOptions{
-		HTTP: c.HTTP, Outside: c.Outside, Store: st, Temporal: temporal.Client, Console: console.Files(), Logger: logger, Failed: failure,
+		HTTP: c.HTTP, Outside: c.Outside, Store: st, Temporal: temporal.Client, Console: console.Files(), Logger: logger, Telemetry: telemetry, Failed: failure,
 	})
 	if err != nil {
 		return unlessTold(ctx, err)

@@ -87,7 +87,7 @@ func (c *doctorCommand) Run(ctx context.Context, out streams) error {
 	if err := firstWrong(c.common.Check, outside.Check); err != nil {
 		return err
 	}
-	temporal, err := process.NewTemporal(c.Temporal, slog.New(slog.DiscardHandler))
+	temporal, err := process.NewTemporal(c.Temporal, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
 		return err
 	}

@@ -34,7 +34,7 @@ func (c *migrateCommand) Run(ctx context.Context, out streams) error {
 	if err != nil {
 		return err
 	}
-	temporal, err := process.NewTemporal(c.Temporal, logger)
+	temporal, err := process.NewTemporal(c.Temporal, nil, logger)
 	if err != nil {
 		return err
 	}

@@ -45,8 +45,8 @@ func (c common) Check() error {
 	return nil
 }
 
-func (c common) openStore(ctx context.Context, logger *slog.Logger) (*store.Store, error) {
-	return process.AwaitStore(ctx, c.Common, c.StartTimeout, logger)
+func (c common) openStore(ctx context.Context, logger *slog.Logger, options ...func(*store.Options)) (*store.Store, error) {
+	return process.AwaitStore(ctx, c.Common, c.StartTimeout, logger, options...)
 }
 
 func closeStore(st *store.Store, logger *slog.Logger) {

@@ -48,25 +48,32 @@ func (c *workerCommand) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	defer stopProfiles()
-	temporal, err := process.NewTemporal(c.Temporal, logger)
+	telemetry, err := process.NewTelemetry(logger)
+	if err != nil {
+		return err
+	}
+	temporal, err := process.NewTemporal(c.Temporal, telemetry, logger)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
 	ready := process.NewWorkerReadiness(logger)
 	if c.HTTPAddr != "" {
-		probe, err := process.StartProbe("KAIWA_WORKER_HTTP_ADDR", c.HTTPAddr, ready, logger)
+		probe, err := process.StartProbe("KAIWA_WORKER_HTTP_ADDR", c.HTTPAddr, ready, telemetry, logger)
 		if err != nil {
 			return err
 		}
 		defer probe.Stop()
 		logger.Info("probes", slog.String("address", probe.Addr.String()))
 	}
-	st, err := c.openStore(ctx, logger)
+	st, err := c.openStore(ctx, logger, telemetry.Store)
 	if err != nil {
 		return unlessTold(ctx, err)
 	}
 	defer closeStore(st, logger)
+	if err := telemetry.Opened(st); err != nil {
+		return err
+	}
 	process.WatchOutside(ready, st, temporal)
 	if err := temporal.Await(ctx, 0, logger); err != nil {
 		return unlessTold(ctx, err)
@@ -76,7 +83,7 @@ func (c *workerCommand) Run(ctx context.Context, out streams) error {
 	}
 	failed, failure := failures()
 	worker, err := process.StartWorker(ctx, process.WorkerOptions{
-		Outside: c.Outside, Store: st, Temporal: temporal.Client, Namespace: temporal.Namespace, Logger: logger, Failed: failure,
+		Outside: c.Outside, Store: st, Temporal: temporal.Client, Namespace: temporal.Namespace, Logger: logger, Telemetry: telemetry, Failed: failure,
 	})
 	if err != nil {
 		return unlessTold(ctx, err)

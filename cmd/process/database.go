@@ -46,11 +46,11 @@ func OpenStore(ctx context.Context, s settings.Common, options ...func(*store.Op
 // AwaitStore opens the database that is set, and waits for one that is away: it
 // tries again, at growing intervals, for so long. What no waiting mends (a
 // password, a database that does not exist) is a settings.Error at once.
-func AwaitStore(ctx context.Context, s settings.Common, patience time.Duration, logger *slog.Logger) (*store.Store, error) {
+func AwaitStore(ctx context.Context, s settings.Common, patience time.Duration, logger *slog.Logger, options ...func(*store.Options)) (*store.Store, error) {
 	until := time.Now().Add(patience)
 	for pause := firstPause; ; pause = min(2*pause, longestPause) {
 		attempt, cancel := context.WithTimeout(ctx, attemptTime)
-		st, err := OpenStore(attempt, s)
+		st, err := OpenStore(attempt, s, options...)
 		cancel()
 		var wrong *settings.Error
 		switch {

@@ -8,8 +8,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"kaiwa/internal/engine"
@@ -58,22 +56,19 @@ type Probe struct {
 }
 
 // StartProbe serves on an address that a setting names. The error names it.
-func StartProbe(setting, addr string, ready *readiness.Readiness, logger *slog.Logger) (*Probe, error) {
+func StartProbe(setting, addr string, ready *readiness.Readiness, t *Telemetry, logger *slog.Logger) (*Probe, error) {
 	listener, err := Listen(setting, addr)
 	if err != nil {
 		return nil, err
 	}
 	p := &Probe{Addr: listener.Addr()}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister( // cannot fail: they are the first and differ
-		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = io.WriteString(w, `{"status":"ok"}`+"\n") // who asked is gone
 	})
 	mux.Handle("GET /readyz", ready)
-	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", promhttp.HandlerFor(t.Registry, promhttp.HandlerOpts{ErrorHandling: promhttp.ContinueOnError}))
 	p.server = &http.Server{
 		Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 5 * time.Second, WriteTimeout: 30 * time.Second, MaxHeaderBytes: 16 << 10,
 		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelDebug),

@@ -73,8 +73,8 @@ func blobs(ctx context.Context, given *blob.Bucket, url string) (b *blob.Bucket,
 	return b, func() { _ = b.Close() }, err // what was written is written
 }
 
-func lineAPI(o settings.Outside) *line.API {
-	return line.New(line.Config{APIURL: o.LINEAPIURL, DataAPIURL: o.LINEDataAPIURL})
+func lineAPI(o settings.Outside, t *Telemetry) *line.API {
+	return line.New(line.Config{APIURL: o.LINEAPIURL, DataAPIURL: o.LINEDataAPIURL, Observe: t.shared.LINECall})
 }
 
 // API is a running API process.
@@ -94,12 +94,13 @@ type API struct {
 
 // APIOptions are what an API process stands on.
 type APIOptions struct {
-	HTTP     settings.HTTP
-	Outside  settings.Outside
-	Store    *store.Store
-	Temporal client.Client
-	Console  fs.FS
-	Logger   *slog.Logger
+	HTTP      settings.HTTP
+	Outside   settings.Outside
+	Store     *store.Store
+	Temporal  client.Client
+	Console   fs.FS
+	Logger    *slog.Logger
+	Telemetry *Telemetry // optional: one of its own
 	// Blobs, when given, is used instead of opening Outside.BlobURL.
 	Blobs *blob.Bucket
 	// Listener, when given, is served instead of HTTP.HTTPAddr.
@@ -119,6 +120,17 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 		return nil, err
 	}
 	if err := o.Outside.Check(); err != nil {
+		return nil, err
+	}
+	if o.Telemetry == nil {
+		var err error
+		if o.Telemetry, err = NewTelemetry(o.Logger); err != nil {
+			return nil, err
+		}
+	}
+	shared := o.Telemetry.shared
+	metrics, err := o.Telemetry.api(o.Store)
+	if err != nil {
 		return nil, err
 	}
 	bucket, closeBucket, err := blobs(ctx, o.Blobs, o.Outside.BlobURL)
@@ -142,14 +154,14 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 			return deliver(ctx, channelID, chatKey)
 		}
 	}
-	signaller := inbox.NewSignaller(wake, o.Logger)
-	surveys := inbox.NewSignaller(inbox.TemporalSurveys(o.Temporal), o.Logger)
-	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger)
+	signaller := inbox.NewSignaller(wake, o.Logger).Counting(shared.Wakeups("chat"))
+	surveys := inbox.NewSignaller(inbox.TemporalSurveys(o.Temporal), o.Logger).Counting(shared.Wakeups("survey"))
+	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger).Counting(shared.Kick)
 	events := feed.New(o.Store, o.Logger)
 	handler, err := api.New(api.Config{
-		Store: o.Store, LINE: lineAPI(o.Outside), Inbox: signaller, Surveys: surveys, Engine: engine.New(o.Temporal), Dispatcher: kicker, Feed: events, PublicURL: o.Outside.PublicURL,
+		Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Inbox: signaller, Surveys: surveys, Engine: engine.New(o.Temporal), Dispatcher: kicker, Feed: events, PublicURL: o.Outside.PublicURL,
 		Blobs: bucket, FilesURL: o.Outside.FilesURL,
-		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Console: o.Console,
+		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Metrics: o.Telemetry.Registry, Console: o.Console,
 	})
 	if err != nil {
 		_ = listener.Close()
@@ -158,7 +170,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
 	a := &API{Addr: listener.Addr(), handler: handler, delay: o.HTTP.DrainDelay, server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, surveys: surveys, kicker: kicker, stop: stop, closeBucket: closeBucket}
-	relay := inbox.NewRelay(o.Store, signaller, surveys, o.Logger)
+	relay := inbox.NewRelay(o.Store, signaller, surveys, o.Logger).Counting(metrics.Relayed)
 	a.wg.Go(func() { relay.Run(running) })
 	a.wg.Go(func() { sequencer.Run(running, o.Store, o.Logger) })
 	a.wg.Go(func() { events.Run(running) })
@@ -214,6 +226,7 @@ type WorkerOptions struct {
 	Temporal  client.Client
 	Namespace string
 	Logger    *slog.Logger
+	Telemetry *Telemetry // optional: one of its own
 	// Blobs, when given, is used instead of opening Outside.BlobURL.
 	Blobs  *blob.Bucket
 	Failed func(error)
@@ -224,15 +237,26 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	if err := o.Outside.Check(); err != nil {
 		return nil, err
 	}
+	if o.Telemetry == nil {
+		var err error
+		if o.Telemetry, err = NewTelemetry(o.Logger); err != nil {
+			return nil, err
+		}
+	}
+	shared := o.Telemetry.shared
+	metrics, err := o.Telemetry.worker()
+	if err != nil {
+		return nil, err
+	}
 	bucket, closeBucket, err := blobs(ctx, o.Blobs, o.Outside.BlobURL)
 	if err != nil {
 		return nil, err
 	}
-	signaller := inbox.NewSignaller(inbox.Temporal(o.Temporal), o.Logger)
-	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger)
+	signaller := inbox.NewSignaller(inbox.Temporal(o.Temporal), o.Logger).Counting(shared.Wakeups("chat"))
+	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger).Counting(shared.Kick)
 	w, err := worker.Start(worker.Options{
 		Inbox: signaller, Dispatcher: kicker, WakeSurvey: inbox.TemporalSurveys(o.Temporal), PublicURL: o.Outside.PublicURL,
-		Temporal: o.Temporal, Store: o.Store, LINE: lineAPI(o.Outside), Logger: o.Logger, Failed: o.Failed,
+		Temporal: o.Temporal, Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Logger: o.Logger, Metrics: metrics, Failed: o.Failed,
 		BotHTTP: netguard.NewClient(netguard.Options{
 			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: botCallTime,
 		}),
@@ -249,7 +273,7 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	out := &Worker{worker: w, inbox: signaller, kicker: kicker, stop: stop, closeBucket: closeBucket}
 	reconciler := &reconcile.Reconciler{
 		Store: o.Store, Temporal: o.Temporal, Namespace: o.Namespace, Wake: reconcile.Waker(inbox.Temporal(o.Temporal)),
-		Kick: dispatch.Temporal(o.Temporal), Logger: o.Logger,
+		Kick: dispatch.Temporal(o.Temporal), Logger: o.Logger, Observe: reconciled(metrics),
 	}
 	out.wg.Go(func() { reconciler.Run(running) })
 	return out, nil

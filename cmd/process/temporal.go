@@ -33,11 +33,14 @@ type Temporal struct {
 }
 
 // NewTemporal makes the client that the settings describe; the error names the
-// setting that is wrong. Close it.
-func NewTemporal(s settings.Temporal, logger *slog.Logger) (*Temporal, error) {
+// setting that is wrong. t may be nil. Close it.
+func NewTemporal(s settings.Temporal, t *Telemetry, logger *slog.Logger) (*Temporal, error) {
 	o, err := s.ClientOptions()
 	if err != nil {
 		return nil, err
+	}
+	if t != nil {
+		t.Temporal(&o)
 	}
 	o.Logger = log.NewStructuredLogger(logger.With(slog.String("part", "temporal")))
 	c, err := client.NewLazyClient(o)

@@ -58,6 +58,7 @@ func StartOptions() client.StartWorkflowOptions {
 type Kicker struct {
 	kick   func(context.Context) error
 	logger *slog.Logger
+	count  func(outcome string)
 
 	mu      sync.Mutex
 	running bool
@@ -71,9 +72,16 @@ type Kicker struct {
 
 // NewKicker returns a Kicker. Close it.
 func NewKicker(kick func(context.Context) error, logger *slog.Logger) *Kicker {
-	k := &Kicker{kick: kick, logger: logger, closing: make(chan struct{})}
+	k := &Kicker{kick: kick, logger: logger, count: func(string) {}, closing: make(chan struct{})}
 	k.idle = sync.NewCond(&k.mu)
 	k.life, k.end = context.WithCancel(context.Background())
+	return k
+}
+
+// Counting has a function told what became of each kick that is asked for:
+// delivered, failed, or coalesced with another. It is called before anything is.
+func (k *Kicker) Counting(count func(outcome string)) *Kicker {
+	k.count = count
 	return k
 }
 
@@ -85,6 +93,7 @@ func (k *Kicker) Kick(ctx context.Context) {
 	switch {
 	case k.closed:
 	case k.running:
+		k.count("coalesced")
 		k.again = true
 	default:
 		k.running = true
@@ -146,9 +155,11 @@ func (k *Kicker) deliver(ctx context.Context) bool {
 	defer cancel()
 	defer context.AfterFunc(k.life, cancel)()
 	if err := k.kick(ctx); err != nil {
+		k.count("failed")
 		k.logger.Warn("the dispatcher was not kicked; it is tried again", slog.Any("error", err))
 		return false
 	}
+	k.count("delivered")
 	return true
 }
 

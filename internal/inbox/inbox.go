@@ -66,6 +66,7 @@ func StartOptions(channelID, chatKey string) client.StartWorkflowOptions {
 type Signaller struct {
 	wake   Waker
 	logger *slog.Logger
+	count  func(outcome string)
 
 	mu      sync.Mutex
 	chats   map[key]*chat
@@ -89,8 +90,23 @@ type chat struct {
 // NewSignaller returns a Signaller. Close it.
 func NewSignaller(wake Waker, logger *slog.Logger) *Signaller {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Signaller{wake: wake, logger: logger, chats: map[key]*chat{}, ctx: ctx, cancel: cancel}
+	s := &Signaller{wake: wake, logger: logger, count: func(string) {}, chats: map[key]*chat{}, ctx: ctx, cancel: cancel}
 	s.idle = sync.NewCond(&s.mu)
+	return s
+}
+
+// The outcomes of wake-ups, for metrics.
+const (
+	outcomeDelivered = "delivered"
+	outcomeFailed    = "failed"
+	outcomeCoalesced = "coalesced" // another one does for both
+	outcomeDropped   = "dropped"   // too many waited
+)
+
+// Counting has a function told what became of each wake-up that is asked for.
+// It is called before anything is.
+func (s *Signaller) Counting(count func(outcome string)) *Signaller {
+	s.count = count
 	return s
 }
 
@@ -103,10 +119,12 @@ func (s *Signaller) Notify(channelID, chatKey string) {
 		return
 	}
 	if c := s.chats[k]; c != nil {
+		s.count(outcomeCoalesced)
 		c.again = c.again || c.underWay
 		return
 	}
 	if len(s.chats) >= waitingChats {
+		s.count(outcomeDropped)
 		return
 	}
 	s.chats[k] = &chat{}
@@ -176,8 +194,10 @@ func (s *Signaller) deliver(k key) {
 	defer cancel()
 	failpoint.Hit("signal.before")
 	if err := s.wake(ctx, k.channelID, k.chatKey); err != nil {
+		s.count(outcomeFailed)
 		s.logger.Warn("a chat was not woken; the relay will do it", slog.String("channel", k.channelID), slog.String("chat", k.chatKey), slog.Any("error", err))
 		return
 	}
+	s.count(outcomeDelivered)
 	failpoint.Hit("signal.after")
 }

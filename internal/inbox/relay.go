@@ -38,6 +38,7 @@ type Relay struct {
 	sources []source
 	store   *store.Store
 	logger  *slog.Logger
+	count   func(source string)
 }
 
 // source is one kind of workflow that may wait for a wake-up.
@@ -50,7 +51,7 @@ type source struct {
 // NewRelay returns a Relay that wakes chats and surveys through a Signaller
 // each.
 func NewRelay(s *store.Store, chats, surveys *Signaller, logger *slog.Logger) *Relay {
-	return &Relay{store: s, logger: logger, sources: []source{
+	return &Relay{store: s, logger: logger, count: func(string) {}, sources: []source{
 		{"chats", func(ctx context.Context, before time.Time, limit int) ([]key, error) {
 			list, err := s.UnhandledChats(ctx, before, limit)
 			return keys(list, err, func(c store.Chat) key { return key{c.ChannelID, c.ChatKey} })
@@ -68,6 +69,13 @@ func keys[T any](list []T, err error, of func(T) key) ([]key, error) {
 		out[i] = of(t)
 	}
 	return out, err
+}
+
+// Counting has a function told of each wake-up that the relay asks for: of
+// "chats" or of "surveys". It is called before Run.
+func (r *Relay) Counting(count func(source string)) *Relay {
+	r.count = count
+	return r
 }
 
 // Run works until ctx is done.
@@ -125,13 +133,15 @@ func (r *Relay) look(ctx context.Context, now time.Time, t *term) error {
 		if err != nil {
 			return err
 		}
-		turns.ask(waiting, now, from.signaller)
+		for range turns.ask(waiting, now, from.signaller) {
+			r.count(from.name)
+		}
 	}
 	return nil
 }
 
-// ask asks for those whose turn it is.
-func (t *turns) ask(waiting []key, now time.Time, signaller *Signaller) {
+// ask asks for those whose turn it is, and tells how many they were.
+func (t *turns) ask(waiting []key, now time.Time, signaller *Signaller) (n int) {
 	asked := make(map[key]patience, len(waiting))
 	var due []key
 	for _, k := range waiting {
@@ -149,10 +159,12 @@ func (t *turns) ask(waiting []key, now time.Time, signaller *Signaller) {
 	slices.SortStableFunc(due, func(a, b key) int { return asked[a].until.Compare(asked[b].until) })
 	for _, k := range due {
 		if !t.limiter.AllowN(now, 1) {
-			return // the others' turn is at the next look
+			return n // the others' turn is at the next look
 		}
 		signaller.Notify(k.channelID, k.chatKey)
+		n++
 		wait := min(max(2*asked[k].wait, relayAge), relayMaxWait)
 		asked[k] = patience{now.Add(wait), wait}
 	}
+	return n
 }

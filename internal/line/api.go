@@ -37,6 +37,10 @@ type Config struct {
 	// answer: its context bounds it. Redirects are never followed: LINE makes
 	// none, and a request carries the channel's token.
 	HTTPClient *http.Client
+	// Observe, when set, is told of every call.
+	Observe func(Call)
+	// Wrap, when set, goes around whatever carries the requests.
+	Wrap func(http.RoundTripper) http.RoundTripper
 }
 
 // API is LINE's Messaging API. It is safe for concurrent use; one serves every
@@ -45,12 +49,13 @@ type API struct {
 	apiURL, dataURL string
 	calls           *http.Client // whole call bounded
 	downloads       *http.Client // bounded to the answer's header
+	observe         func(Call)
 }
 
 // New returns LINE's API. The URLs must be absolute; with one that is not,
 // every call fails as ClassRefused.
 func New(cfg Config) *API {
-	a := &API{apiURL: DefaultAPIURL, dataURL: DefaultDataAPIURL}
+	a := &API{apiURL: DefaultAPIURL, dataURL: DefaultDataAPIURL, observe: cfg.Observe}
 	if cfg.APIURL != "" {
 		a.apiURL = strings.TrimRight(cfg.APIURL, "/")
 	}
@@ -67,6 +72,14 @@ func New(cfg Config) *API {
 		base = &http.Client{Transport: transport, Timeout: callTimeout}
 	}
 	calls, downloads := *base, *base
+	if cfg.Wrap != nil {
+		transport := base.Transport
+		if transport == nil {
+			transport = http.DefaultTransport
+		}
+		calls.Transport = cfg.Wrap(transport)
+		downloads.Transport = calls.Transport
+	}
 	calls.CheckRedirect, downloads.CheckRedirect = noRedirects, noRedirects
 	downloads.Timeout = 0
 	a.calls, a.downloads = &calls, &downloads
@@ -119,21 +132,24 @@ func read(res *http.Response) *answer {
 // headers and turns refusals into text; behind an exchange none of that
 // matters.
 type exchange struct {
-	client *http.Client
-	last   *answer
+	api  *API
+	last *answer
 }
 
 // RoundTrip carries out req and hands on a copy of the answer in memory.
 func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
-	transport := x.client.Transport
+	transport := x.api.calls.Transport
 	if transport == nil {
 		transport = http.DefaultTransport
 	}
+	begun := time.Now()
 	res, err := transport.RoundTrip(req)
 	if err != nil {
+		x.api.note(req, begun, nil)
 		return nil, err
 	}
 	a := read(res)
+	x.api.note(req, begun, a)
 	x.last = a
 	res.Body = io.NopCloser(bytes.NewReader(a.body))
 	return res, nil
@@ -141,7 +157,7 @@ func (x *exchange) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // http returns a client for one call that goes through x.
 func (x *exchange) http() *http.Client {
-	c := *x.client
+	c := *x.api.calls
 	c.Transport = x
 	return &c
 }
@@ -174,7 +190,7 @@ func (c *Client) do(req *http.Request) (*answer, error) {
 		return nil, err
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
-	x := &exchange{client: c.api.calls}
+	x := &exchange{api: c.api}
 	res, err := x.http().Do(req)
 	if err != nil {
 		return nil, noAnswer(err)

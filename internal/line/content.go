@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"net/http"
+	"time"
 )
 
 // ContentStream is an image, video, audio or file a customer sent. Read Body to
@@ -49,15 +50,20 @@ func (c *Client) download(ctx context.Context, messageID, what string) (ContentS
 		return ContentStream{}, refused("LINE's address is not usable: %v", err)
 	}
 	req.Header.Set("Authorization", "Bearer "+c.token)
+	begun := time.Now()
 	res, err := c.api.downloads.Do(req)
 	if err != nil {
+		c.api.note(req, begun, nil)
 		return ContentStream{}, noAnswer(err)
 	}
 	if res.StatusCode == http.StatusOK {
+		c.api.note(req, begun, &answer{status: res.StatusCode})
 		requestID := (&answer{header: res.Header}).requestID()
 		return ContentStream{RequestID: requestID, Body: res.Body, Type: res.Header.Get("Content-Type"), Length: res.ContentLength}, nil
 	}
-	return ContentStream{}, errorOf(read(res))
+	a := read(res)
+	c.api.note(req, begun, a)
+	return ContentStream{}, errorOf(a)
 }
 
 // Transcoding is how far LINE is with a video or audio.

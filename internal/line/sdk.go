@@ -16,7 +16,7 @@ func (c *Client) sdk(ctx context.Context) (*messaging_api.MessagingApiAPI, *exch
 	if err := c.checkToken(); err != nil {
 		return nil, nil, err
 	}
-	x := &exchange{client: c.api.calls}
+	x := &exchange{api: c.api}
 	client, err := messaging_api.NewMessagingApiAPI(c.token,
 		messaging_api.WithHTTPClient(x.http()), messaging_api.WithEndpoint(c.api.apiURL))
 	if err != nil {
@@ -29,7 +29,7 @@ func (c *Client) blobSDK(ctx context.Context) (*messaging_api.MessagingApiBlobAP
 	if err := c.checkToken(); err != nil {
 		return nil, nil, err
 	}
-	x := &exchange{client: c.api.calls}
+	x := &exchange{api: c.api}
 	client, err := messaging_api.NewMessagingApiBlobAPI(c.token,
 		messaging_api.WithBlobHTTPClient(x.http()), messaging_api.WithBlobEndpoint(c.api.dataURL))
 	if err != nil {
@@ -39,7 +39,7 @@ func (c *Client) blobSDK(ctx context.Context) (*messaging_api.MessagingApiBlobAP
 }
 
 func (a *API) tokenSDK(ctx context.Context) (*channel_access_token.ChannelAccessTokenAPI, *exchange, error) {
-	x := &exchange{client: a.calls}
+	x := &exchange{api: a}
 	client, err := channel_access_token.NewChannelAccessTokenAPI(
 		channel_access_token.WithHTTPClient(x.http()), channel_access_token.WithEndpoint(a.apiURL))
 	if err != nil {

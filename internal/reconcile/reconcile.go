@@ -51,6 +51,8 @@ type Reconciler struct {
 	// Settled is how long something must have been so to count as a finding:
 	// Temporal's visibility follows its truth at some distance. 0 means 30 s.
 	Settled time.Duration
+	// Observe, when set, is told of every look of Run.
+	Observe func(Report)
 }
 
 // Finding is one kind of difference: how often, and some ids.
@@ -83,6 +85,18 @@ type Report struct {
 // Healthy tells whether nothing was found.
 func (r Report) Healthy() bool {
 	return r.WithoutRun.Count == 0 && r.WithoutRow.Count == 0 && r.Unhandled == 0 && !r.NoDispatcher
+}
+
+// Counts are the findings by kind, for metrics.
+func (r Report) Counts() map[string]int {
+	missing := 0
+	if r.NoDispatcher {
+		missing = 1
+	}
+	return map[string]int{
+		"conversation_without_run": r.WithoutRun.Count, "run_without_conversation": r.WithoutRow.Count,
+		"unhandled_event": r.Unhandled, "no_dispatcher": missing, "overdue": r.Overdue,
+	}
 }
 
 // Print writes the report for people.
@@ -136,6 +150,9 @@ func (r *Reconciler) Run(ctx context.Context) {
 				r.Logger.Warn("the reconciler found differences", slog.Int("without_run", report.WithoutRun.Count), slog.Any("conversations", report.WithoutRun.IDs),
 					slog.Int("without_row", report.WithoutRow.Count), slog.Any("workflows", report.WithoutRow.IDs),
 					slog.Int("unhandled", report.Unhandled), slog.Int("mended", report.Mended), slog.Int("waiting", report.Waiting), slog.Bool("no_dispatcher", report.NoDispatcher))
+			}
+			if err == nil && r.Observe != nil {
+				r.Observe(report)
 			}
 			now := time.Now()
 			if err := r.Store.ScrubEvents(ctx, now.Add(-scrubAfter), now.Add(-deleteAfter)); err != nil && ctx.Err() == nil {

@@ -29,7 +29,7 @@ type LINEEvent struct {
 	Raw            []byte `db:"raw"`
 	Position       int64  `db:"position"`
 	Disposition    string `db:"disposition"`
-	ReceivedAt     int64  `db:"received_at"` // of events a fresh run looks at
+	ReceivedAt     int64  `db:"received_at"`
 }
 
 // ItemKind says what an event means for a conversation.
@@ -77,6 +77,14 @@ type IngestRequest struct {
 	RunID              string    // Temporal's run id, recorded on the conversation
 	Deadline           time.Time // after it, the attempt changes nothing
 	Plan               *Plan     // a fresh run's: what a new conversation starts with
+	// Took, when set, is told of the events that were taken into a conversation,
+	// once that is committed.
+	Took func([]Taken)
+}
+
+// Taken is an event that was taken into a conversation.
+type Taken struct {
+	ReceivedAt time.Time
 }
 
 // IngestResult is what an ingest tells the workflow. It holds ids, numbers and
@@ -122,8 +130,9 @@ const profileFresh = 24 * time.Hour
 // It returns CodeLate when the attempt outlived its deadline.
 func (s *Store) Ingest(ctx context.Context, req IngestRequest, interpret Interpreter) (IngestResult, error) {
 	var res IngestResult
+	var took []Taken
 	err := s.tx(ctx, func(c conn) error {
-		res = IngestResult{}
+		res, took = IngestResult{}, nil
 		chat, err := c.lockChat(ctx, req.ChannelID, req.ChatKey)
 		if err != nil {
 			return err
@@ -138,6 +147,7 @@ func (s *Store) Ingest(ctx context.Context, req IngestRequest, interpret Interpr
 		} else {
 			err = g.known(ctx)
 		}
+		took = g.took
 		failpoint.Hit("ingest.before_commit")
 		return err
 	})
@@ -145,6 +155,9 @@ func (s *Store) Ingest(ctx context.Context, req IngestRequest, interpret Interpr
 		return IngestResult{}, fmt.Errorf("ingest chat %s of channel %s: %w", req.ChatKey, req.ChannelID, err)
 	}
 	failpoint.Hit("ingest.after_commit")
+	if req.Took != nil && len(took) > 0 {
+		req.Took(took)
+	}
 	return res, nil
 }
 
@@ -181,6 +194,7 @@ type ingest struct {
 
 	asking *conversationRow // the conversation, locked, while it awaits consent
 	left   bool             // some of what was taken was left for the next ingest
+	took   []Taken          // by this attempt
 }
 
 // taken is an event together with what it means.
@@ -227,10 +241,17 @@ func (g *ingest) claim(ctx context.Context, conversationID string, seen int64) (
 		  AND (handled_by = $4 OR id IN (
 			SELECT id FROM line_events WHERE channel_id = $5 AND chat_key = $6 AND position = $8 ORDER BY id LIMIT $9))
 		  AND EXISTS (SELECT 1 FROM conversations WHERE id = $4 AND status <> 'closed')
-		RETURNING id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition`,
+		RETURNING id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition, received_at`,
 		g.chat.Tick, DispositionTaken, g.now, conversationID, g.req.ChannelID, g.req.ChatKey, seen, int64(notHandled), ingestLimit)
 	if err != nil {
 		return nil, err
+	}
+	if g.req.Took != nil {
+		for _, r := range rows {
+			if r.Position == g.chat.Tick {
+				g.took = append(g.took, Taken{fromMicros(r.ReceivedAt)})
+			}
+		}
 	}
 	return g.interpretAll(rows, g.chat.Tick), nil
 }

@@ -57,6 +57,9 @@ func (c conn) recordOffers(ctx context.Context, offers []offerRow, now int64) er
 			events = append(events, happened{"offer.created", o.ConversationID, o.ID, data})
 			continue
 		}
+		if c.s.watch.OfferEnded != nil {
+			c.s.watch.OfferEnded(o.State, fromMicros(now).Sub(fromMicros(o.CreatedAt)))
+		}
 		events = append(events, happened{"offer." + string(o.State), o.ConversationID, o.ID, data})
 		lines = append(lines, []any{conversation.DerivedID(conversation.PrefixRoutingEntry, o.ID, o.State), o.ConversationID, o.Epoch,
 			StageAssignment, o.State, data, now})

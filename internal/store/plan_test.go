@@ -23,7 +23,7 @@ import (
 // inOrder are the indexes that may be read from their beginning: because they
 // hold nothing but what is not done yet, or because the reading ends with the
 // page.
-var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time",
+var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "messages_unsent", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time",
 	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present"}
 
 // small are the tables that may be read whole: those of a few rows, of a row an
@@ -289,6 +289,8 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		id := res.ConversationID
 
 		by("the relay's look", func() { _, err := s.UnhandledChats(ctx, time.Now(), 200); check(err) }, "line_events_unhandled|line_events_received")
+
+		by("the backlog for the metrics", func() { _, err := s.Backlog(ctx); check(err) }, "line_events_unhandled|line_events_received", "messages_unsent", "batches_one_frozen", "events_unnumbered", "conversations_queued")
 
 		req := store.TurnRequest{ID: "trn_1", ConversationID: id, Epoch: res.Epoch}
 		var asked store.TurnInput

@@ -33,12 +33,21 @@ type Options struct {
 	// Observe, when set, is called before every SQL statement (BEGIN, COMMIT
 	// and ROLLBACK are not statements here). Tests count with it.
 	Observe func(statement string)
+	// Watch is told of what happens, for metrics. What a transaction does that is
+	// rolled back afterwards is told, too: that is rare.
+	Watch Watch
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
 	// MaxOpenConns bounds PostgreSQL connections; 0 means 20. SQLite has one
 	// writer and a handful of readers whatever this says. Each role a process
 	// leads (see RunAsLeader) holds one for good, so fewer than 5 are not taken.
 	MaxOpenConns int
+}
+
+// Watch are functions that are told of what happens. They may be nil.
+type Watch struct {
+	OfferEnded func(state conversation.OfferState, after time.Duration)
+	Waited     func(time.Duration) // in a queue, until an agent had the conversation
 }
 
 // Store is a database of Kaiwa. It is safe for concurrent use.
@@ -48,6 +57,7 @@ type Store struct {
 	url     string
 	keys    *keyring.Ring
 	observe func(string)
+	watch   Watch
 	now     func() time.Time
 
 	turns     turns         // SQLite: whose turn it is to write
@@ -62,7 +72,7 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	if o.Keys == nil {
 		return nil, errors.New("store: Options.Keys is missing")
 	}
-	s := &Store{url: databaseURL, keys: o.Keys, observe: o.Observe, now: o.Now, groupTime: groupTime}
+	s := &Store{url: databaseURL, keys: o.Keys, observe: o.Observe, watch: o.Watch, now: o.Now, groupTime: groupTime}
 	if s.now == nil {
 		s.now = time.Now
 	}

@@ -233,6 +233,9 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	if t.Has(conversation.EffectNewEpoch) {
 		next.Epoch++
 	}
+	if c.s.watch.Waited != nil && row.WaitingSince > 0 && row.Owner == conversation.OwnerQueue && next.Owner == conversation.OwnerAgent {
+		c.s.watch.Waited(fromMicros(now).Sub(fromMicros(row.WaitingSince)))
+	}
 	if row.Owner == conversation.OwnerQueue {
 		if err := c.endLiveOffer(ctx, row.ID, conversation.OfferRescinded, string(req.Event), now); err != nil {
 			return TransitionResult{}, err

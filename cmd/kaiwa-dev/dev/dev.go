@@ -47,9 +47,10 @@ type Dev struct {
 	TemporalAddr                        string
 	Seeded                              Seeded
 
-	listener net.Listener // the API's, from the start on
-	failed   chan error
-	stops    []func() // run in reverse order
+	listener  net.Listener // the API's, from the start on
+	telemetry *process.Telemetry
+	failed    chan error
+	stops     []func() // run in reverse order
 }
 
 // Start starts everything and returns once it can serve. When a part fails to
@@ -64,6 +65,9 @@ func Start(ctx context.Context, o Options) (_ *Dev, err error) {
 		}
 	}
 	d := &Dev{Settings: o.Settings, failed: make(chan error, 8)}
+	if d.telemetry, err = process.NewTelemetry(o.Logger); err != nil {
+		return nil, err
+	}
 	defer func() {
 		if err != nil {
 			d.Stop()
@@ -115,9 +119,11 @@ func (d *Dev) startTemporal(ctx context.Context, o Options) error {
 	}
 	d.onStop(server.Stop)
 	d.TemporalAddr, d.TemporalUIURL = server.Addr(), server.UIURL()
-	d.Temporal, err = client.DialContext(ctx, client.Options{
+	options := client.Options{
 		HostPort: server.Addr(), Namespace: embedded.DefaultNamespace, Logger: log.NewStructuredLogger(o.Logger.With(slog.String("part", "temporal"))),
-	})
+	}
+	d.telemetry.Temporal(&options)
+	d.Temporal, err = client.DialContext(ctx, options)
 	if err != nil {
 		return fmt.Errorf("the embedded Temporal does not answer: %w", err)
 	}
@@ -127,10 +133,13 @@ func (d *Dev) startTemporal(ctx context.Context, o Options) error {
 
 func (d *Dev) startStore(ctx context.Context, o Options) error {
 	var err error
-	if d.Store, err = process.OpenStore(ctx, d.Settings.Common, func(s *store.Options) { s.Observe = o.Observe }); err != nil {
+	if d.Store, err = process.OpenStore(ctx, d.Settings.Common, func(s *store.Options) { s.Observe = o.Observe }, d.telemetry.Store); err != nil {
 		return err
 	}
 	d.onStop(func() { _ = d.Store.Close() })
+	if err := d.telemetry.Opened(d.Store); err != nil {
+		return err
+	}
 	return d.Store.Migrate(ctx)
 }
 
@@ -176,7 +185,7 @@ func (d *Dev) startKaiwa(ctx context.Context, o Options) error {
 	}
 	d.onStop(func() { _ = blobs.Close() }) // what was written is written
 	worker, err := process.StartWorker(ctx, process.WorkerOptions{
-		Blobs: blobs, Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Namespace: embedded.DefaultNamespace, Logger: o.Logger,
+		Blobs: blobs, Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Namespace: embedded.DefaultNamespace, Logger: o.Logger, Telemetry: d.telemetry,
 		Failed: func(err error) {
 			select {
 			case d.failed <- err:
@@ -189,7 +198,7 @@ func (d *Dev) startKaiwa(ctx context.Context, o Options) error {
 	}
 	d.onStop(worker.Stop)
 	api, err := process.StartAPI(ctx, process.APIOptions{
-		Blobs: blobs, HTTP: d.Settings.HTTP, Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Console: o.Console, Logger: o.Logger,
+		Blobs: blobs, HTTP: d.Settings.HTTP, Outside: d.Settings.Outside, Store: d.Store, Temporal: d.Temporal, Console: o.Console, Logger: o.Logger, Telemetry: d.telemetry,
 		Listener: d.listener, DropWakeups: o.DropWakeups,
 	})
 	if err != nil {

@@ -1,0 +1,68 @@
+package process
+
+import (
+	"log/slog"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.temporal.io/sdk/client"
+
+	"kaiwa/internal/reconcile"
+	"kaiwa/internal/store"
+	"kaiwa/internal/telemetry"
+)
+
+// Telemetry is what a process tells about itself. There is one in a process,
+// made before anything else.
+type Telemetry struct {
+	Registry *prometheus.Registry
+	temporal client.MetricsHandler
+	shared   *telemetry.Shared
+	logger   *slog.Logger
+}
+
+// NewTelemetry returns a process's telemetry.
+func NewTelemetry(logger *slog.Logger) (*Telemetry, error) {
+	t := &Telemetry{Registry: prometheus.NewRegistry(), logger: logger}
+	t.Registry.MustRegister( // cannot fail: they are the first and differ
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	var err error
+	if t.shared, err = telemetry.NewShared(t.Registry); err != nil {
+		return nil, err
+	}
+	t.temporal, err = telemetry.TemporalMetrics(t.Registry, logger)
+	return t, err
+}
+
+// Temporal has a client of Temporal that is to be made, and the workers on it,
+// tell what they do.
+func (t *Telemetry) Temporal(o *client.Options) { o.MetricsHandler = t.temporal }
+
+// Store has a store that is to be opened tell what it does.
+func (t *Telemetry) Store(o *store.Options) {
+	observe := o.Observe
+	o.Observe = t.shared.Statement
+	if observe != nil {
+		o.Observe = func(q string) { t.shared.Statement(q); observe(q) }
+	}
+	o.Watch = store.Watch{OfferEnded: t.shared.OfferEnded, Waited: t.shared.Waited}
+}
+
+// Opened has an open store's connections tell how they do.
+func (t *Telemetry) Opened(s *store.Store) error { return telemetry.RegisterPools(t.Registry, s) }
+
+// api adds what an API process tells.
+func (t *Telemetry) api(s *store.Store) (*telemetry.API, error) {
+	if err := telemetry.RegisterBacklog(t.Registry, s, t.logger); err != nil {
+		return nil, err
+	}
+	return telemetry.NewAPI(t.Registry)
+}
+
+// worker adds what a worker process tells.
+func (t *Telemetry) worker() (*telemetry.Worker, error) { return telemetry.NewWorker(t.Registry) }
+
+// reconciled notes a look of the reconciler.
+func reconciled(m *telemetry.Worker) func(reconcile.Report) {
+	return func(r reconcile.Report) { m.Reconciled(r.Counts(), r.Mended) }
+}
