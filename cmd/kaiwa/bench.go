@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"kaiwa/internal/bench"
@@ -75,12 +74,8 @@ func (c *benchCommand) Run(ctx context.Context, out streams) error {
 	if report != nil && len(report.Figures) > 0 { // also what was measured before an error
 		err = errors.Join(err, report.Print(out.Out), c.writeJSON(report))
 	}
-	if err == nil && c.Strict && len(report.Missed()) > 0 {
-		var names []string
-		for _, f := range report.Missed() {
-			names = append(names, fmt.Sprintf("%d %s", f.Scenario, f.What))
-		}
-		return fmt.Errorf("%d of the bars are missed: %s", len(names), strings.Join(names, "; "))
+	if err == nil && c.Strict {
+		err = report.AllMet()
 	}
 	return err
 }

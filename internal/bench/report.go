@@ -103,6 +103,18 @@ func (r *Report) Missed() (missed []Figure) {
 	return missed
 }
 
+// AllMet is an error that names the bars that are missed, nil when none is.
+func (r *Report) AllMet() error {
+	var names []string
+	for _, f := range r.Missed() {
+		names = append(names, fmt.Sprintf("%d %s (%s %s, %s)", f.Scenario, f.What, number(f.Value), f.Unit, f.Bar))
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of the bars are missed: %s", len(names), strings.Join(names, "; "))
+}
+
 // JSON writes the report for machines.
 func (r *Report) JSON(w io.Writer) error {
 	e := json.NewEncoder(w)

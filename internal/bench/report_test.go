@@ -31,6 +31,9 @@ func TestFiguresAreJudgedByTheirBars(t *testing.T) {
 	}
 	require.Equal(t, []string{"too little", "slow", "no baseline", "not measured"}, missed)
 	require.Nil(t, r.Figures[len(r.Figures)-1].Met)
+	require.ErrorContains(t, r.AllMet(), "4 of the bars are missed: 0 too little (69 , ≥ 0.70 ×)")
+	r.Figures = r.Figures[:1]
+	require.NoError(t, r.AllMet())
 	require.InDelta(t, 0.7, r.Figures[0].Ratio, 1e-9)
 }
 
