@@ -20,8 +20,9 @@ const (
 	// streamPage is how many events a stream reads at a time, and so how many
 	// it holds in memory.
 	streamPage = 200
-	// streamReads bounds the pages read at once for all streams of a process,
-	// so that they leave connections for requests.
+	// streamReads bounds what is read at once for the streams of a process that
+	// are behind, or whose token is looked at, so that they leave connections for
+	// requests.
 	streamReads = 4
 	// streamWrite is how long a client may take to accept what is sent to it.
 	streamWrite = 30 * time.Second
@@ -138,6 +139,7 @@ func (e *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 	fmt.Fprintf(&e.buf, "retry: %d\n", (reconnectAfter + rand.N(reconnectSpread)).Milliseconds())
 	e.tell() // also who is cut before the first event knows where to go on
 	if e.send() == nil {
+		defer e.s.feed.Follow()()
 		e.s.alive(ctx)
 		e.follow(ctx)
 	}
@@ -152,10 +154,7 @@ func (e *eventStream) VisitStreamEventsResponse(w http.ResponseWriter) error {
 func (e *eventStream) follow(ctx context.Context) {
 	for e.send() == nil && ctx.Err() == nil {
 		more := e.s.feed.More() // before the reading, so that nothing is missed
-		page, err := e.read(ctx)
-		if err == nil {
-			err = e.take(page)
-		}
+		behind, err := e.read(ctx)
 		var refused *conversation.Error
 		switch {
 		case ctx.Err() != nil:
@@ -165,7 +164,7 @@ func (e *eventStream) follow(ctx context.Context) {
 		case err != nil:
 			e.s.log.Warn("a stream of events does not get on; it tries again", "request_id", requestID(ctx), "error", err)
 			e.rest(ctx, nil, streamRetry)
-		case !page.More:
+		case !behind:
 			e.rest(ctx, more, time.Until(e.checked.Add(e.s.streams.recheck)))
 		case time.Since(e.sent) >= e.s.streams.keepAlive:
 			e.live()
@@ -193,44 +192,87 @@ func (e *eventStream) rest(ctx context.Context, more <-chan struct{}, atMost tim
 	}
 }
 
-// read reads the next page, after a look at the token when that is due. An
-// Error means that the caller may no longer see what they saw.
-func (e *eventStream) read(ctx context.Context) (store.EventPage, error) {
-	select {
-	case e.s.streams.reads <- struct{}{}:
-		defer func() { <-e.s.streams.reads }()
-	case <-ctx.Done():
-		return store.EventPage{}, ctx.Err()
-	}
-	was := caller(ctx)
+// read puts the next events into what is sent next, after a look at the token
+// when that is due, and tells whether there are more already. An Error means
+// that the caller may no longer see what they saw.
+func (e *eventStream) read(ctx context.Context) (behind bool, err error) {
 	if time.Since(e.checked) >= e.s.streams.recheck {
-		i, err := e.s.store.Authenticate(ctx, bearer(ctx))
-		if err != nil {
-			return store.EventPage{}, err
+		if err := e.check(ctx); err != nil {
+			return false, err
 		}
-		if !slices.Contains(permissions(i), PermissionEventsRead) || viewer(i) != viewer(was) {
-			return store.EventPage{}, conversation.Errorf(conversation.CodeForbidden, "The token's permissions have changed.")
-		}
-		e.checked = time.Now()
-		e.s.alive(ctx)
 	}
-	return e.s.store.EventPage(ctx, store.EventQuery{After: e.after, Limit: streamPage, AgentID: viewer(was)})
+	seen := viewer(caller(ctx))
+	if items, next, more, ok := e.s.feed.After(e.after, seen, streamPage); ok {
+		return more, e.take(len(items), next, func(i int) (int64, []byte, error) {
+			frame, err := items[i].Shown(eventFrame)
+			return items[i].Seq, frame, err
+		})
+	}
+	if !e.turn(ctx) {
+		return false, ctx.Err()
+	}
+	page, err := e.s.store.EventPage(ctx, store.EventQuery{After: e.after, Limit: streamPage, AgentID: seen})
+	<-e.s.streams.reads
+	if err != nil {
+		return false, err
+	}
+	return page.More, e.take(len(page.Events), page.Next, func(i int) (int64, []byte, error) {
+		frame, err := eventFrame(page.Events[i])
+		return page.Events[i].Seq, frame, err
+	})
 }
 
-// take puts a page into what is sent next, or nothing of it.
-func (e *eventStream) take(page store.EventPage) error {
-	for _, event := range page.Events {
-		data, err := json.Marshal(showEvent(event))
+// turn waits until the stream may read the database.
+func (e *eventStream) turn(ctx context.Context) bool {
+	select {
+	case e.s.streams.reads <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// check looks at the token.
+func (e *eventStream) check(ctx context.Context) error {
+	if !e.turn(ctx) {
+		return ctx.Err()
+	}
+	defer func() { <-e.s.streams.reads }()
+	i, err := e.s.store.Authenticate(ctx, bearer(ctx))
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(permissions(i), PermissionEventsRead) || viewer(i) != viewer(caller(ctx)) {
+		return conversation.Errorf(conversation.CodeForbidden, "The token's permissions have changed.")
+	}
+	e.checked = time.Now()
+	e.s.alive(ctx)
+	return nil
+}
+
+// eventFrame is an event as streams carry it.
+func eventFrame(event store.Event) ([]byte, error) {
+	data, err := json.Marshal(showEvent(event))
+	if err != nil {
+		return nil, fmt.Errorf("event %d: %w", event.Seq, err)
+	}
+	return fmt.Appendf(nil, "id: %d\nevent: %s\ndata: %s\n\n", event.Seq, event.Type, data), nil
+}
+
+// take puts n events into what is sent next, or none of them. Everything up to
+// next is sent then, or may not be seen.
+func (e *eventStream) take(n int, next int64, event func(int) (seq int64, frame []byte, err error)) error {
+	told := e.told
+	for i := range n {
+		seq, frame, err := event(i)
 		if err != nil {
 			e.buf.Reset()
-			return fmt.Errorf("event %d: %w", event.Seq, err)
+			return err
 		}
-		fmt.Fprintf(&e.buf, "id: %d\nevent: %s\ndata: %s\n\n", event.Seq, event.Type, data)
+		e.buf.Write(frame)
+		told = seq
 	}
-	e.after = page.Next
-	if n := len(page.Events); n > 0 {
-		e.told = page.Events[n-1].Seq
-	}
+	e.after, e.told = next, told
 	return nil
 }
 

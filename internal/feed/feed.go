@@ -1,11 +1,13 @@
-// Package feed tells the readers of the record of events, in one process, that
-// there is something new. It hands out no events: each reader pages through
-// the database at its own pace, so a slow one costs no memory.
+// Package feed reads the record of events for all its readers in one process:
+// once, however many they are. It keeps the latest events for those who follow;
+// who lags further behind pages through the database at their own pace, so a
+// slow one costs no memory.
 package feed
 
 import (
 	"context"
 	"log/slog"
+	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +22,9 @@ const (
 	// pace is the shortest time between two wake-ups of the readers: under load
 	// one look of each takes many batches.
 	pace = 50 * time.Millisecond
+	// kept is how many events are kept, and batch how many are read at once.
+	kept  = 4000
+	batch = 1000
 )
 
 // Feed is one look at the record for all readers of a process. It is safe for
@@ -28,13 +33,114 @@ type Feed struct {
 	store *store.Store
 	log   *slog.Logger
 
-	mu   sync.Mutex
-	more chan struct{}
+	mu      sync.Mutex
+	more    chan struct{}
+	readers int
+	from    int64   // the events after this one are kept
+	last    int64   // up to here; before the first look both are -1
+	events  []*Item // in order
+}
+
+// Item is an event that is kept.
+type Item struct {
+	store.Watched
+	once  sync.Once
+	shown []byte
+	err   error
+}
+
+// Shown is the event as readers are shown it, made by show for the first of
+// them.
+func (i *Item) Shown(show func(store.Event) ([]byte, error)) ([]byte, error) {
+	i.once.Do(func() { i.shown, i.err = show(i.Event) })
+	return i.shown, i.err
 }
 
 // New makes a Feed that wakes nobody before Run.
 func New(s *store.Store, log *slog.Logger) *Feed {
-	return &Feed{store: s, log: log, more: make(chan struct{})}
+	return &Feed{store: s, log: log, more: make(chan struct{}), from: -1, last: -1}
+}
+
+// Follow has events kept until leave is called: without anybody who follows
+// none are read.
+func (f *Feed) Follow() (leave func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.readers++
+	return sync.OnceFunc(func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.readers--
+	})
+}
+
+// After returns the events after a position that an agent may see, at most so
+// many ("" sees everything), where they were looked through to, and whether
+// there are more. ok is false when not all of them are kept: the database has
+// them.
+func (f *Feed) After(after int64, agentID string, limit int) (items []*Item, next int64, more, ok bool) {
+	f.mu.Lock()
+	from, last, events := f.from, f.last, f.events
+	f.mu.Unlock()
+	if from < 0 || after < from {
+		return nil, after, false, false
+	}
+	i := sort.Search(len(events), func(i int) bool { return events[i].Seq > after })
+	for _, item := range events[i:] {
+		if len(items) == limit {
+			return items, items[limit-1].Seq, true, true
+		}
+		if item.VisibleTo(agentID) {
+			items = append(items, item)
+		}
+	}
+	return items, max(after, last), false, true
+}
+
+// look reads what is new, and tells whether there was anything.
+func (f *Feed) look(ctx context.Context) (bool, error) {
+	f.mu.Lock()
+	readers, last := f.readers, f.last
+	f.mu.Unlock()
+	if readers == 0 || last < 0 {
+		now, err := f.store.LastEvent(ctx)
+		if err != nil || now == last {
+			return false, err
+		}
+		f.keep(now, now, nil)
+		return true, nil
+	}
+	for any := false; ; any = true {
+		read, err := f.store.WatchEvents(ctx, last, batch)
+		if err != nil || len(read) == 0 {
+			return any, err
+		}
+		last = read[len(read)-1].Seq
+		f.keep(-1, last, read)
+		if len(read) < batch {
+			return true, nil
+		}
+	}
+}
+
+// keep adds events, or begins anew after from when that is not -1.
+func (f *Feed) keep(from, last int64, read []store.Watched) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.last = last
+	if from >= 0 {
+		f.from, f.events = from, nil
+	}
+	// Readers look at what they were given: it is never written to.
+	events := f.events[:len(f.events):len(f.events)]
+	if over := len(events) + len(read) - kept; over > 0 {
+		f.from = events[over-1].Seq
+		events = events[over:]
+	}
+	for _, w := range read {
+		events = append(events, &Item{Watched: w})
+	}
+	f.events = events
 }
 
 // More returns a channel that is closed when there are events that were not
@@ -54,7 +160,7 @@ func (f *Feed) wake() {
 }
 
 // Run watches the record until ctx is done. While nothing happens it costs one
-// statement a second, however many read.
+// statement a second, however many read, and a few a batch of events.
 func (f *Feed) Run(ctx context.Context) {
 	hint := make(chan struct{}, 1)
 	var listening sync.WaitGroup
@@ -62,9 +168,9 @@ func (f *Feed) Run(ctx context.Context) {
 	listening.Go(func() { f.listen(ctx, hint) })
 	tick := time.NewTicker(floor)
 	defer tick.Stop()
-	known, away := int64(-1), false
+	away := false
 	for {
-		last, err := f.store.LastEvent(ctx)
+		found, err := f.look(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -73,8 +179,7 @@ func (f *Feed) Run(ctx context.Context) {
 			f.log.Warn("the record of events cannot be read; it is tried again every second", slog.Any("error", err))
 		case err == nil:
 			away = false
-			if last != known {
-				known = last
+			if found {
 				f.wake()
 				if !pause(ctx, pace) {
 					return

@@ -349,6 +349,7 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		by("a page of a conversation's events", func() { _, err := s.Events(ctx, 10, 50, id); check(err) })
 		page := func(q store.EventQuery) func() { return func() { _, err := s.EventPage(ctx, q); check(err) } }
 		by("a page of events for an agent", page(store.EventQuery{After: 10, Limit: 50, AgentID: known}), "events_in_order")
+		by("a batch of events for all who follow", func() { _, err := s.WatchEvents(ctx, 10, 50); check(err) }, "events_in_order")
 		by("a page of a conversation's events for an agent", page(store.EventQuery{After: 10, Limit: 50, ConversationID: id, AgentID: known}))
 
 		step := store.TransitionRequest{ID: "tsn_1", ConversationID: id, ChannelID: p.plan.Channel.ID, ChatKey: p.chat, Event: conversation.EventBotEscalated, Announce: []store.Draft{draft}}
