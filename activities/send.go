@@ -92,6 +92,9 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 			return out, nil
 		case end != nil:
 			out.count(end.State)
+			if b.Last {
+				return out, nil
+			}
 		case !askAgainAtOnce(b, refusal):
 			return out, a.later(b, refusal)
 		}

@@ -35,16 +35,13 @@ func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (S
 		}
 		req.Drafts = append(req.Drafts, store.Draft{SenderKind: conversation.SenderAgent, SenderID: i.Agent.ID, SenderName: i.Agent.Name, Content: piece, AttachmentID: r.Body.AttachmentID})
 	}
-	stored, err := s.store.Say(ctx, req)
+	more := s.feed.More()
+	stored, chat, err := s.store.Say(ctx, req)
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.store.Conversation(ctx, r.ID)
-	if err != nil {
-		return nil, err
-	}
-	s.inbox.Notify(c.ChannelID, c.ChatKey)
-	m := s.accepted(ctx, stored[0])
+	s.inbox.Notify(chat.ChannelID, chat.ChatKey)
+	m := s.accepted(ctx, more, stored[0])
 	shown, err := s.showMessages(ctx, []store.Message{m})
 	if err != nil {
 		return nil, err
@@ -56,24 +53,23 @@ func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (S
 }
 
 // accepted waits until it is known what became of a message, or its time is
-// up. It looks whenever the record of events has grown.
-func (s *Server) accepted(ctx context.Context, m store.Message) store.Message {
+// up. It looks whenever the record of events has grown since more was taken,
+// which was before the message was read.
+func (s *Server) accepted(ctx context.Context, more <-chan struct{}, m store.Message) store.Message {
 	wait, cancel := context.WithTimeout(ctx, acceptTime)
 	defer cancel()
 	for m.State == conversation.MessagePending {
-		more := s.feed.More()
-		now, err := s.store.Message(wait, m.ID)
-		if err != nil {
-			return m // it is stored; how it stands is told another time
-		}
-		if m = now; m.State != conversation.MessagePending {
-			break
-		}
 		select {
 		case <-wait.Done():
 			return m
 		case <-more:
 		}
+		more = s.feed.More()
+		now, err := s.store.Message(wait, m.ID)
+		if err != nil {
+			return m // it is stored; how it stands is told another time
+		}
+		m = now
 	}
 	return m
 }

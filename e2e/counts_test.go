@@ -35,6 +35,7 @@ func TestAMessageAnsweredByTheScriptBotCostsElevenEvents(t *testing.T) {
 		asked, list := sql.foreground(n)
 		t.Logf("%s: %.2f history events and %.2f SQL statements a message answered by the script bot\n%s", dialect, perMessage, float64(asked)/n, list)
 		require.LessOrEqual(t, perMessage, 11.5)
+		require.LessOrEqual(t, float64(asked)/n, 23.0, list)
 		require.LessOrEqual(t, mostOpenTimers(k.history(emma.workflowID())), 2)
 		require.Len(t, emma.conversations(), 1)
 	})

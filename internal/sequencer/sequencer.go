@@ -5,17 +5,28 @@ package sequencer
 import (
 	"context"
 	"log/slog"
+	"sync"
 	"time"
 
 	"kaiwa/internal/store"
 )
 
-// every is how soon an event gets its number when nothing else hurries.
-const every = 100 * time.Millisecond
+const (
+	// every is how often it looks whatever it was told: a hint may be lost, and
+	// SQLite gives none to another process.
+	every = 100 * time.Millisecond
+	// pace is the shortest time between two looks: under load one of them
+	// numbers what many transactions have written.
+	pace = 10 * time.Millisecond
+)
 
 // Run numbers events until ctx is done.
 func Run(ctx context.Context, s *store.Store, logger *slog.Logger) {
 	s.RunAsLeader(ctx, "sequencer", func(ctx context.Context) {
+		hint := make(chan struct{}, 1)
+		var listening sync.WaitGroup
+		defer listening.Wait()
+		listening.Go(func() { listen(ctx, s, hint, logger) })
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
@@ -25,14 +36,49 @@ func Run(ctx context.Context, s *store.Store, logger *slog.Logger) {
 				return
 			case err != nil:
 				logger.Warn("events could not be numbered; it is tried again", slog.Any("error", err))
-			case n > 0:
-				continue // there may be more
+			case n > 0: // there may be more
+				if !wait(ctx, pace) {
+					return
+				}
+				continue
 			}
 			select {
 			case <-ctx.Done():
 				return
+			case <-hint:
 			case <-tick.C:
 			}
 		}
 	})
+}
+
+// listen turns what the database tells into hints. Without it events get their
+// numbers a little later.
+func listen(ctx context.Context, s *store.Store, hint chan<- struct{}, logger *slog.Logger) {
+	for {
+		err := s.ListenForRecords(ctx, func() {
+			select {
+			case hint <- struct{}{}:
+			default: // one is waiting already
+			}
+		})
+		if err != nil && ctx.Err() == nil {
+			logger.Debug("the database does not tell what is to be numbered", slog.Any("error", err))
+		}
+		if !wait(ctx, time.Second) {
+			return
+		}
+	}
+}
+
+// wait waits, and tells whether ctx still lives.
+func wait(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-t.C:
+		return true
+	}
 }

@@ -158,7 +158,7 @@ func (c conn) recordFile(ctx context.Context, a Attachment) error {
 		SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BIGINT)
 		WHERE NOT EXISTS (SELECT 1 FROM messages WHERE id = $6 AND held)`,
 		"attachment."+string(a.State), a.ConversationID, a.ID, jsonOf(map[string]string{"message_id": a.MessageID, "reason": a.Reason}), a.UpdatedAt, a.MessageID)
-	return err
+	return c.hasRecorded(err)
 }
 
 // Attachment reads one attachment; CodeNotFound when there is none, or its

@@ -62,10 +62,13 @@ type Batch struct {
 	// Interrupted says that the attempt before this one left no outcome: its
 	// process died, or still hangs.
 	Interrupted bool `db:"-"`
+	// Last says, once FinishBatch has written the end, that nothing waited
+	// behind the batch then.
+	Last bool `db:"-"`
 }
 
-const batchColumns = `b.id, b.conversation_id, c.channel_id, b.kind, b.recipient, b.reply_token, b.token_received_at, b.body,
-	b.message_ids, b.attempts, b.outcome, b.doubt, b.failure_detail, b.deadline, b.created_at`
+const batchColumns = `id, conversation_id, kind, recipient, reply_token, token_received_at, body,
+	message_ids, attempts, outcome, doubt, failure_detail, deadline, created_at`
 
 // Render turns contents into LINE's message objects. A refusal of one content
 // is reported by its index.
@@ -90,19 +93,21 @@ func (s *Store) NextBatch(ctx context.Context, conversationID string, render Ren
 	froze := false
 	err := s.tx(ctx, func(c conn) error {
 		out, froze = nil, false
-		if _, err := c.lockConversation(ctx, conversationID); err != nil {
-			return err
-		}
-		var b Batch
-		found, err := c.get(ctx, &b, `SELECT `+batchColumns+` FROM batches b JOIN conversations c ON c.id = b.conversation_id
-			WHERE b.conversation_id = $1 AND b.state = 'frozen'`+s.d.forUpdate(), conversationID)
+		to, err := c.lockLane(ctx, conversationID)
 		if err != nil {
 			return err
 		}
-		if found {
-			return c.countAttempt(ctx, &b, &out)
+		// Only the last one may be unfinished.
+		var last lastBatch
+		if _, err := c.get(ctx, &last, `SELECT `+batchColumns+`, state, ordinal FROM batches
+			WHERE conversation_id = $1 ORDER BY ordinal DESC LIMIT 1`+s.d.forUpdate(), conversationID); err != nil {
+			return err
 		}
-		out, err = c.freeze(ctx, conversationID, render)
+		if last.State == BatchFrozen {
+			last.ChannelID = to.ChannelID
+			return c.countAttempt(ctx, &last.Batch, &out)
+		}
+		out, err = c.freeze(ctx, to, last, render)
 		froze = out != nil
 		failpoint.Hit("batch.before_commit")
 		return err
@@ -114,6 +119,33 @@ func (s *Store) NextBatch(ctx context.Context, conversationID string, render Ren
 		failpoint.Hit("batch.after_commit")
 	}
 	return out, nil
+}
+
+// lane is where a conversation's messages go.
+type lane struct {
+	ConversationID string `db:"id"`
+	ChannelID      string `db:"channel_id"`
+	ChatKey        string `db:"chat_key"`
+	SourceID       string `db:"source_id"`
+}
+
+// lockLane keeps others from freezing what the conversation wants to send.
+func (c conn) lockLane(ctx context.Context, conversationID string) (lane, error) {
+	var to lane
+	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id
+		FROM conversations c LEFT JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key
+		WHERE c.id = $1`+c.s.d.forUpdateOf("c"), conversationID)
+	if err == nil && !found {
+		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", conversationID)
+	}
+	return to, err
+}
+
+// lastBatch is the conversation's latest batch; the zero value stands for none.
+type lastBatch struct {
+	Batch
+	State   string `db:"state"`
+	Ordinal int64  `db:"ordinal"`
 }
 
 // countAttempt notes that a batch is tried again. An attempt that left no
@@ -135,7 +167,8 @@ const (
 )
 
 // freeze makes a batch of what is pending.
-func (c conn) freeze(ctx context.Context, conversationID string, render Render) (*Batch, error) {
+func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render) (*Batch, error) {
+	conversationID := to.ConversationID
 	var pending []pendingMessage
 	if err := c.list(ctx, &pending, `SELECT id, type, text, payload, sender_kind FROM messages
 		WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '' ORDER BY occurred_at, ordinal LIMIT $2`, conversationID, BatchSize); err != nil {
@@ -160,46 +193,28 @@ func (c conn) freeze(ctx context.Context, conversationID string, render Render) 
 	}
 	if len(ids) == 0 {
 		if len(pending) > 0 {
-			return c.freeze(ctx, conversationID, render) // all of these failed; there may be more
+			return c.freeze(ctx, to, last, render) // all of these failed; there may be more
 		}
 		return nil, nil
 	}
-	var to struct {
-		ChannelID string `db:"channel_id"`
-		ChatKey   string `db:"chat_key"`
-		SourceID  string `db:"source_id"`
-		Ordinal   int64  `db:"ordinal"`
-		Dissolved int64  `db:"dissolved"` // the deadline of the batch before, if it was dissolved
-	}
-	if _, err := c.get(ctx, &to, `SELECT c.channel_id, c.chat_key, t.source_id, coalesce(b.ordinal, 0) + 1 AS ordinal,
-			CASE WHEN b.state = 'dissolved' THEN b.deadline ELSE 0 END AS dissolved
-		FROM conversations c JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key
-		LEFT JOIN batches b ON b.conversation_id = c.id AND b.ordinal = (SELECT max(ordinal) FROM batches WHERE conversation_id = c.id)
-		WHERE c.id = $1`, conversationID); err != nil {
-		return nil, err
-	}
 	b := &Batch{
-		ID:             conversation.DerivedID(conversation.PrefixBatch, conversationID, to.Ordinal),
+		ID:             conversation.DerivedID(conversation.PrefixBatch, conversationID, last.Ordinal+1),
 		ConversationID: conversationID, ChannelID: to.ChannelID, Kind: string(conversation.ViaPush), Recipient: to.SourceID,
 		Attempts: 1, Deadline: micros(now.Add(budget)), CreatedAt: micros(now),
 	}
-	if to.Dissolved != 0 && budget == AutomatedBudget {
-		b.Deadline = min(b.Deadline, to.Dissolved) // the same messages, another way: no new budget
+	if last.State == BatchDissolved && budget == AutomatedBudget {
+		b.Deadline = min(b.Deadline, last.Deadline) // the same messages, another way: no new budget
 	}
-	token, found, err := c.replyToken(ctx, to.ChannelID, to.ChatKey, now)
+	// A survey has a lane beside that of the chat's next conversation: who
+	// comes second to a token pushes.
+	var token replyToken
+	found, err := c.get(ctx, &token, `UPDATE line_events SET token_batch = $1 WHERE token_batch = '' AND id = (
+		`+oldestToken(2)+`) RETURNING id, reply_token, received_at`, append([]any{b.ID}, tokenArgs(to.ChannelID, to.ChatKey, now)...)...)
 	if err != nil {
 		return nil, err
 	}
 	if found {
-		// A survey has a lane beside that of the chat's next conversation: who
-		// comes second to the token pushes.
-		mine, err := c.exec(ctx, `UPDATE line_events SET token_batch = $1 WHERE id = $2 AND token_batch = ''`, b.ID, token.ID)
-		if err != nil {
-			return nil, err
-		}
-		if mine > 0 {
-			b.Kind, b.ReplyToken, b.TokenReceivedAt = string(conversation.ViaReply), token.ReplyToken, token.ReceivedAt
-		}
+		b.Kind, b.ReplyToken, b.TokenReceivedAt = string(conversation.ViaReply), token.ReplyToken, token.ReceivedAt
 	}
 	body, err := json.Marshal(bodies)
 	if err != nil {
@@ -213,7 +228,7 @@ func (c conn) freeze(ctx context.Context, conversationID string, render Render) 
 	if _, err := c.exec(ctx, `
 		INSERT INTO batches (id, conversation_id, ordinal, kind, recipient, reply_token, token_received_at, body, message_ids, state, attempts, deadline, created_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'frozen', 1, $10, $11)`,
-		b.ID, conversationID, to.Ordinal, b.Kind, b.Recipient, b.ReplyToken, b.TokenReceivedAt, b.Body, b.MessageIDs, b.Deadline, b.CreatedAt); err != nil {
+		b.ID, conversationID, last.Ordinal+1, b.Kind, b.Recipient, b.ReplyToken, b.TokenReceivedAt, b.Body, b.MessageIDs, b.Deadline, b.CreatedAt); err != nil {
 		return nil, err
 	}
 	_, err = c.exec(ctx, `UPDATE messages SET batch_id = $1 WHERE id IN (`+list1(len(ids), 2)+`)`, append([]any{b.ID}, anys(ids)...)...)
@@ -227,15 +242,25 @@ type replyToken struct {
 	ReceivedAt int64  `db:"received_at"`
 }
 
-// replyToken finds the oldest token of a chat that still has life enough:
-// younger ones may serve later.
-func (c conn) replyToken(ctx context.Context, channelID, chatKey string, now time.Time) (replyToken, bool, error) {
-	var token replyToken
-	found, err := c.get(ctx, &token, `SELECT id, reply_token, received_at FROM line_events
-		WHERE channel_id = $1 AND chat_key = $2 AND reply_token <> '' AND token_batch = '' AND received_at >= $3
-		  AND line_time >= $4 AND NOT standby
-		ORDER BY received_at, id LIMIT 1`, channelID, chatKey, micros(now.Add(-ReplyWindow)), micros(now.Add(-replyLimit)))
-	return token, found, err
+// oldestToken selects the oldest token of a chat that still has life enough:
+// younger ones may serve later. Its parameters, counting from first, are
+// tokenArgs.
+func oldestToken(first int) string {
+	return fmt.Sprintf(`SELECT id FROM line_events
+		WHERE channel_id = $%d AND chat_key = $%d AND reply_token <> '' AND token_batch = '' AND received_at >= $%d
+		  AND line_time >= $%d AND NOT standby
+		ORDER BY received_at, id LIMIT 1`, first, first+1, first+2, first+3)
+}
+
+func tokenArgs(channelID, chatKey string, now time.Time) []any {
+	return []any{channelID, chatKey, micros(now.Add(-ReplyWindow)), micros(now.Add(-replyLimit))}
+}
+
+// hasToken tells whether a chat has a token with life enough.
+func (c conn) hasToken(ctx context.Context, channelID, chatKey string, now time.Time) (bool, error) {
+	var has bool
+	_, err := c.get(ctx, &has, `SELECT EXISTS (`+oldestToken(1)+`)`, tokenArgs(channelID, chatKey, now)...)
+	return has, err
 }
 
 func renderOne(m pendingMessage, render Render) (json.RawMessage, error) {
@@ -290,12 +315,14 @@ func (s *Store) FinishBatch(ctx context.Context, b *Batch, end BatchEnd) (writte
 	if err := json.Unmarshal([]byte(b.MessageIDs), &ids); err != nil {
 		return false, fmt.Errorf("batch %s: %w", b.ID, err)
 	}
+	var waits bool
 	err = s.tx(ctx, func(c conn) error {
-		n, err := c.exec(ctx, `
+		if written, err = c.get(ctx, &waits, `
 			UPDATE batches SET state = $1, outcome = $2, line_request_id = $3, accepted_request_id = $4, failure_detail = $5, finished_at = $6
-			WHERE id = $7 AND state = 'frozen' AND (attempts = $8 OR $9)`,
-			end.State, end.State, end.LINERequestID, end.AcceptedRequestID, end.Detail, micros(s.now()), b.ID, b.Attempts, end.State == BatchAccepted)
-		if written = n > 0; err != nil || !written {
+			WHERE id = $7 AND state = 'frozen' AND (attempts = $8 OR $9)
+			RETURNING EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = batches.conversation_id AND m.state = 'pending' AND m.batch_id = '')`,
+			end.State, end.State, end.LINERequestID, end.AcceptedRequestID, end.Detail, micros(s.now()), b.ID, b.Attempts, end.State == BatchAccepted,
+		); err != nil || !written {
 			return err
 		}
 		return c.finishMessages(ctx, b, end, ids)
@@ -304,6 +331,8 @@ func (s *Store) FinishBatch(ctx context.Context, b *Batch, end BatchEnd) (writte
 		return false, fmt.Errorf("finish batch %s: %w", b.ID, err)
 	}
 	failpoint.Hit("send.after_commit")
+	// Other ends may leave messages of the batch to be sent another way.
+	b.Last = written && !waits && (end.State == BatchAccepted || end.State == BatchUncertain)
 	return written, nil
 }
 
@@ -397,12 +426,11 @@ func (c conn) tellAgents(ctx context.Context, b *Batch, failed []string, notice 
 }
 
 func (c conn) recordMessages(ctx context.Context, kind, conversationID string, ids []string, at int64) error {
-	args := make([]any, 0, 5*len(ids))
-	for _, id := range ids {
-		args = append(args, kind, conversationID, id, "{}", at)
+	list := make([]happened, len(ids))
+	for i, id := range ids {
+		list[i] = happened{kind, conversationID, id, "{}"}
 	}
-	_, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(len(ids), 5, 1), args...)
-	return err
+	return c.recordAll(ctx, list, at)
 }
 
 // list1 builds "$2,$3,$4" for n parameters from first.

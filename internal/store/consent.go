@@ -245,13 +245,14 @@ func (g *ingest) move(ctx context.Context, event conversation.Event, botID strin
 // releaseHeld makes what the customer wrote before the yes visible, and has it
 // received now, in the order it was written.
 func (c conn) releaseHeld(ctx context.Context, row conversationRow, now int64) error {
-	if _, err := c.exec(ctx, `
+	_, err := c.exec(ctx, `
 		INSERT INTO events (type, conversation_id, subject_id, data, created_at)
 		SELECT 'message.received', conversation_id, id, '{}', $1 FROM messages WHERE conversation_id = $2 AND held
-		ORDER BY occurred_at, ordinal, id`, now, row.ID); err != nil {
+		ORDER BY occurred_at, ordinal, id`, now, row.ID)
+	if c.hasRecorded(err) != nil {
 		return err
 	}
-	_, err := c.exec(ctx, `UPDATE messages SET held = FALSE WHERE conversation_id = $1 AND held`, row.ID)
+	_, err = c.exec(ctx, `UPDATE messages SET held = FALSE WHERE conversation_id = $1 AND held`, row.ID)
 	return err
 }
 
@@ -354,7 +355,7 @@ func (s *Store) AskConsent(ctx context.Context, req AskRequest) (int, error) {
 				return nil
 			}
 			if fromMicros(last.CreatedAt).Add(askPause).After(s.now()) {
-				_, free, err := c.replyToken(ctx, row.ChannelID, row.ChatKey, s.now().Add(askSlack))
+				free, err := c.hasToken(ctx, row.ChannelID, row.ChatKey, s.now().Add(askSlack))
 				if err != nil || !free {
 					return err
 				}

@@ -198,7 +198,7 @@ func TestUntilTheYesNobodySeesWhatTheCustomerWrites(t *testing.T) {
 		k.receive(k.event("e2", "message", "more private"))
 		require.True(t, k.take().Ask)
 		k.hidden()
-		_, err := k.s.Say(t.Context(), say("s", k.id, conversation.Actor{AgentID: "agt_1", Supervisor: true}, "hello"))
+		_, _, err := k.s.Say(t.Context(), say("s", k.id, conversation.Actor{AgentID: "agt_1", Supervisor: true}, "hello"))
 		require.Equal(t, conversation.CodeConsentPending, conversation.CodeOf(err))
 
 		k.receive(k.tap("e3", consent.Yes), k.event("e4", "message", "and this"))
@@ -216,7 +216,7 @@ func TestUntilTheYesNobodySeesWhatTheCustomerWrites(t *testing.T) {
 		require.Equal(t, "yes button v1 "+k.id, k.text(`SELECT answer || ' ' || via || ' ' || version || ' ' || conversation_id FROM consents`))
 		require.Equal(t, "v1 v1", k.text(`SELECT consent_version || ' ' || notice_version FROM social_profiles`))
 		require.NotEqual(t, "0", k.text(`SELECT CAST(consent_at AS TEXT) FROM social_profiles`))
-		_, err = k.s.Say(t.Context(), say("s", k.id, conversation.Actor{AgentID: "agt_1", Supervisor: true}, "hello"))
+		_, _, err = k.s.Say(t.Context(), say("s", k.id, conversation.Actor{AgentID: "agt_1", Supervisor: true}, "hello"))
 		require.Equal(t, conversation.CodeNotAllowedNow, conversation.CodeOf(err))
 
 		// A tap after that is a fact.

@@ -25,6 +25,14 @@ func (d dialect) forUpdate() string {
 	return ""
 }
 
+// forUpdateOf does the same by the rows of one of several tables.
+func (d dialect) forUpdateOf(table string) string {
+	if d == dialectPostgres {
+		return " FOR UPDATE OF " + table
+	}
+	return ""
+}
+
 // skipLocked locks the rows a SELECT reads and leaves out those that somebody
 // else has locked.
 func (d dialect) skipLocked() string {

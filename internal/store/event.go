@@ -9,9 +9,7 @@ import (
 // record adds a row to the record of events, in the transaction that changed
 // what it tells of. It carries ids and enumerations, never content.
 func (c conn) record(ctx context.Context, kind, conversationID, subjectID, data string, at int64) error {
-	_, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES ($1, $2, $3, $4, $5)`,
-		kind, conversationID, subjectID, data, at)
-	return err
+	return c.recordAll(ctx, []happened{{kind, conversationID, subjectID, data}}, at)
 }
 
 // happened is an event to record.
@@ -22,6 +20,12 @@ func (c conn) recordAll(ctx context.Context, list []happened, at int64) error {
 	if len(list) == 0 {
 		return nil
 	}
+	if len(list) == 1 {
+		h := list[0]
+		_, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES ($1, $2, $3, $4, $5)`,
+			h.kind, h.conversationID, h.subjectID, h.data, at)
+		return c.hasRecorded(err)
+	}
 	rows := make([][4]string, len(list))
 	for i, h := range list {
 		rows[i] = [4]string{h.kind, h.conversationID, h.subjectID, h.data}
@@ -29,6 +33,15 @@ func (c conn) recordAll(ctx context.Context, list []happened, at int64) error {
 	_, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at)
 		SELECT kind, conversation, subject, data, CAST($2 AS BIGINT) FROM `+
 		c.s.d.rows(1, "kind TEXT", "conversation TEXT", "subject TEXT", "data TEXT")+` AS said`, jsonOf(rows), at)
+	return c.hasRecorded(err)
+}
+
+// hasRecorded notes that the transaction has something for the sequencer,
+// unless that failed.
+func (c conn) hasRecorded(err error) error {
+	if err == nil && c.recorded != nil {
+		*c.recorded = true
+	}
 	return err
 }
 
@@ -85,10 +98,10 @@ func (s *Store) SequenceEvents(ctx context.Context) (int, error) {
 		if _, err = c.exec(ctx, `UPDATE counters SET value = $1 WHERE name = 'events'`, last+n); err != nil {
 			return err
 		}
-		return c.notifyEvents(ctx)
+		return c.notify(ctx, eventsNumbered)
 	})
 	if err == nil && n > 0 && s.d == dialectSQLite {
-		s.wakeLocal()
+		s.wakeLocal(eventsNumbered)
 	}
 	return int(n), err
 }

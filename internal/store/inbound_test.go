@@ -414,7 +414,9 @@ func TestAnInboundMessageCostsSixStatements(t *testing.T) {
 				o.Observe = func(q string) {
 					mu.Lock()
 					defer mu.Unlock()
-					statements = append(statements, strings.Join(strings.Fields(q), " "))
+					if !strings.Contains(q, "pg_notify") { // the sequencer is told beside the messages
+						statements = append(statements, strings.Join(strings.Fields(q), " "))
+					}
 				}
 			})
 			k := newTalk(t, s)

@@ -114,11 +114,13 @@ func (s *Store) UnhandledChats(ctx context.Context, before time.Time, limit int)
 	return chats, nil
 }
 
-// want notes that a chat's workflow is to look into the database, and locks
-// the chat until the transaction ends. The ingest that does so clears it; the
-// relay wakes the workflow for it when nobody else has.
-func (c conn) want(ctx context.Context, channelID, chatKey string) error {
-	_, err := c.exec(ctx, `UPDATE chats SET wanted_at = $1 WHERE channel_id = $2 AND chat_key = $3`, micros(c.s.now()), channelID, chatKey)
+// want notes that the workflow of a conversation's chat is to look into the
+// database, and locks the chat until the transaction ends. The ingest that does
+// so clears it; the relay wakes the workflow for it when nobody else has.
+func (c conn) want(ctx context.Context, conversationID string) error {
+	_, err := c.exec(ctx, `UPDATE chats SET wanted_at = $1
+		WHERE channel_id = (SELECT channel_id FROM conversations WHERE id = $2) AND chat_key = (SELECT chat_key FROM conversations WHERE id = $2)`,
+		micros(c.s.now()), conversationID)
 	return err
 }
 

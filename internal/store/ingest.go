@@ -285,7 +285,8 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if err := g.taps(ctx, events); err != nil {
 		return err
 	}
-	var messages, records []any
+	var messages []any
+	var records []happened
 	var files []arrivedFile
 	var n int
 	for _, e := range events {
@@ -319,7 +320,7 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			}
 			n++
 			if g.asking == nil {
-				records = append(records, "message.received", conversationID, id, "{}", g.now)
+				records = append(records, happened{"message.received", conversationID, id, "{}"})
 			}
 		case ItemFollow, ItemUnfollow:
 			if err := g.friendship(ctx, e); err != nil {
@@ -339,11 +340,8 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			return err
 		}
 	}
-	if len(records) > 0 {
-		if _, err := g.c.exec(ctx, `
-			INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(len(records)/5, 5, 1), records...); err != nil {
-			return err
-		}
+	if err := g.c.recordAll(ctx, records, g.now); err != nil {
+		return err
 	}
 	return g.recall(ctx, unsent)
 }

@@ -11,8 +11,11 @@ import (
 	"github.com/lib/pq"
 )
 
-// eventsNumbered is the channel of PostgreSQL's notifications.
-const eventsNumbered = "kaiwa_events"
+// The channels of PostgreSQL's notifications.
+const (
+	eventsNumbered = "kaiwa_events"   // readers have something to read
+	recordGrew     = "kaiwa_recorded" // the sequencer has something to number
+)
 
 const (
 	// listenPing is how often a listener asks its connection for a sign of
@@ -22,14 +25,53 @@ const (
 	listenPatience = 5 * time.Second
 )
 
-// notifyEvents tells every listener, once the transaction has committed, that
-// there are new numbers. SQLite's listeners are in the process; see wakeLocal.
-func (c conn) notifyEvents(ctx context.Context) error {
+// notify tells every listener, once the transaction has committed. SQLite's
+// listeners are in the process; see wakeLocal.
+func (c conn) notify(ctx context.Context, channel string) error {
 	if c.s.d == dialectSQLite {
 		return nil
 	}
-	_, err := c.exec(ctx, `SELECT pg_notify($1, '')`, eventsNumbered)
+	_, err := c.exec(ctx, `SELECT pg_notify($1, '')`, channel)
 	return err
+}
+
+// tellTime is how long a hint may take; the sequencer looks by itself, too.
+const tellTime = time.Second
+
+// recordGrew tells the sequencer, in whichever process it is, that something
+// was committed for it. It does not wait: PostgreSQL would let commits that
+// notify wait for each other, so one notification follows what was committed
+// while the one before was under way.
+func (s *Store) recordGrew() {
+	if s.d == dialectSQLite {
+		s.wakeLocal(recordGrew)
+		return
+	}
+	if s.told.Add(1) == 1 {
+		go s.tellSequencer()
+	}
+}
+
+func (s *Store) tellSequencer() {
+	for {
+		known := s.told.Load()
+		ctx, cancel := context.WithTimeout(s.closed, tellTime)
+		err := s.write().notify(ctx, recordGrew)
+		cancel()
+		if err != nil {
+			s.told.Store(0)
+			return
+		}
+		if s.told.CompareAndSwap(known, 0) {
+			return
+		}
+	}
+}
+
+// ListenForRecords calls wake whenever something was committed that waits for
+// its number; see ListenForEvents.
+func (s *Store) ListenForRecords(ctx context.Context, wake func()) error {
+	return s.listen(ctx, recordGrew, wake)
 }
 
 // ListenForEvents calls wake whenever a batch of events has been numbered, by
@@ -42,14 +84,18 @@ func (c conn) notifyEvents(ctx context.Context) error {
 //
 // On PostgreSQL it holds a connection of its own, beside the pool.
 func (s *Store) ListenForEvents(ctx context.Context, wake func()) error {
-	if s.d == dialectSQLite {
-		s.listenLocal(ctx, wake)
-		return nil
-	}
-	return s.listenPostgres(ctx, wake)
+	return s.listen(ctx, eventsNumbered, wake)
 }
 
-func (s *Store) listenPostgres(ctx context.Context, wake func()) error {
+func (s *Store) listen(ctx context.Context, channel string, wake func()) error {
+	if s.d == dialectSQLite {
+		s.listenLocal(ctx, channel, wake)
+		return nil
+	}
+	return s.listenPostgres(ctx, channel, wake)
+}
+
+func (s *Store) listenPostgres(ctx context.Context, channel string, wake func()) error {
 	u, err := url.Parse(s.url)
 	if err != nil {
 		return errors.New("the database URL is not a URL") // the error of Parse would show the password
@@ -75,7 +121,7 @@ func (s *Store) listenPostgres(ctx context.Context, wake func()) error {
 		_ = c.Close()
 		<-over
 	}()
-	if err := within(ctx, func() error { _, err := c.Listen(eventsNumbered); return err }, c.Close); err != nil {
+	if err := within(ctx, func() error { _, err := c.Listen(channel); return err }, c.Close); err != nil {
 		return unless(ctx, fmt.Errorf("listen for events: %w", err))
 	}
 	wake()
@@ -112,34 +158,36 @@ func within(ctx context.Context, ask, cut func() error) error {
 	return ask()
 }
 
-// localListeners are the listeners of SQLite databases, by URL.
+// localListeners are the listeners of SQLite databases, by URL and channel.
 var localListeners = struct {
 	sync.Mutex
-	of map[string]map[*func()]struct{}
-}{of: map[string]map[*func()]struct{}{}}
+	of map[localChannel]map[*func()]struct{}
+}{of: map[localChannel]map[*func()]struct{}{}}
 
-func (s *Store) listenLocal(ctx context.Context, wake func()) {
-	l := &localListeners
+type localChannel struct{ url, channel string }
+
+func (s *Store) listenLocal(ctx context.Context, channel string, wake func()) {
+	l, k := &localListeners, localChannel{s.url, channel}
 	l.Lock()
-	if l.of[s.url] == nil {
-		l.of[s.url] = map[*func()]struct{}{}
+	if l.of[k] == nil {
+		l.of[k] = map[*func()]struct{}{}
 	}
-	l.of[s.url][&wake] = struct{}{}
+	l.of[k][&wake] = struct{}{}
 	l.Unlock()
 	wake()
 	<-ctx.Done()
 	l.Lock()
 	defer l.Unlock()
-	if delete(l.of[s.url], &wake); len(l.of[s.url]) == 0 {
-		delete(l.of, s.url)
+	if delete(l.of[k], &wake); len(l.of[k]) == 0 {
+		delete(l.of, k)
 	}
 }
 
 // wakeLocal tells the listeners in this process.
-func (s *Store) wakeLocal() {
+func (s *Store) wakeLocal(channel string) {
 	localListeners.Lock()
 	defer localListeners.Unlock()
-	for wake := range localListeners.of[s.url] {
+	for wake := range localListeners.of[localChannel{s.url, channel}] {
 		(*wake)()
 	}
 }

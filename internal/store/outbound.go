@@ -24,41 +24,57 @@ type Draft struct {
 // cause and their place, so that the same cause stores them once. It returns
 // how many there are.
 func (c conn) insertOutbound(ctx context.Context, row conversationRow, cause string, drafts []Draft) (int, error) {
+	messages, err := c.insertMessages(ctx, row, cause, drafts)
+	if err != nil || len(messages) == 0 {
+		return 0, err
+	}
+	last := messages[0]
+	_, err = c.exec(ctx, `UPDATE conversations SET last_message_at = $1, updated_at = $2 WHERE id = $3`, last.OccurredAt, last.CreatedAt, row.ID)
+	return len(messages), err
+}
+
+// insertMessages is insertOutbound without the conversation's row, whose
+// last_message_at becomes the messages' time.
+func (c conn) insertMessages(ctx context.Context, row conversationRow, cause string, drafts []Draft) ([]Message, error) {
 	if len(drafts) == 0 {
-		return 0, nil
+		return nil, nil
 	}
 	now := micros(c.s.now())
 	at := max(now, row.LastMessageAt+1)
-	var messages, records []any
+	messages := make([]Message, len(drafts))
+	var args []any
+	var records []happened
 	for i, d := range drafts {
 		content := d.Content
 		text := content.Text
 		content.Text = ""
 		payload, err := json.Marshal(content)
 		if err != nil {
-			return 0, err
+			return nil, err
 		}
-		id := conversation.DerivedID(conversation.PrefixMessage, cause, i)
-		if d.AttachmentID != "" {
-			if err := c.takeAttachment(ctx, row.ID, d.AttachmentID, id); err != nil {
-				return 0, err
+		m := Message{
+			ID: conversation.DerivedID(conversation.PrefixMessage, cause, i), ConversationID: row.ID, Ordinal: int64(i), OccurredAt: at,
+			Direction: conversation.Outbound, SenderKind: d.SenderKind, SenderID: d.SenderID, SenderName: d.SenderName,
+			Type: content.Type, Text: text, Payload: string(payload), Automated: d.Automated, State: conversation.MessagePending,
+			AttachmentID: d.AttachmentID, CreatedAt: now,
+		}
+		if m.AttachmentID != "" {
+			if err := c.takeAttachment(ctx, row.ID, m.AttachmentID, m.ID); err != nil {
+				return nil, err
 			}
 		}
-		messages = append(messages, id, row.ID, row.ChannelID, i, at, string(conversation.Outbound), string(d.SenderKind), d.SenderID, d.SenderName,
-			content.Type, text, string(payload), d.Automated, string(conversation.MessagePending), d.AttachmentID, now)
-		records = append(records, "message.created", row.ID, id, "{}", now)
+		messages[i] = m
+		args = append(args, m.ID, m.ConversationID, row.ChannelID, m.Ordinal, m.OccurredAt, string(m.Direction), string(m.SenderKind), m.SenderID, m.SenderName,
+			m.Type, m.Text, m.Payload, m.Automated, string(m.State), m.AttachmentID, m.CreatedAt)
+		records = append(records, happened{"message.created", row.ID, m.ID, "{}"})
 	}
 	if _, err := c.exec(ctx, `
 		INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, direction, sender_kind, sender_id, sender_name,
 			type, text, payload, automated, state, attachment_id, created_at)
-		VALUES `+values(len(drafts), 16, 1), messages...); err != nil {
-		return 0, err
+		VALUES `+values(len(drafts), 16, 1), args...); err != nil {
+		return nil, err
 	}
-	if _, err := c.exec(ctx, `INSERT INTO events (type, conversation_id, subject_id, data, created_at) VALUES `+values(len(drafts), 5, 1), records...); err != nil {
-		return 0, err
-	}
-	_, err := c.exec(ctx, `UPDATE conversations SET last_message_at = $1, updated_at = $2 WHERE id = $3`, at, now, row.ID)
-	return len(drafts), err
+	return messages, c.recordAll(ctx, records, now)
 }
 
 // Announce stores automated messages once per cause. It returns how many wait

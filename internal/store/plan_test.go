@@ -307,7 +307,7 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		finish := func(end store.BatchEnd) func() {
 			return func() { _, err := s.FinishBatch(ctx, batch, end); check(err) }
 		}
-		by("a batch is frozen", next, "batches_one_frozen", "messages_unsent", "batches_in_order", "line_events_tokens")
+		by("a batch is frozen", next, "messages_unsent", "batches_in_order", "line_events_tokens")
 		by("an attempt is noted", func() { _, err := s.NoteAttempt(ctx, batch, store.OutcomeUnclear, ""); check(err) })
 		by("a batch is tried again", next)
 		by("a batch is dissolved", finish(store.BatchEnd{State: store.BatchDissolved}))

@@ -24,9 +24,10 @@ func (r SayRequest) MessageID(n int) string {
 
 // Say stores what an agent writes, pending, and wants the conversation's
 // workflow for it: the lane sends it. It returns the messages, which are those
-// of the first time when the cause has been here before. Refusals are the life
-// table's: CodeNotAssignedToYou, CodeNotAllowedNow, CodeConversationClosed.
-func (s *Store) Say(ctx context.Context, req SayRequest) ([]Message, error) {
+// of the first time when the cause has been here before, and the chat, to be
+// woken. Refusals are the life table's: CodeNotAssignedToYou,
+// CodeNotAllowedNow, CodeConversationClosed.
+func (s *Store) Say(ctx context.Context, req SayRequest) (_ []Message, chat Chat, _ error) {
 	var ids []string
 	for i := range req.Drafts {
 		ids = append(ids, req.MessageID(i))
@@ -34,34 +35,32 @@ func (s *Store) Say(ctx context.Context, req SayRequest) ([]Message, error) {
 	var out []Message
 	err := s.tx(ctx, func(c conn) error {
 		out = nil
-		conv, err := s.conversation(ctx, c, req.ConversationID)
-		if err != nil {
-			return err
-		}
-		if err := c.want(ctx, conv.ChannelID, conv.ChatKey); err != nil {
+		if err := c.want(ctx, req.ConversationID); err != nil {
 			return err
 		}
 		row, err := c.lockConversation(ctx, req.ConversationID)
 		if err != nil {
 			return err
 		}
+		chat = Chat{row.ChannelID, row.ChatKey}
 		if err := c.messagesByID(ctx, &out, ids); err != nil || len(out) > 0 {
 			return err
 		}
 		if _, err := conversation.Next(row.phase(), conversation.EventAgentWrote, conversation.Facts{Actor: req.Actor, AgentID: row.AgentID}); err != nil {
 			return err
 		}
-		if _, err := c.insertOutbound(ctx, row, req.Cause, req.Drafts); err != nil {
+		if out, err = c.insertMessages(ctx, row, req.Cause, req.Drafts); err != nil {
 			return err
 		}
+		_, err = c.exec(ctx, `UPDATE conversations SET last_message_at = $1, updated_at = $2 WHERE id = $3`, out[0].OccurredAt, out[0].CreatedAt, row.ID)
 		failpoint.Hit("say.before_commit")
-		return c.messagesByID(ctx, &out, ids)
+		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("write in conversation %s: %w", req.ConversationID, err)
+		return nil, Chat{}, fmt.Errorf("write in conversation %s: %w", req.ConversationID, err)
 	}
 	failpoint.Hit("say.after_commit")
-	return out, nil
+	return out, chat, nil
 }
 
 // NoteRequest is what an agent writes for other agents.

@@ -76,10 +76,10 @@ func TestWhatAnAgentWritesIsStoredOnceAndTheWorkflowIsWantedUntilItHasLooked(t *
 		ctx, d := t.Context(), newDesk(t, s)
 		mei := anAgent(t, s, "mei")
 		by := conversation.Actor{AgentID: mei.ID}
-		_, err := s.Say(ctx, say("too early", d.id, by, "hello"))
+		_, _, err := s.Say(ctx, say("too early", d.id, by, "hello"))
 		requireCode(t, conversation.CodeNotAllowedNow, err)
 		d.pick(mei.ID)
-		_, err = s.Say(ctx, say("not mine", d.id, conversation.Actor{AgentID: "agt_other"}, "hello"))
+		_, _, err = s.Say(ctx, say("not mine", d.id, conversation.Actor{AgentID: "agt_other"}, "hello"))
 		requireCode(t, conversation.CodeNotAssignedToYou, err)
 		wanted := func() []store.Chat {
 			chats, err := s.UnhandledChats(ctx, time.Now().Add(time.Hour), 10)
@@ -88,9 +88,9 @@ func TestWhatAnAgentWritesIsStoredOnceAndTheWorkflowIsWantedUntilItHasLooked(t *
 		}
 		require.Empty(t, wanted(), "what was refused wants nothing")
 
-		first, err := s.Say(ctx, say("hello", d.id, by, "hello", "how can I help?"))
+		first, _, err := s.Say(ctx, say("hello", d.id, by, "hello", "how can I help?"))
 		require.NoError(t, err)
-		again, err := s.Say(ctx, say("hello", d.id, by, "hello", "how can I help?"))
+		again, _, err := s.Say(ctx, say("hello", d.id, by, "hello", "how can I help?"))
 		require.NoError(t, err)
 		require.Equal(t, first, again)
 		require.Len(t, first, 2)
@@ -107,7 +107,7 @@ func TestWhatAnAgentWritesIsStoredOnceAndTheWorkflowIsWantedUntilItHasLooked(t *
 		require.Empty(t, wanted())
 
 		d.must(store.TransitionRequest{Event: conversation.EventForceClosed})
-		_, err = s.Say(ctx, say("too late", d.id, by, "one more thing"))
+		_, _, err = s.Say(ctx, say("too late", d.id, by, "one more thing"))
 		requireCode(t, conversation.CodeConversationClosed, err)
 	})
 }
@@ -118,7 +118,7 @@ func TestACloseTellsOfMessagesTheWorkflowDoesNotKnow(t *testing.T) {
 		d := newDesk(t, s)
 		mei := anAgent(t, s, "mei")
 		d.pick(mei.ID)
-		_, err := s.Say(t.Context(), say("bye", d.id, conversation.Actor{AgentID: mei.ID}, "goodbye"))
+		_, _, err := s.Say(t.Context(), say("bye", d.id, conversation.Actor{AgentID: mei.ID}, "goodbye"))
 		require.NoError(t, err)
 		require.True(t, d.must(store.TransitionRequest{Event: conversation.EventForceClosed}).Pending)
 	})

@@ -63,6 +63,10 @@ type Store struct {
 	turns     turns         // SQLite: whose turn it is to write
 	groupTime time.Duration // groupTime, except in tests
 
+	told   atomic.Int32 // how often the record has grown since the sequencer was told
+	closed context.Context
+	close  context.CancelFunc
+
 	statements atomic.Int64
 }
 
@@ -76,6 +80,7 @@ func Open(ctx context.Context, databaseURL string, o Options) (*Store, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.closed, s.close = context.WithCancel(context.Background())
 	var err error
 	switch {
 	case strings.HasPrefix(databaseURL, "sqlite:"):
@@ -144,6 +149,7 @@ func (s *Store) Keys() *keyring.Ring { return s.keys }
 
 // Close closes the connections.
 func (s *Store) Close() error {
+	s.close()
 	err := s.w.Close()
 	if s.r != nil && s.r != s.w {
 		err = errors.Join(err, s.r.Close())
@@ -182,6 +188,9 @@ type conn struct {
 	// whole: no statement is interrupted, because SQLite would take back all of
 	// the transaction; between two of them the context is looked at.
 	whole bool
+	// recorded, in a transaction, notes that there is something for the
+	// sequencer once it is committed.
+	recorded *bool
 }
 
 func (c conn) note(q string) {
@@ -291,6 +300,19 @@ func (s *Store) txAlone(ctx context.Context, f func(conn) error) error {
 }
 
 func (s *Store) transact(ctx context.Context, alone bool, f func(conn) error) error {
+	recorded := false
+	err := s.single(ctx, alone, func(c conn) error {
+		c.recorded = &recorded
+		return f(c)
+	})
+	if err == nil && recorded {
+		s.recordGrew()
+	}
+	return err
+}
+
+// single runs f in one transaction.
+func (s *Store) single(ctx context.Context, alone bool, f func(conn) error) error {
 	if s.d == dialectSQLite {
 		return s.grouped(ctx, alone, f)
 	}

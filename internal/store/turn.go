@@ -50,21 +50,26 @@ type TurnRequest struct {
 func (s *Store) LoadTurn(ctx context.Context, req TurnRequest) (TurnInput, error) {
 	var in TurnInput
 	c := s.read() // which sees what the workflow has just stored
-	var done TurnResult
-	found, err := c.get(ctx, &done, `SELECT outcome, action, failure, queue_id, messages FROM bot_turns WHERE id = $1`, req.ID)
+	var row struct {
+		Conversation
+		Done TurnResult `db:"done"`
+	}
+	found, err := c.get(ctx, &row, `SELECT `+conversationColumns+`, coalesce(t.outcome, '') AS "done.outcome", coalesce(t.action, '') AS "done.action",
+			coalesce(t.failure, '') AS "done.failure", coalesce(t.queue_id, '') AS "done.queue_id", coalesce(t.messages, 0) AS "done.messages"`+
+		conversationFrom+`LEFT JOIN bot_turns t ON t.id = $2 WHERE c.id = $1`, req.ConversationID, req.ID)
 	if err != nil {
 		return in, err
 	}
-	if found {
-		in.Done = &done
+	if !found {
+		return in, conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", req.ConversationID)
+	}
+	if row.Done.Outcome != "" {
+		in.Done = &row.Done
 		_, err := c.get(ctx, &in.Unanswered, `SELECT count(*) FROM messages
-			WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND position > (SELECT bot_position FROM conversations WHERE id = $1)`, req.ConversationID)
+			WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND position > $2`, req.ConversationID, row.BotPosition)
 		return in, err
 	}
-	conv, err := s.conversation(ctx, c, req.ConversationID)
-	if err != nil {
-		return in, err
-	}
+	conv := row.Conversation
 	in.Conversation = conv
 	in.Stale = conv.Epoch != req.Epoch || conv.Owner != conversation.OwnerBot
 	if in.Stale {
@@ -110,10 +115,6 @@ func (s *Store) CommitTurn(ctx context.Context, req TurnRequest, a TurnAnswer) (
 		if err != nil {
 			return err
 		}
-		found, err := c.get(ctx, &res, `SELECT outcome, action, failure, queue_id, messages FROM bot_turns WHERE id = $1`, req.ID)
-		if err != nil || found {
-			return err
-		}
 		res = TurnResult{Outcome: TurnAnswered, Action: a.Action, QueueID: a.QueueID, Messages: len(a.Drafts)}
 		switch {
 		case row.Epoch != req.Epoch || row.Owner != conversation.OwnerBot:
@@ -122,10 +123,15 @@ func (s *Store) CommitTurn(ctx context.Context, req TurnRequest, a TurnAnswer) (
 			res = TurnResult{Outcome: TurnFailed, Failure: a.Failure}
 		}
 		now := micros(s.now())
-		if _, err := c.exec(ctx, `
+		first, err := c.exec(ctx, `
 			INSERT INTO bot_turns (id, conversation_id, epoch, outcome, action, failure, queue_id, messages, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			req.ID, req.ConversationID, req.Epoch, res.Outcome, res.Action, res.Failure, res.QueueID, res.Messages, now); err != nil {
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (id) DO NOTHING`,
+			req.ID, req.ConversationID, req.Epoch, res.Outcome, res.Action, res.Failure, res.QueueID, res.Messages, now)
+		if err != nil {
+			return err
+		}
+		if first == 0 {
+			_, err := c.get(ctx, &res, `SELECT outcome, action, failure, queue_id, messages FROM bot_turns WHERE id = $1`, req.ID)
 			return err
 		}
 		if res.Outcome != TurnAnswered {
@@ -145,12 +151,17 @@ func (s *Store) CommitTurn(ctx context.Context, req TurnRequest, a TurnAnswer) (
 		if err != nil {
 			return err
 		}
-		if _, err := c.exec(ctx, `UPDATE conversations SET bot_position = $1, context = $2, greeted = TRUE, updated_at = $3,
-			summary = CASE WHEN $4 = '' THEN summary ELSE $4 END WHERE id = $5`,
-			max(row.BotPosition, a.Upto), string(encoded), now, a.Summary, row.ID); err != nil {
+		messages, err := c.insertMessages(ctx, row, req.ID, a.Drafts)
+		if err != nil {
 			return err
 		}
-		_, err = c.insertOutbound(ctx, row, req.ID, a.Drafts)
+		lastMessageAt := row.LastMessageAt
+		if len(messages) > 0 {
+			lastMessageAt = messages[0].OccurredAt
+		}
+		_, err = c.exec(ctx, `UPDATE conversations SET bot_position = $1, context = $2, greeted = TRUE, updated_at = $3,
+			summary = CASE WHEN $4 = '' THEN summary ELSE $4 END, last_message_at = $5 WHERE id = $6`,
+			max(row.BotPosition, a.Upto), string(encoded), now, a.Summary, lastMessageAt, row.ID)
 		failpoint.Hit("turn.before_commit")
 		return err
 	})
