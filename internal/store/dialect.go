@@ -42,14 +42,6 @@ func (d dialect) skipLocked() string {
 	return ""
 }
 
-// skipLockedOf does the same by the rows of one of several tables.
-func (d dialect) skipLockedOf(table string) string {
-	if d == dialectPostgres {
-		return " FOR UPDATE OF " + table + " SKIP LOCKED"
-	}
-	return ""
-}
-
 // forKeyShare keeps the rows a SELECT reads from being deleted.
 func (d dialect) forKeyShare() string {
 	if d == dialectPostgres {

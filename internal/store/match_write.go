@@ -34,18 +34,29 @@ func (m *match) silence(ctx context.Context) (int, error) {
 // gone. An offer whose conversation is locked is being settled by somebody else.
 func (m *match) endOffers(ctx context.Context) error {
 	var over []struct {
-		ID      string `db:"id"`
-		Expired bool   `db:"expired"`
+		ID             string `db:"id"`
+		ConversationID string `db:"conversation_id"`
+		Expired        bool   `db:"expired"`
 	}
-	if err := m.list(ctx, &over, `SELECT offers.id, offers.expires_at <= $1 AS expired FROM offers JOIN conversations ON conversations.id = offers.conversation_id
-		WHERE offers.state = 'live' AND (offers.expires_at <= $1
+	if err := m.list(ctx, &over, `SELECT id, conversation_id, expires_at <= $1 AS expired FROM offers WHERE state = 'live' AND (expires_at <= $1
 			OR NOT EXISTS (SELECT 1 FROM agent_states s WHERE s.agent_id = offers.agent_id AND s.presence <> 'offline'))
-		LIMIT $2`+m.s.d.skipLockedOf("conversations"), micros(m.now), matchOffers); err != nil {
+		LIMIT $2`, micros(m.now), matchOffers); err != nil || len(over) == 0 {
 		return err
 	}
 	m.res.More = m.res.More || len(over) == matchOffers
+	var ids, locked []string
+	for _, o := range over {
+		ids = append(ids, o.ConversationID)
+	}
+	if err := m.list(ctx, &locked, `SELECT id FROM conversations WHERE id `+m.s.d.among(1)+` ORDER BY id`+m.s.d.skipLocked(), m.s.d.ids(ids)); err != nil {
+		return err
+	}
+	slices.Sort(locked) // as Go compares, whatever the database's language
 	var timedOut, gone []string
 	for _, o := range over {
+		if _, ours := slices.BinarySearch(locked, o.ConversationID); !ours {
+			continue
+		}
 		if o.Expired {
 			timedOut = append(timedOut, o.ID)
 		} else {
