@@ -20,6 +20,7 @@ type IngestInput struct {
 	Epoch          int64  `json:"epoch,omitempty"`
 	Asking         bool   `json:"asking,omitempty"` // the customer's consent is awaited
 	RunID          string `json:"run_id,omitempty"` // of a fresh run
+	Left           string `json:"left,omitempty"`   // of a fresh run: where the one before has said goodbye
 
 	// Turn, when set, has a script bot answer in the same activity: it needs
 	// nothing but the database, and a turn of its own would cost events.
@@ -41,7 +42,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	}
 	res, err := a.store.Ingest(ctx, store.IngestRequest{
 		ChannelID: in.ChannelID, ChatKey: in.ChatKey, ConversationID: in.ConversationID, Seen: in.Seen, Epoch: in.Epoch,
-		Asking: in.Asking, RunID: in.RunID, Deadline: attemptDeadline(ctx), Plan: &plan, Took: a.took,
+		Asking: in.Asking, RunID: in.RunID, Left: in.Left, Deadline: attemptDeadline(ctx), Plan: &plan, Took: a.took,
 	}, interpret)
 	if err != nil {
 		return IngestOutput{}, final(err)
@@ -52,6 +53,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 		}
 	}
 	set := settings(plan)
+	set.Survey = set.Survey || res.SurveyDue
 	if res.Owner == conversation.OwnerBot && (plan.Bot == nil || plan.Bot.ID != res.BotID) {
 		bot, err := a.botOf(ctx, plan, res.BotID)
 		switch {

@@ -47,7 +47,7 @@ func (a *Activities) Transition(ctx context.Context, in TransitionInput) (Transi
 	req := store.TransitionRequest{
 		ID: in.ID, ConversationID: in.ConversationID, ChannelID: in.ChannelID, ChatKey: in.ChatKey, Event: in.Event,
 		Actor: in.Actor, ActorID: in.Actor.AgentID, QueueID: in.QueueID, OfferID: in.OfferID, DispositionID: in.DispositionID,
-		Note: in.Note, Seen: in.Seen, Deadline: attemptDeadline(ctx), Keep: affinity(plan, a.now()),
+		Note: in.Note, Seen: in.Seen, Deadline: attemptDeadline(ctx), Keep: affinity(plan, a.now()), Surveys: surveyPolicy(plan),
 	}
 	if conv.Owner == conversation.OwnerAgent {
 		req.LeavingAgentID = conv.AgentID

@@ -3,6 +3,8 @@ package e2e
 import (
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -324,4 +326,61 @@ func TestClosingAnswersTheSameToTheSameRequestAndRefusesOthers(t *testing.T) {
 		nobody := conversation.WorkflowID(k.Seeded.ChannelID, "nobody")
 		require.Equal(t, conversation.CodeConversationClosed, code(nobody, "nobody", closing))
 	})
+}
+
+// The run of a closed conversation is terminated before its last words are
+// sent. The reconciler has them sent, and the survey follows.
+func TestAGoodbyeThatWasTerminatedIsSaid(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.asksAfterwards("line")
+		kenta := k.as("kaiwa-dev-kenta")
+		for _, by := range []string{"the reconciler", "the customer"} {
+			emma := k.newCustomer("Emma")
+			id := emma.asksForAPerson()
+			kenta.does("pick", id, nil)
+			emma.isQuiet()
+			for _, endpoint := range []string{"reply", "push"} {
+				k.fault(linesim.Fault{Kind: linesim.FaultRateLimit, Endpoint: endpoint})
+			}
+			status, said := kenta.says(id, "goodbye")
+			require.Contains(t, stored, status, said)
+			kenta.does("end", id, nil)
+			kenta.does("wrap-up", id, nil)
+			k.eventually(emma.sends, "the goodbye is on its way")
+			require.NoError(t, k.Temporal.TerminateWorkflow(t.Context(), emma.workflowID(), "", "an operator's hand slipped"))
+			k.Sim.ResetFaults()
+			if by == "the customer" {
+				emma.writes("hello again")
+			} else {
+				r := k.finds(true, func(r reconcile.Report) bool { return r.Unsaid.Count > 0 })
+				require.Equal(t, []string{id}, r.Unsaid.IDs)
+			}
+			asked := func() int {
+				return slices.IndexFunc(emma.reads(), func(s string) bool { return strings.HasPrefix(s, "Satisfied?") })
+			}
+			k.eventually(func() bool { return asked() >= 0 }, "the survey follows, by %s", by)
+			require.Equal(t, 1, countOf(emma.reads(), "goodbye"))
+			require.Less(t, slices.Index(emma.reads(), "goodbye"), asked())
+			emma.isQuiet()
+			emma.allAccepted()
+			k.finds(false, reconcile.Report.Healthy)
+			convs := emma.conversations()
+			require.Equal(t, conversation.ReasonAgentEnded, convs[0].ClosureReason)
+			if by == "the customer" {
+				require.Len(t, convs, 2)
+				require.Contains(t, emma.reads(), "welcome")
+			}
+		}
+	})
+}
+
+func countOf(list []string, what string) (n int) {
+	for _, s := range list {
+		if s == what {
+			n++
+		}
+	}
+	return n
 }

@@ -35,7 +35,7 @@ func (c *talk) live() error {
 			return nil // only facts that belong to no conversation
 		}
 	}
-	if c.new {
+	if c.new && !c.closed() { // a run that is gone may have left a goodbye unsaid
 		c.meet()
 	}
 	for !c.closed() {

@@ -15,7 +15,7 @@ func (c *talk) ingest() {
 		Asking: c.phase() == conversation.PhaseConsent,
 	}
 	if !c.begun() {
-		in.RunID = workflow.GetInfo(c.ctx).WorkflowExecution.RunID
+		in.RunID, in.Left = workflow.GetInfo(c.ctx).WorkflowExecution.RunID, c.in.Left
 	} else if c.botAnswersAtOnce() {
 		in.Turn = c.turnInput(false)
 	}

@@ -91,5 +91,7 @@ func (c *talk) finish() error {
 		return nil
 	}
 	c.drain()
-	return workflow.NewContinueAsNewError(c.ctx, Conversation, conversation.WorkflowInput{ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, Media: c.media})
+	return workflow.NewContinueAsNewError(c.ctx, Conversation, conversation.WorkflowInput{
+		ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, Media: c.media, Left: c.state.ConversationID,
+	})
 }

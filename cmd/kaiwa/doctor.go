@@ -276,6 +276,7 @@ func (d *diagnosis) printJSON(w io.Writer) error {
 		Runs            int        `json:"runs"`
 		WithoutRun      found      `json:"without_run"`
 		WithoutRow      found      `json:"without_row"`
+		Unsaid          found      `json:"unsaid"`
 		Unhandled       int        `json:"unhandled_events"`
 		OldestUnhandled *time.Time `json:"oldest_unhandled"`
 		Waiting         int        `json:"waiting"`
@@ -289,7 +290,7 @@ func (d *diagnosis) printJSON(w io.Writer) error {
 	}{OK: d.healthy(), Checks: d.Checks}
 	if r := d.Report; r != nil {
 		out.Conversations = &conversations{
-			Open: r.OpenConversations, Runs: r.Runs, WithoutRun: findings(r.WithoutRun), WithoutRow: findings(r.WithoutRow), Unhandled: r.Unhandled,
+			Open: r.OpenConversations, Runs: r.Runs, WithoutRun: findings(r.WithoutRun), WithoutRow: findings(r.WithoutRow), Unsaid: findings(r.Unsaid), Unhandled: r.Unhandled,
 			Waiting: r.Waiting, Overdue: r.Overdue, NoDispatcher: r.NoDispatcher,
 		}
 		if !r.OldestUnhandled.IsZero() {

@@ -87,6 +87,7 @@ type WorkflowInput struct {
 	ChatKey   string         `json:"chat_key"`
 	State     *WorkflowState `json:"state,omitempty"`
 	Media     []string       `json:"media,omitempty"` // attachments whose fetching the run before has begun
+	Left      string         `json:"left,omitempty"`  // the conversation in which the run before has said goodbye
 }
 
 // SurveyInput starts a Survey workflow. It names the conversation it follows.

@@ -74,6 +74,7 @@ type Report struct {
 	Runs              int
 	WithoutRun        Finding // open conversations nobody runs
 	WithoutRow        Finding // runs without an open conversation
+	Unsaid            Finding // closed conversations that have something to say yet, and nobody runs them
 	Unhandled         int     // events nobody has taken in for half a minute
 	OldestUnhandled   time.Time
 	Mended            int  // chats woken
@@ -84,7 +85,7 @@ type Report struct {
 
 // Healthy tells whether nothing was found.
 func (r Report) Healthy() bool {
-	return r.WithoutRun.Count == 0 && r.WithoutRow.Count == 0 && r.Unhandled == 0 && !r.NoDispatcher
+	return r.WithoutRun.Count == 0 && r.WithoutRow.Count == 0 && r.Unsaid.Count == 0 && r.Unhandled == 0 && !r.NoDispatcher
 }
 
 // Counts are the findings by kind, for metrics.
@@ -110,6 +111,7 @@ func (r Report) Print(w io.Writer) {
 	}{
 		{"open conversations without run", "the reconciler starts them again within a minute, if a worker process runs", r.WithoutRun},
 		{"runs without open conversation", "the reconciler wakes them, and they end", r.WithoutRow},
+		{"closed with messages unsent", "the reconciler has them sent, if a worker process runs", r.Unsaid},
 	} {
 		say("%-30s %d", f.what, f.Count)
 		for _, id := range f.IDs {
@@ -149,7 +151,7 @@ func (r *Reconciler) Run(ctx context.Context) {
 			case !report.Healthy():
 				r.Logger.Warn("the reconciler found differences", slog.Int("without_run", report.WithoutRun.Count), slog.Any("conversations", report.WithoutRun.IDs),
 					slog.Int("without_row", report.WithoutRow.Count), slog.Any("workflows", report.WithoutRow.IDs),
-					slog.Int("unhandled", report.Unhandled), slog.Int("mended", report.Mended), slog.Int("waiting", report.Waiting), slog.Bool("no_dispatcher", report.NoDispatcher))
+					slog.Int("unsaid", report.Unsaid.Count), slog.Any("closed", report.Unsaid.IDs), slog.Int("unhandled", report.Unhandled), slog.Int("mended", report.Mended), slog.Int("waiting", report.Waiting), slog.Bool("no_dispatcher", report.NoDispatcher))
 			}
 			if err == nil && r.Observe != nil {
 				r.Observe(report)
@@ -208,6 +210,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, mend bool) (Report, error) {
 	if err := r.strays(ctx, now.Add(-settled), runs, mend, &report); err != nil {
 		return report, err
 	}
+	if err := r.unsaid(ctx, now.Add(-settled), mend, &report); err != nil {
+		return report, err
+	}
 	inbox, err := r.Store.InboxState(ctx, now.Add(-settled))
 	if err != nil {
 		return report, err
@@ -264,6 +269,31 @@ func (r *Reconciler) strays(ctx context.Context, before time.Time, runs map[stri
 		report.WithoutRow.add(id)
 		if mend {
 			if err := r.Wake(ctx, channelID, chatKey); err != nil {
+				return err
+			}
+			report.Mended++
+		}
+	}
+	return nil
+}
+
+// unsaid looks for closed conversations that have something to say yet, and
+// nobody is there to say it. A run of the chat says it before anything else.
+func (r *Reconciler) unsaid(ctx context.Context, before time.Time, mend bool, report *Report) error {
+	list, err := r.Store.UnsaidConversations(ctx, before, page)
+	if err != nil {
+		return err
+	}
+	for _, c := range list {
+		switch life, err := r.look(ctx, conversation.WorkflowID(c.ChannelID, c.ChatKey)); {
+		case err != nil:
+			return err
+		case life != gone:
+			continue
+		}
+		report.Unsaid.add(c.ID)
+		if mend {
+			if err := r.Wake(ctx, c.ChannelID, c.ChatKey); err != nil {
 				return err
 			}
 			report.Mended++

@@ -298,12 +298,14 @@ func TestAReportForPeople(t *testing.T) {
 running workflows             12
 open conversations without run 0
 runs without open conversation 0
+closed with messages unsent    0
 unhandled events              0
 waiting for an agent          0
 `},
 		"not": {reconcile.Report{
 			OpenConversations: 3, Runs: 2, WithoutRun: reconcile.Finding{Count: 2, IDs: []string{"cnv_1", "cnv_2"}},
 			WithoutRow: reconcile.Finding{Count: 1, IDs: []string{"line/chn_1/abc"}}, Unhandled: 4,
+			Unsaid:          reconcile.Finding{Count: 1, IDs: []string{"cnv_3"}},
 			OldestUnhandled: time.Date(2026, 1, 5, 10, 0, 0, 123, time.FixedZone("JST", 9*3600)), Mended: 3, Waiting: 7, NoDispatcher: true,
 		}, `open conversations            3
 running workflows             2
@@ -314,6 +316,9 @@ open conversations without run 2
 runs without open conversation 1
     line/chn_1/abc
     → the reconciler wakes them, and they end
+closed with messages unsent    1
+    cnv_3
+    → the reconciler has them sent, if a worker process runs
 unhandled events              4
     oldest received 2026-01-05T01:00:00Z → is a worker running, and does Temporal answer?
 waiting for an agent          7

@@ -16,6 +16,7 @@ import (
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
 	"kaiwa/internal/store/storetest"
+	"kaiwa/internal/survey"
 )
 
 // talk is a channel with a bot and one LINE chat, for tests of conversations.
@@ -84,8 +85,81 @@ func read(e store.LINEEvent) store.Item {
 func (k *talk) request(conversationID string, seen int64) store.IngestRequest {
 	return store.IngestRequest{
 		ChannelID: k.plan.Channel.ID, ChatKey: k.chat, ConversationID: conversationID, Seen: seen, RunID: "run", Plan: &k.plan,
-		Deadline: time.Now().Add(3 * time.Second),
+		Deadline: time.Now().Add(3 * time.Second), Left: k.lastOf(conversationID),
 	}
+}
+
+// lastOf is the conversation whose run came before a fresh run: it has said
+// goodbye, as far as a test does not want otherwise.
+func (k *talk) lastOf(conversationID string) string {
+	if conversationID != "" {
+		return ""
+	}
+	id, err := k.s.QueryForTest(k.t.Context(), `SELECT coalesce((SELECT id FROM conversations WHERE status = 'closed' ORDER BY created_at DESC LIMIT 1), '')`)
+	require.NoError(k.t, err)
+	return id
+}
+
+// The run that closed a conversation is gone before it has said all.
+func TestAFreshRunSaysWhatAClosedConversationLeftUnsaid(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		ctx := t.Context()
+		k := newTalk(t, s)
+		sv, err := s.CreateSurvey(ctx, store.Origin{}, store.Survey{Name: "After", Settings: survey.Settings{
+			Questions: []survey.Question{{ID: "stars", Kind: survey.KindCSAT, Text: map[string]string{"en": "?"}}},
+		}})
+		require.NoError(t, err)
+		fresh := func(left string) store.IngestResult {
+			t.Helper()
+			req := k.request("", 0)
+			req.Left = left
+			res, err := s.Ingest(ctx, req, read)
+			require.NoError(t, err)
+			return res
+		}
+		unsaid := func(before time.Time) (ids []string) {
+			t.Helper()
+			list, err := s.UnsaidConversations(ctx, before, 10)
+			require.NoError(t, err)
+			for _, c := range list {
+				ids = append(ids, c.ID)
+			}
+			return ids
+		}
+		later := time.Now().Add(time.Hour)
+		for i, after := range []survey.Policy{{}, {BotSurveyID: sv.ID}} {
+			k.receive(k.event(fmt.Sprint("e", i), "message", "hello"))
+			id := fresh(k.lastOf("")).ConversationID
+			require.NotEmpty(t, id)
+			_, err := s.Announce(ctx, id, "cause"+id, []store.Draft{{SenderKind: conversation.SenderSystem, Content: conversation.TextContent("welcome")}})
+			require.NoError(t, err)
+			require.Empty(t, unsaid(later), "it is open")
+			k.receive(k.event(fmt.Sprint("next", i), "follow", ""))
+			_, err = s.Transition(ctx, store.TransitionRequest{
+				ID: "close" + id, ConversationID: id, ChannelID: k.plan.Channel.ID, ChatKey: k.chat, Event: conversation.EventBotIdle, Seen: 1 << 40, Surveys: after,
+			})
+			require.NoError(t, err)
+			require.Equal(t, []string{id}, unsaid(later))
+			require.Empty(t, unsaid(time.Now().Add(-time.Hour)), "it was closed just now")
+
+			res := fresh("")
+			require.Equal(t, id, res.ConversationID)
+			require.Equal(t, conversation.StatusClosed, res.Status)
+			require.Equal(t, conversation.ReasonBotIdle, res.ClosureReason)
+			require.True(t, res.Pending)
+			require.Equal(t, after.On(), res.SurveyDue)
+			require.Empty(t, fresh(id).ConversationID, "the run before was that of the goodbye: it takes in what waits")
+
+			require.NoError(t, s.ExecForTest(ctx, `UPDATE messages SET state = 'accepted' WHERE direction = 'outbound'`))
+			require.Equal(t, after.On(), len(unsaid(later)) == 1, "its survey has not begun")
+			invited, err := s.Invite(ctx, store.InviteRequest{ConversationID: id})
+			require.NoError(t, err)
+			require.Equal(t, after.On(), invited)
+			require.Empty(t, unsaid(later))
+			require.Empty(t, fresh("").ConversationID)
+		}
+	})
 }
 
 func (k *talk) ingest(conversationID string, seen int64) store.IngestResult {

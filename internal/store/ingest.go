@@ -75,6 +75,7 @@ type IngestRequest struct {
 	Epoch              int64     // the epoch the workflow knows
 	Asking             bool      // as far as the workflow knows, the customer's consent is awaited
 	RunID              string    // Temporal's run id, recorded on the conversation
+	Left               string    // the conversation that the run before a fresh one has said goodbye in
 	Deadline           time.Time // after it, the attempt changes nothing
 	Plan               *Plan     // a fresh run's: what a new conversation starts with
 	// Took, when set, is told of the events that were taken into a conversation,
@@ -112,7 +113,8 @@ type IngestResult struct {
 	Pending        bool                       `json:"pending,omitempty"`     // messages wait to be sent that the workflow may not know of
 	Media          []string                   `json:"media,omitempty"`       // attachments to be fetched, or deleted
 	ClosureReason  conversation.ClosureReason `json:"closure_reason,omitempty"`
-	Surveys        []conversation.SurveyInput `json:"surveys,omitempty"` // to be woken: they were answered
+	SurveyDue      bool                       `json:"survey_due,omitempty"` // closed, and its survey has not begun
+	Surveys        []conversation.SurveyInput `json:"surveys,omitempty"`    // to be woken: they were answered
 }
 
 // profileFresh is how long a fetched profile counts as current.
@@ -569,6 +571,13 @@ func (g *ingest) fresh(ctx context.Context) error {
 		}
 		return g.takeOver(ctx, open.ID, seen)
 	}
+	left, err := g.unsaid(ctx, surveys)
+	if err != nil {
+		return err
+	}
+	if left != "" {
+		return g.sayGoodbye(ctx, left)
+	}
 	var rows []LINEEvent
 	if err := g.c.list(ctx, &rows, `
 		SELECT id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition, received_at FROM line_events
@@ -600,6 +609,43 @@ func (g *ingest) fresh(ctx context.Context) error {
 		}
 	}
 	return g.create(ctx, events[first], asks)
+}
+
+// unsaid is a closed conversation of the chat that has something to say yet: a
+// survey that has not begun, or messages of the last one. The run that had it is
+// gone. What a survey that has begun says, that sends.
+func (g *ingest) unsaid(ctx context.Context, surveys []invitationRow) (string, error) {
+	for _, r := range surveys {
+		if r.notBegun() && r.ConversationID != g.req.Left {
+			return r.ConversationID, nil
+		}
+	}
+	var last string
+	found, err := g.c.get(ctx, &last, `SELECT id FROM conversations
+		WHERE channel_id = $1 AND chat_key = $2 ORDER BY created_at DESC LIMIT 1`, g.req.ChannelID, g.req.ChatKey)
+	if err != nil || !found || last == g.req.Left {
+		return "", err
+	}
+	var unsaid bool
+	if _, err := g.c.get(ctx, &unsaid, `SELECT `+unsaidBy("$1"), last); err != nil || !unsaid {
+		return "", err
+	}
+	return last, nil
+}
+
+// sayGoodbye gives a closed conversation to a fresh run, which sends what is left
+// and begins the survey. The next run takes in what waits.
+func (g *ingest) sayGoodbye(ctx context.Context, id string) error {
+	g.res.ConversationID, g.res.Created, g.res.Seen = id, true, g.chat.Tick
+	if err := g.state(ctx, nil); err != nil {
+		return err
+	}
+	_, err := g.c.get(ctx, &g.res.SurveyDue, `SELECT EXISTS (SELECT 1 FROM survey_invitations WHERE conversation_id = $1 AND `+notBegun+`)`, id)
+	if err != nil {
+		return err
+	}
+	g.res.Media, err = g.c.pendingFiles(ctx, id)
+	return err
 }
 
 // reopen goes on with the chat's last conversation, if the workstream sets a

@@ -119,9 +119,10 @@ type InviteRequest struct {
 	Deadline       time.Time // after it, the attempt changes nothing
 }
 
-// Invite begins the survey that follows a closed conversation, if the policy
-// has one for the way it ended. It is decided once a conversation: asked again,
-// it answers the same. The survey's workflow is wanted from then on.
+// Invite begins the survey that follows a closed conversation, if there is one:
+// its workflow is wanted from then on. Whom a survey follows is decided with the
+// close, or here where that knew of no policy; and once a conversation: asked
+// again, it answers the same.
 func (s *Store) Invite(ctx context.Context, req InviteRequest) (invited bool, err error) {
 	err = s.tx(ctx, func(c conn) error {
 		invited = false
@@ -132,23 +133,20 @@ func (s *Store) Invite(ctx context.Context, req InviteRequest) (invited bool, er
 		if err := s.late(req.Deadline); err != nil {
 			return err
 		}
-		var n int
-		if _, err := c.get(ctx, &n, `SELECT count(*) FROM survey_invitations WHERE conversation_id = $1`, row.ID); err != nil {
+		now := micros(s.now())
+		n, err := c.exec(ctx, `UPDATE survey_invitations SET wanted_at = CASE WHEN `+notBegun+` THEN $1 ELSE wanted_at END WHERE conversation_id = $2`, now, row.ID)
+		if invited = n > 0; err != nil {
 			return err
 		}
-		if n > 0 {
-			invited = true
-			return nil
+		if !invited && row.Status == conversation.StatusClosed {
+			if invited, err = c.invite(ctx, row, req.Policy, now); err != nil {
+				return err
+			}
 		}
-		surveyID := req.Policy.Choose(row.ClosureReason, row.AgentID, row.BotID)
-		if row.Status != conversation.StatusClosed || surveyID == "" {
-			return nil
-		}
-		invited, err = c.invite(ctx, row, surveyID)
 		if invited {
 			failpoint.Hit("invite.before_commit")
 		}
-		return err
+		return nil
 	})
 	if err != nil {
 		return false, fmt.Errorf("invite to the survey after conversation %s: %w", req.ConversationID, err)
@@ -159,7 +157,22 @@ func (s *Store) Invite(ctx context.Context, req InviteRequest) (invited bool, er
 	return invited, nil
 }
 
-func (c conn) invite(ctx context.Context, row conversationRow, surveyID string) (bool, error) {
+// notBegun tells of an invitation that nobody has begun the survey of: the
+// conversation has yet to say its last words.
+const notBegun = `state = 'open' AND asked = 0 AND wanted_at = 0`
+
+func (r invitationRow) notBegun() bool {
+	return r.State == survey.Open && r.Asked == 0 && r.WantedAt == 0
+}
+
+// invite writes the invitation to the survey that a policy has for a closed
+// conversation, whose row is locked, if it has one and there is none. wantedAt is
+// since when its workflow is wanted, 0 while it is not.
+func (c conn) invite(ctx context.Context, row conversationRow, policy survey.Policy, wantedAt int64) (bool, error) {
+	surveyID := policy.Choose(row.ClosureReason, row.AgentID, row.BotID)
+	if surveyID == "" {
+		return false, nil
+	}
 	var from struct {
 		Settings string `db:"settings"`
 		Language string `db:"language"`
@@ -179,13 +192,14 @@ func (c conn) invite(ctx context.Context, row conversationRow, surveyID string) 
 	}
 	id := conversation.DerivedID(conversation.PrefixInvitation, row.ID)
 	now := micros(c.s.now())
-	if _, err := c.exec(ctx, `
+	n, err := c.exec(ctx, `
 		INSERT INTO survey_invitations (id, conversation_id, survey_id, channel_id, chat_key, agent_id, queue_id, bot_id, locale, mode,
 			questions, state, wanted_at, created_at, expires_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13, $14)`,
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (conversation_id) DO NOTHING`,
 		id, row.ID, surveyID, row.ChannelID, row.ChatKey, row.AgentID, row.QueueID, row.BotID,
 		survey.Locale(settings.Questions, from.Language, row.Locale), string(settings.Mode), string(questions), string(survey.Open),
-		now, now+settings.ExpiresSeconds*1_000_000); err != nil {
+		wantedAt, now, now+settings.ExpiresSeconds*1_000_000)
+	if err != nil || n == 0 {
 		return false, err
 	}
 	return true, c.recordSurvey(ctx, "survey.invited", Invitation{

@@ -31,6 +31,26 @@ func (s *Store) HasOpenConversation(ctx context.Context, channelID, chatKey stri
 	return n > 0, err
 }
 
+// unsaidBy tells whether a closed conversation has something to say yet:
+// messages, or a survey that has not begun. Once that has, it says the rest.
+func unsaidBy(id string) string {
+	return `(EXISTS (SELECT 1 FROM survey_invitations WHERE conversation_id = ` + id + ` AND ` + notBegun + `)
+		OR NOT EXISTS (SELECT 1 FROM survey_invitations WHERE conversation_id = ` + id + `) AND (
+			EXISTS (SELECT 1 FROM messages WHERE conversation_id = ` + id + ` AND state = 'pending' AND batch_id = '')
+			OR EXISTS (SELECT 1 FROM batches WHERE conversation_id = ` + id + ` AND state = 'frozen')))`
+}
+
+// UnsaidConversations lists conversations that were closed before a time and
+// have something to say yet: their runs say it, or are gone.
+func (s *Store) UnsaidConversations(ctx context.Context, before time.Time, limit int) ([]OpenConversation, error) {
+	var list []OpenConversation
+	err := s.read().list(ctx, &list, `SELECT c.id, c.channel_id, c.chat_key, c.updated_at FROM conversations c
+		WHERE c.id IN (SELECT conversation_id FROM messages WHERE state = 'pending' AND batch_id = '' UNION SELECT conversation_id FROM batches WHERE state = 'frozen'
+			UNION SELECT conversation_id FROM survey_invitations WHERE `+notBegun+`)
+			AND c.status = 'closed' AND c.closed_at <= $1 AND `+unsaidBy("c.id")+` ORDER BY c.id LIMIT $2`, micros(before), limit)
+	return list, err
+}
+
 // DispatchState is what calls for the dispatcher.
 type DispatchState struct {
 	Waiting int `db:"waiting"` // conversations that nobody has
@@ -75,7 +95,7 @@ type Underway struct {
 	Unrouted   int `db:"unrouted"`   // conversations whose queue is not decided
 	Unanswered int `db:"unanswered"` // conversations whose bot owes an answer
 	Expired    int `db:"expired"`    // offers whose time is over, and nobody has noticed
-	Surveys    int `db:"surveys"`    // surveys whose workflow has something to look at
+	Surveys    int `db:"surveys"`    // surveys that have not begun, or whose workflow has something to look at
 	Files      int `db:"files"`      // files that are being fetched
 	Unnumbered int `db:"unnumbered"` // events of the record without a number
 	// LastEvent and LastReceived are the ids of the last event of the record and
@@ -96,7 +116,7 @@ func (s *Store) Underway(ctx context.Context) (Underway, error) {
 		(SELECT count(*) FROM conversations WHERE status <> 'closed' AND owner = 'bot' AND EXISTS (SELECT 1 FROM messages m
 			WHERE m.conversation_id = conversations.id AND m.direction = 'inbound' AND m.state <> 'recalled' AND m.position > bot_position)) AS unanswered,
 		(SELECT count(*) FROM offers WHERE state = 'live' AND expires_at <= $1) AS expired,
-		(SELECT count(*) FROM survey_invitations WHERE wanted_at > 0) AS surveys,
+		(SELECT count(*) FROM survey_invitations WHERE wanted_at > 0 OR `+notBegun+`) AS surveys,
 		(SELECT count(*) FROM attachments WHERE state = 'pending' AND direction = 'inbound') AS files,
 		(SELECT count(*) FROM events WHERE seq IS NULL) AS unnumbered,
 		(SELECT coalesce(max(id), 0) FROM events) AS last_event,

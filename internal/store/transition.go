@@ -8,6 +8,7 @@ import (
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
+	"kaiwa/internal/survey"
 )
 
 // TransitionRequest asks for one step of the life table.
@@ -27,6 +28,7 @@ type TransitionRequest struct {
 	Routing            *Routing // EventRouted
 	DispositionID      string   // EventWrapUpDone
 	Note               string   // why, as an enumerated word
+	Surveys            survey.Policy
 	Announce           []Draft
 	Seen               int64     // for events that close: what the workflow has seen
 	Deadline           time.Time // after it, the attempt changes nothing
@@ -318,6 +320,11 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	}
 	if _, err := c.insertOutbound(ctx, row, req.ID, req.Announce); err != nil {
 		return TransitionResult{}, err
+	}
+	if t.Has(conversation.EffectClose) {
+		if _, err := c.invite(ctx, next, req.Surveys, 0); err != nil {
+			return TransitionResult{}, err
+		}
 	}
 	return c.stands(ctx, next, newPending)
 }

@@ -498,6 +498,9 @@ var planted = map[string][]plant{
 		{"a run without conversation", func(g garden) {
 			g.Reconciler.WithoutRow = reconcile.Finding{Count: 1, IDs: []string{"line/1/2"}}
 		}, "no open conversation"},
+		{"a goodbye that nobody says", func(g garden) {
+			g.Reconciler.Unsaid = reconcile.Finding{Count: 1, IDs: []string{"cnv_1"}}
+		}, "messages unsent"},
 		{"a dispatcher that is missed", func(g garden) { g.Reconciler.NoDispatcher = true }, "none runs"},
 		{"events that wait", func(g garden) { g.Reconciler.Unhandled = 3 }, "3 events"},
 	},

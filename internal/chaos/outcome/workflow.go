@@ -288,6 +288,9 @@ func reconcilerAgrees(f *facts) *found {
 	for _, id := range rep.WithoutRow.IDs {
 		r.bad(id, "runs, and the reconciler finds no open conversation")
 	}
+	for _, id := range rep.Unsaid.IDs {
+		r.bad(id, "is closed with messages unsent, and the reconciler finds no run")
+	}
 	if rep.Unhandled > 0 {
 		r.bad("inbox", "the reconciler finds %d events that nobody took in", rep.Unhandled)
 	}
