@@ -26,6 +26,7 @@ const (
 // Whoever has the turn has the group.
 type group struct {
 	tx      *sqlx.Tx
+	leave   func()        // lets other processes write
 	until   time.Time     // who comes later begins another
 	members int           // that are to be committed
 	closed  bool          // nobody may join
@@ -77,6 +78,7 @@ func (g *group) do(ctx context.Context, q string) error {
 // finish ends the transaction and tells the members.
 func (g *group) finish() {
 	defer close(g.done)
+	defer g.leave()
 	switch {
 	case g.lost != nil || g.members == 0:
 		g.err = g.lost
@@ -170,12 +172,14 @@ func (s *Store) grouped(ctx context.Context, alone bool, f func(conn) error) err
 	}
 	if g == nil {
 		// No member's context may end what others share.
+		leave := s.neighbours.enter()
 		tx, err := s.w.BeginTxx(context.WithoutCancel(ctx), nil)
 		if err != nil {
+			leave()
 			s.turns.give(nil)
 			return fmt.Errorf("begin: %w", err)
 		}
-		g = &group{tx: tx, until: time.Now().Add(s.groupTime), done: make(chan struct{})}
+		g = &group{tx: tx, leave: leave, until: time.Now().Add(s.groupTime), done: make(chan struct{})}
 	}
 	err = func() error {
 		defer func() { // also when f panics

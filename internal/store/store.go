@@ -60,8 +60,9 @@ type Store struct {
 	watch   Watch
 	now     func() time.Time
 
-	turns     turns         // SQLite: whose turn it is to write
-	groupTime time.Duration // groupTime, except in tests
+	turns      turns         // SQLite: whose turn it is to write
+	neighbours *neighbours   // SQLite: the other processes that do
+	groupTime  time.Duration // groupTime, except in tests
 
 	told   atomic.Int32 // how often the record has grown since the sequencer was told
 	closed context.Context
@@ -113,6 +114,7 @@ func (s *Store) openSQLite(path string) error {
 	if s.w, err = sqlx.Open("sqlite", dsn); err != nil {
 		return err
 	}
+	s.neighbours, _ = meetNeighbours(path) // a path that is wrong is told by Ping
 	s.w.SetMaxOpenConns(1)
 	if s.r, err = sqlx.Open("sqlite", dsn+"&mode=ro"); err != nil {
 		return err
@@ -154,6 +156,7 @@ func (s *Store) Close() error {
 	if s.r != nil && s.r != s.w {
 		err = errors.Join(err, s.r.Close())
 	}
+	s.neighbours.close()
 	return err
 }
 
