@@ -20,10 +20,19 @@ type phone struct {
 
 func newPhone() *phone { return &phone{more: make(chan struct{})} }
 
-func (p *phone) show(m linesim.ChatMessage) {
+// shows shows what LINE has accepted for it.
+func (p *phone) shows(c linesim.Call) {
+	var sent struct {
+		Messages []json.RawMessage `json:"messages"`
+	}
+	if json.Unmarshal(c.Body, &sent) != nil {
+		return // LINE does not accept what is no JSON
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.shown = append(p.shown, m)
+	for _, m := range sent.Messages {
+		p.shown = append(p.shown, linesim.ChatMessage{ChannelID: c.ChannelID, ChatID: c.To, Body: m})
+	}
 	close(p.more)
 	p.more = make(chan struct{})
 }

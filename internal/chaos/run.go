@@ -199,11 +199,12 @@ func (r *run) besiege(ctx context.Context, enemy *adversary, boss *supervisor) e
 		phones[c.channel+c.id] = c.phone
 		customers = append(customers, c)
 	}
-	defer r.rig.Simulator.Watch(func(m linesim.ChatMessage) {
-		if p := phones[m.ChannelID+m.ChatID]; p != nil {
-			p.show(m)
+	r.rig.Simulator.Observe(func(c linesim.Call) {
+		if p := phones[c.ChannelID+c.To]; p != nil && c.Accepted {
+			p.shows(c)
 		}
-	})()
+	})
+	defer r.rig.Simulator.Observe(nil)
 
 	play, curtain := context.WithTimeout(ctx, r.Length)
 	defer curtain()

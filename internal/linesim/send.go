@@ -193,7 +193,6 @@ func (s *Simulator) sent(c *apiCall, err error, receipt []sentMessage, shown []C
 	for _, m := range shown {
 		s.hub.publish("message", m)
 	}
-	s.watchers.tell(shown)
 	return ok(map[string]any{"sentMessages": receipt})
 }
 

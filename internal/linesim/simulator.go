@@ -55,7 +55,6 @@ type Simulator struct {
 	calls    *journal[Call]
 	posts    *journal[Delivery]
 	hub      *hub
-	watchers watchers
 	outbox   *outbox
 	clock    *chatClock
 
