@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
@@ -22,6 +23,7 @@ type adversary struct {
 	bot      *service
 	operator *operator
 	tally    *tally
+	diary    *slog.Logger // of what was done when, to be read beside the processes' logs
 
 	mu   sync.Mutex
 	dead map[string]*sync.Mutex // by process: one death at a time
@@ -61,6 +63,7 @@ func (a *adversary) peace(ctx context.Context) error {
 }
 
 func (a *adversary) strike(ctx context.Context, s strike) error {
+	a.diary.Info(string(s.blow), "target", s.target, "lasts", s.lasts, "delay", s.delay, "times", s.times)
 	every := func(f linesim.Fault) linesim.Fault {
 		f.ForMS, f.Times = s.lasts.Milliseconds(), s.times
 		return f

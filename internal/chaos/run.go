@@ -156,7 +156,12 @@ func (r *run) play(ctx context.Context) (*Report, error) {
 	}
 	opened := *boss.desk
 	opened.name = "operator"
-	enemy := &adversary{rig: r.rig, bot: bot, tally: r.tally, operator: &operator{desk: &opened, temporal: r.temporal, namespace: "default"}}
+	diary, err := os.Create(filepath.Join(r.Dir, "logs", "adversary.log"))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = diary.Close() }() // what is in it is for people
+	enemy := &adversary{rig: r.rig, bot: bot, tally: r.tally, diary: slog.New(slog.NewTextHandler(diary, nil)), operator: &operator{desk: &opened, temporal: r.temporal, namespace: "default"}}
 
 	r.say("customers come: %d, to %d agents, for %s; seed %d", customersAbout, agentsAtWork, r.Length, r.Seed)
 	working, goHome := context.WithCancel(ctx)
