@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -157,8 +158,9 @@ func (a *agent) clear(ctx context.Context) error {
 	if err := a.reads(ctx, "/conversations?status=open&limit=200", &open); err != nil {
 		return err
 	}
-	for i, c := range open.Items {
-		if c.Owner != "queue" || i%len(a.office.agents) != a.number {
+	for _, c := range open.Items {
+		whose := int(crc32.ChecksumIEEE([]byte(c.ID)) % uint32(len(a.office.agents)))
+		if c.Owner != "queue" || whose != a.number {
 			continue
 		}
 		if err := a.posts(ctx, "/conversations/"+c.ID+"/pick", a.key(), struct{}{}, nil); refused(err) == nil && err != nil {
