@@ -52,10 +52,10 @@ type Options struct {
 }
 
 const (
-	defaultEventsPerSecond = 26
+	defaultEventsPerSecond = 28
 	defaultKillEvery       = 8 * time.Second
 	// agentsAtWork and customersAbout are as many as make that pace possible.
-	agentsAtWork, customersAbout = 10, 80
+	agentsAtWork, customersAbout = 10, 100
 	// mending is how long what an operator did may take to mend before the end:
 	// the reconciler looks once a minute.
 	mending = time.Minute
