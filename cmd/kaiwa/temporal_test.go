@@ -29,6 +29,23 @@ type temporalServer struct {
 
 	mu         sync.Mutex
 	attributes map[string]enumspb.IndexedValueType
+	away       error // the answer to whoever begins to work, nil once there is one
+	begun      int   // how often somebody tried
+	deaf       int   // how many more looks for the namespace get no answer
+}
+
+// goAway has everybody who begins to work refused.
+func (s *temporalServer) goAway(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = err
+}
+
+// tried is how often somebody began to work.
+func (s *temporalServer) tried() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.begun
 }
 
 // startTemporal serves one, with the namespace "default".
@@ -64,6 +81,13 @@ func (s *temporalServer) registered() int {
 }
 
 func (s *temporalServer) DescribeNamespace(_ context.Context, r *workflowservice.DescribeNamespaceRequest) (*workflowservice.DescribeNamespaceResponse, error) {
+	s.mu.Lock()
+	s.deaf--
+	deaf := s.deaf >= 0
+	s.mu.Unlock()
+	if deaf {
+		return nil, serviceerror.NewUnavailable("not yet")
+	}
 	for _, n := range s.Namespaces {
 		if n == r.GetNamespace() {
 			return &workflowservice.DescribeNamespaceResponse{}, nil
@@ -97,5 +121,11 @@ func (s *temporalServer) ListWorkflowExecutions(context.Context, *workflowservic
 }
 
 func (s *temporalServer) GetSystemInfo(context.Context, *workflowservice.GetSystemInfoRequest) (*workflowservice.GetSystemInfoResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun++
+	if s.away != nil {
+		return nil, s.away
+	}
 	return &workflowservice.GetSystemInfoResponse{Capabilities: &workflowservice.GetSystemInfoResponse_Capabilities{}}, nil
 }

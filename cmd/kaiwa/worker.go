@@ -75,14 +75,8 @@ func (c *workerCommand) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	process.WatchOutside(ready, st, temporal)
-	if err := temporal.Await(ctx, 0, logger); err != nil {
-		return unlessTold(ctx, err)
-	}
-	if err := process.AwaitMigrated(ctx, st, temporal, logger); err != nil {
-		return unlessTold(ctx, err)
-	}
 	failed, failure := failures()
-	worker, err := process.StartWorker(ctx, process.WorkerOptions{
+	worker, err := process.LaunchWorker(ctx, temporal, process.WorkerOptions{
 		Outside: c.Outside, Store: st, Temporal: temporal.Client, Namespace: temporal.Namespace, Logger: logger, Telemetry: telemetry, Failed: failure,
 	})
 	if err != nil {

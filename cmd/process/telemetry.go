@@ -18,6 +18,7 @@ type Telemetry struct {
 	Registry *prometheus.Registry
 	temporal client.MetricsHandler
 	shared   *telemetry.Shared
+	working  *telemetry.Worker // nil until a worker is started for the first time
 	logger   *slog.Logger
 }
 
@@ -59,8 +60,14 @@ func (t *Telemetry) api(s *store.Store) (*telemetry.API, error) {
 	return telemetry.NewAPI(t.Registry)
 }
 
-// worker adds what a worker process tells.
-func (t *Telemetry) worker() (*telemetry.Worker, error) { return telemetry.NewWorker(t.Registry) }
+// worker adds what a worker process tells, once, however often it is started.
+func (t *Telemetry) worker() (*telemetry.Worker, error) {
+	var err error
+	if t.working == nil {
+		t.working, err = telemetry.NewWorker(t.Registry)
+	}
+	return t.working, err
+}
 
 // reconciled notes a look of the reconciler.
 func reconciled(m *telemetry.Worker) func(reconcile.Report) {

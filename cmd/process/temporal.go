@@ -19,9 +19,29 @@ import (
 	"kaiwa/internal/store"
 )
 
-// slowPause is how often a worker that waits looks again, and says so: it may
-// wait for hours.
-const slowPause = 15 * time.Second
+const (
+	// steadyPause is how often a worker that waits looks again: what it waits for
+	// may have been away for a moment, and conversations wait, too.
+	steadyPause = time.Second
+	// slowPause is how often it says so in the end: it may wait for hours.
+	slowPause = 15 * time.Second
+)
+
+// quiet paces what a process that waits says of it: at growing intervals.
+type quiet struct {
+	next  time.Time
+	pause time.Duration
+}
+
+func (q *quiet) due() bool {
+	now := time.Now()
+	if now.Before(q.next) {
+		return false
+	}
+	q.pause = min(max(2*q.pause, firstPause), slowPause)
+	q.next = now.Add(q.pause)
+	return true
+}
 
 // Temporal is the way to a namespace. Nothing is dialled before the first call,
 // so that Temporal may be away.
@@ -90,8 +110,9 @@ func (t *Temporal) Await(ctx context.Context, patience time.Duration, logger *sl
 	until := time.Now().Add(patience)
 	longest := longestPause
 	if patience == 0 {
-		longest = slowPause
+		longest = steadyPause
 	}
+	var tell quiet
 	for pause := firstPause; ; pause = min(2*pause, longest) {
 		err := t.Check(ctx)
 		var wrong *settings.Error
@@ -105,26 +126,59 @@ func (t *Temporal) Await(ctx context.Context, patience time.Duration, logger *sl
 		case patience != 0 && time.Now().Add(pause).After(until):
 			return err
 		}
-		logger.Warn("waiting for Temporal", slog.String("address", t.Address), slog.Any("error", err))
+		if tell.due() {
+			logger.Warn("waiting for Temporal", slog.String("address", t.Address), slog.Any("error", err))
+		}
 		if err := sleep(ctx, pause); err != nil {
 			return err
 		}
 	}
 }
 
+// LaunchWorker starts a worker when it can do its work: it waits, without end,
+// for Temporal and for `kaiwa migrate`, and waits again when Temporal goes away
+// before the worker has begun. What no waiting mends is a settings.Error at once.
+func LaunchWorker(ctx context.Context, t *Temporal, o WorkerOptions) (*Worker, error) {
+	for {
+		if err := t.Await(ctx, 0, o.Logger); err != nil {
+			return nil, err
+		}
+		if err := AwaitMigrated(ctx, o.Store, t, o.Logger); err != nil {
+			return nil, err
+		}
+		w, err := StartWorker(ctx, o)
+		if err == nil || !away(err) {
+			return w, err
+		}
+		o.Logger.Warn("Temporal went away before the worker had begun", slog.Any("error", err))
+		if err := sleep(ctx, steadyPause); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// away tells whether an error is that Temporal does not answer.
+func away(err error) bool {
+	var unavailable *serviceerror.Unavailable
+	var late *serviceerror.DeadlineExceeded
+	return errors.As(err, &unavailable) || errors.As(err, &late) || errors.Is(err, context.DeadlineExceeded)
+}
+
 // AwaitMigrated waits, without end, until `kaiwa migrate` has brought the
 // database's schema up to date and registered the search attributes: a worker
 // of a newer version may be started before it is done.
 func AwaitMigrated(ctx context.Context, st *store.Store, t *Temporal, logger *slog.Logger) error {
-	for pause := firstPause; ; pause = min(2*pause, slowPause) {
+	var tell quiet
+	for pause := firstPause; ; pause = min(2*pause, steadyPause) {
 		lacks, err := unmigrated(ctx, st, t)
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case err == nil && lacks == "":
+			return nil
+		case !tell.due():
 		case err != nil:
 			logger.Warn("waiting: it cannot be told whether kaiwa migrate has run", slog.Any("error", err))
-		case lacks == "":
-			return nil
 		default:
 			logger.Warn("waiting for kaiwa migrate", slog.String("missing", lacks))
 		}
