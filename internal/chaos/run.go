@@ -261,7 +261,7 @@ func (r *run) close(ctx context.Context) error {
 	r.office.closing.Store(true)
 	ctx, cancel := context.WithTimeout(ctx, closingTime)
 	defer cancel()
-	last := ""
+	last, told := "", time.Time{}
 	for {
 		left, err := r.left(ctx)
 		if err != nil {
@@ -270,9 +270,9 @@ func (r *run) close(ctx context.Context) error {
 		if left == "" {
 			return nil
 		}
-		if left != last {
+		if last = left; time.Since(told) > progressEvery/2 {
 			r.say("agents serve who is left: %s", left)
-			last = left
+			told = time.Now()
 		}
 		for _, a := range r.office.agents {
 			a.nudge()

@@ -594,3 +594,44 @@ func TestACloseWaitsForAnIngestUnderWay(t *testing.T) {
 	require.NoError(t, refused)
 	require.True(t, res.Behind)
 }
+
+// A workflow task that began and closed a conversation may not complete: its
+// run then asks again as if it had nothing.
+func TestAFreshRunFetchesTheFilesThatAClosedConversationLeft(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		withFile := func(e store.LINEEvent) store.Item {
+			item := read(e)
+			if item.Message.Text == "picture" {
+				item.Message.Type, item.Message.File = "image", &store.InboundFile{Kind: store.FileImage}
+			}
+			return item
+		}
+		k.receive(k.event("e1", "message", "picture"), k.event("e2", "unfollow", ""))
+		fresh := k.request("", 0)
+		first, err := s.Ingest(t.Context(), fresh, withFile)
+		require.NoError(t, err)
+		require.True(t, first.Blocked)
+		require.Len(t, first.Media, 1)
+		_, err = s.Transition(t.Context(), store.TransitionRequest{
+			ID: "blocked", ConversationID: first.ConversationID, ChannelID: k.plan.Channel.ID, ChatKey: k.chat,
+			Event: conversation.EventCustomerBlocked, Seen: first.Seen, Deadline: time.Now().Add(time.Minute),
+		})
+		require.NoError(t, err)
+		k.receive(k.event("e3", "message", "again"))
+
+		for range 2 {
+			again, err := s.Ingest(t.Context(), fresh, withFile)
+			require.NoError(t, err)
+			require.Equal(t, first.ConversationID, again.ConversationID)
+			require.Equal(t, conversation.StatusClosed, again.Status)
+			require.Equal(t, first.Media, again.Media)
+		}
+		fresh.Left = first.ConversationID // the next run, which takes the files along
+		next, err := s.Ingest(t.Context(), fresh, withFile)
+		require.NoError(t, err)
+		require.NotEqual(t, first.ConversationID, next.ConversationID)
+		require.Equal(t, []string{"again"}, k.texts(next.ConversationID))
+	})
+}

@@ -611,9 +611,10 @@ func (g *ingest) fresh(ctx context.Context) error {
 	return g.create(ctx, events[first], asks)
 }
 
-// unsaid is a closed conversation of the chat that has something to say yet: a
-// survey that has not begun, or messages of the last one. The run that had it is
-// gone. What a survey that has begun says, that sends.
+// unsaid is a closed conversation of the chat that has something to do yet: a
+// survey that has not begun, or messages and files of the last one. The run that
+// had it is gone, or was this one, and the workflow task in which it began and
+// closed it did not complete. What a survey that has begun says, that sends.
 func (g *ingest) unsaid(ctx context.Context, surveys []invitationRow) (string, error) {
 	for _, r := range surveys {
 		if r.notBegun() && r.ConversationID != g.req.Left {
@@ -627,7 +628,8 @@ func (g *ingest) unsaid(ctx context.Context, surveys []invitationRow) (string, e
 		return "", err
 	}
 	var unsaid bool
-	if _, err := g.c.get(ctx, &unsaid, `SELECT `+unsaidBy("$1"), last); err != nil || !unsaid {
+	if _, err := g.c.get(ctx, &unsaid, `SELECT `+unsaidBy("$1")+`
+		OR EXISTS (SELECT 1 FROM attachments WHERE conversation_id = $1 AND state = 'pending' AND direction = 'inbound')`, last); err != nil || !unsaid {
 		return "", err
 	}
 	return last, nil
