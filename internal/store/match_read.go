@@ -142,8 +142,9 @@ const (
 
 	waitingColumns = `id, channel_id, chat_key, workstream_id, queue_id, epoch, priority, skills, units, matching, requirement, first_waited_at,
 		preferred_agent_id, preferred_until, verdict`
-	// It ends after one row, which keeps PostgreSQL from reading all offers into a hash.
-	notOnOffer = `(SELECT 1 FROM offers WHERE offers.conversation_id = conversations.id AND offers.state = 'live' LIMIT 1) IS NULL`
+	// Counted, because PostgreSQL would rather read all offers when it is asked for
+	// any or none of a table that it does not know yet.
+	notOnOffer = `(SELECT count(*) FROM offers WHERE offers.conversation_id = conversations.id AND offers.state = 'live') = 0`
 )
 
 // headsOf hops from the first of one kind to that of the next, so that it costs
