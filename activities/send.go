@@ -52,8 +52,10 @@ const (
 	// quotaTime bounds the question for the quota after a 429.
 	quotaTime = 4 * time.Second
 	// writeTime bounds the writing of LINE's answer, which is done even when
-	// the activity was told to stop: nobody else knows the answer.
-	writeTime = 5 * time.Second
+	// the activity was told to stop, and tried every writePause while the
+	// database is away: nobody else knows the answer, and LINE can be asked again
+	// only for as long as the reply token lives.
+	writeTime, writePause = 5 * time.Second, 200 * time.Millisecond
 )
 
 // The failures of messages that are not LINE's own.
@@ -133,6 +135,20 @@ func (o *SendOutput) count(state string) {
 func (a *Activities) write(ctx context.Context, b *store.Batch, end *store.BatchEnd, refusal *line.Error) (present bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTime)
 	defer cancel()
+	for {
+		present, err = a.writeOnce(ctx, b, end, refusal)
+		if err == nil || conversation.CodeOf(err) != "" {
+			return present, err
+		}
+		select {
+		case <-time.After(writePause):
+		case <-ctx.Done():
+			return present, err
+		}
+	}
+}
+
+func (a *Activities) writeOnce(ctx context.Context, b *store.Batch, end *store.BatchEnd, refusal *line.Error) (present bool, err error) {
 	if end != nil {
 		if end.State == store.BatchFailed {
 			end.Notice = a.notSent(ctx, b)

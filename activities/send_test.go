@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jmoiron/sqlx"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/testsuite"
@@ -38,6 +40,7 @@ type world struct {
 	crashAt atomic.Int64 // the statement the process dies before, counted down; 0 is none
 	line    *wire
 	bare    *line.API // LINE, past the wire
+	url     string    // of the database
 }
 
 const (
@@ -48,10 +51,15 @@ const (
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
+	return newWorldOn(t, "sqlite")
+}
+
+func newWorldOn(t testing.TB, dialect string) *world {
+	t.Helper()
 	ctx := t.Context()
 	w := &world{t: t}
 	w.now.Store(time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC).UnixMicro())
-	w.store, _ = storetest.New(t, "sqlite", func(o *store.Options) {
+	w.store, w.url = storetest.New(t, dialect, func(o *store.Options) {
 		o.Now = w.Now
 		o.Observe = func(string) {
 			if w.crashAt.Load() > 0 && w.crashAt.Add(-1) == 0 {
@@ -462,6 +470,43 @@ func TestServerErrorsAreTriedAgain(t *testing.T) {
 			c.acceptedOnce(3)
 		}
 	}
+}
+
+// The database goes away while LINE is asked, and comes back: LINE's answer is
+// written down then, because nobody else knows it.
+func TestLINEsAnswerIsWrittenWhenTheDatabaseIsBack(t *testing.T) {
+	t.Parallel()
+	w := newWorldOn(t, "postgres")
+	c := w.newChat()
+	c.says(1)
+	at, err := url.Parse(w.url)
+	require.NoError(t, err)
+	name := strings.TrimPrefix(at.Path, "/")
+	at.Path = "/postgres"
+	admin, err := sqlx.Open("postgres", at.String())
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, admin.Close()) })
+	let := func(in bool) {
+		_, err := admin.Exec(fmt.Sprintf("ALTER DATABASE %s WITH ALLOW_CONNECTIONS %t", name, in))
+		require.NoError(t, err)
+	}
+	var back sync.WaitGroup
+	w.line.stand(func(_ *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+		answer, err := carry()
+		let(false)
+		_, cut := admin.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name)
+		require.NoError(t, cut)
+		refused := w.store.Ping(t.Context())
+		require.Error(t, refused, "it is away")
+		back.Go(func() { time.Sleep(500 * time.Millisecond); let(true) })
+		return answer, err
+	})
+	out, err := c.send()
+	back.Wait()
+	require.NoError(t, err)
+	require.Equal(t, activities.SendOutput{Accepted: 1}, out)
+	require.Equal(t, conversation.MessageAccepted, c.messages()[0].State)
+	require.Len(t, w.sim.Calls(linesim.CallFilter{Endpoint: "reply"}), 1)
 }
 
 func TestAReplyWithoutAnAnswerIsAskedAgainAtOnce(t *testing.T) {
