@@ -36,6 +36,7 @@ type Activities struct {
 	wakeSurvey func(ctx context.Context, channelID, conversationID string) error
 	publicURL  string
 	metrics    *telemetry.Worker
+	tracer     *telemetry.Tracer
 	logger     *slog.Logger
 	now        func() time.Time
 }
@@ -69,6 +70,7 @@ type Options struct {
 	MediaHTTP *http.Client
 	Logger    *slog.Logger
 	Metrics   *telemetry.Worker // optional
+	Tracer    *telemetry.Tracer // optional
 	// Inbox and Dispatcher are told what concerns them; nil tells nobody, and
 	// they find out by themselves some time.
 	Inbox      Notifier
@@ -91,7 +93,7 @@ func New(o Options) *Activities {
 	}
 	a := &Activities{
 		store: o.Store, line: o.LINE, blobs: o.Blobs, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), plans: newPlans(o.Store),
-		inbox: o.Inbox, dispatcher: o.Dispatcher, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, logger: o.Logger, now: now,
+		inbox: o.Inbox, dispatcher: o.Dispatcher, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
 	}
 	if a.wakeSurvey == nil {
 		a.wakeSurvey = func(context.Context, string, string) error { return nil }

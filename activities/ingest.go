@@ -3,6 +3,11 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"slices"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 
 	"kaiwa/internal/consent"
 	"kaiwa/internal/conversation"
@@ -40,12 +45,20 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	if err != nil {
 		return IngestOutput{}, final(err)
 	}
+	begun := time.Now()
+	var parents []string
+	took := func(events []store.Taken) { parents = a.took(events) }
 	res, err := a.store.Ingest(ctx, store.IngestRequest{
 		ChannelID: in.ChannelID, ChatKey: in.ChatKey, ConversationID: in.ConversationID, Seen: in.Seen, Epoch: in.Epoch,
-		Asking: in.Asking, RunID: in.RunID, Left: in.Left, Deadline: attemptDeadline(ctx), Plan: &plan, Took: a.took,
+		Asking: in.Asking, RunID: in.RunID, Left: in.Left, Deadline: attemptDeadline(ctx), Plan: &plan, Took: took,
 	}, interpret)
 	if err != nil {
 		return IngestOutput{}, final(err)
+	}
+	if len(parents) > 0 { // what follows in this activity is a part of it
+		var span trace.Span
+		ctx, span = a.tracer.From(ctx, "ingest", begun, parents, attribute.String("kaiwa.conversation", res.ConversationID), attribute.Int("kaiwa.messages", res.Messages))
+		defer span.End()
 	}
 	for _, s := range res.Surveys {
 		if err := a.wakeSurvey(ctx, s.ChannelID, s.ConversationID); err != nil {
@@ -67,6 +80,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	if in.Turn == nil || res.Messages == 0 || res.Blocked || res.Owner != conversation.OwnerBot || res.Epoch != in.Turn.Epoch {
 		return out, nil
 	}
+	in.Turn.inIngest = len(parents) > 0
 	turn, err := a.turn(ctx, *in.Turn)
 	if err != nil {
 		return IngestOutput{}, final(err)
@@ -75,12 +89,17 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	return out, nil
 }
 
-// took notes how long events have waited to be taken in.
-func (a *Activities) took(events []store.Taken) {
+// took notes how long events have waited to be taken in, and returns the spans
+// in which they came.
+func (a *Activities) took(events []store.Taken) (parents []string) {
 	now := a.now()
 	for _, e := range events {
 		a.metrics.Ingested(now.Sub(e.ReceivedAt))
+		if e.Trace != "" && a.tracer != nil && !slices.Contains(parents, e.Trace) {
+			parents = append(parents, e.Trace)
+		}
 	}
+	return parents
 }
 
 // interpret says what an event of LINE's means for a conversation. Groups and

@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/trace"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/temporal"
 
@@ -81,14 +83,10 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 		if err != nil || b == nil {
 			return out, final(err)
 		}
-		end, refusal, err := a.attempt(ctx, b)
-		if err != nil {
-			return out, err
-		}
-		present, err := a.write(ctx, b, end, refusal)
+		end, refusal, present, err := a.deliver(ctx, b)
 		switch {
 		case err != nil:
-			return out, final(err)
+			return out, err
 		case !present:
 			out.More = true // another run of the lane is at it; what it leaves is for the next
 			return out, nil
@@ -103,6 +101,27 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 	}
 	out.More = true
 	return out, nil
+}
+
+// deliver makes one attempt of a batch, in a span of the trace of its messages,
+// and stores what it came to.
+func (a *Activities) deliver(ctx context.Context, b *store.Batch) (end *store.BatchEnd, refusal *line.Error, present bool, err error) {
+	if b.Trace != "" {
+		var span trace.Span
+		ctx, span = a.tracer.From(ctx, "send", time.Now(), []string{b.Trace}, attribute.String("kaiwa.conversation", b.ConversationID),
+			attribute.String("kaiwa.batch", b.ID), attribute.String("kaiwa.via", b.Kind), attribute.Int64("kaiwa.attempt", b.Attempts))
+		defer func() {
+			if end != nil {
+				span.SetAttributes(attribute.String("kaiwa.state", end.State))
+			}
+			span.End()
+		}()
+	}
+	if end, refusal, err = a.attempt(ctx, b); err != nil {
+		return nil, nil, false, err
+	}
+	present, err = a.write(ctx, b, end, refusal)
+	return end, refusal, present, final(err)
 }
 
 // stopping tells whether the worker was told to stop: what has not begun is for

@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel/attribute"
+
 	"kaiwa/internal/bot"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
@@ -21,6 +23,8 @@ type TurnInput struct {
 	ConversationID string `json:"conversation_id"`
 	Epoch          int64  `json:"epoch"`
 	Misses         int    `json:"misses,omitempty"` // turns in a row without understanding, before this one
+
+	inIngest bool // it is made in the activity that took the messages in
 }
 
 // TurnOutput is what came of it.
@@ -61,10 +65,17 @@ func (a *Activities) turn(ctx context.Context, in TurnInput) (TurnOutput, error)
 		return TurnOutput{}, err
 	}
 	begun := time.Now()
+	parents := asked.Traces
+	if in.inIngest {
+		parents = nil // ctx has the span of the ingest, which is theirs
+	}
+	ctx, span := a.tracer.From(ctx, "bot turn", begun, parents, attribute.String("kaiwa.conversation", in.ConversationID), attribute.String("kaiwa.turn", in.ID))
+	defer span.End()
 	answer, kind := a.ask(ctx, plan, in, asked)
 	failpoint.Hit("turn.after_answer")
 	res, err := a.store.CommitTurn(ctx, req, answer)
 	if err == nil {
+		span.SetAttributes(attribute.String("kaiwa.bot", kind), attribute.String("kaiwa.outcome", res.Outcome), attribute.String("kaiwa.failure", res.Failure))
 		a.metrics.Turn(kind, res.Outcome, res.Failure, time.Since(begun))
 	}
 	return TurnOutput{TurnResult: res}, err

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"github.com/labstack/echo/v4"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
 	"kaiwa/internal/blob"
@@ -22,6 +24,7 @@ import (
 	"kaiwa/internal/line"
 	"kaiwa/internal/readiness"
 	"kaiwa/internal/store"
+	"kaiwa/internal/telemetry"
 )
 
 // Notifier wakes the workflow of a chat. It never blocks, and a wake-up may get
@@ -76,6 +79,7 @@ type Config struct {
 
 	Logger  *slog.Logger         // optional: slog.Default()
 	Metrics *prometheus.Registry // optional: one of its own, with Go's and the process's metrics
+	Tracer  *telemetry.Tracer    // optional: no traces
 	// Console is the web console's files; optional.
 	Console fs.FS
 	// ChannelTTL is how long a webhook trusts what it knows of its channel when
@@ -110,6 +114,7 @@ type Server struct {
 	private    bool
 	log        *slog.Logger
 	metrics    *metrics
+	tracer     *telemetry.Tracer
 	console    http.Handler
 	channels   *channelCache
 	budget     time.Duration
@@ -140,7 +145,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys,
 		blobs: c.Blobs, publicURL: strings.TrimRight(c.PublicURL, "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
-		private: c.AllowPrivateAddresses, log: c.Logger, budget: c.WebhookBudget, patience: requestTime,
+		private: c.AllowPrivateAddresses, log: c.Logger, tracer: c.Tracer, budget: c.WebhookBudget, patience: requestTime,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
 	}
 	if s.filesURL == "" {
@@ -237,6 +242,11 @@ func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) (_ error) {
 		start := time.Now()
 		r := c.Request()
+		var span trace.Span
+		if s.tracer != nil && traced(r) {
+			ctx, begun := s.tracer.Request(r, strings.HasPrefix(r.URL.Path, "/api/"))
+			span, r = begun, r.WithContext(ctx)
+		}
 		ctx, id := withRequestID(r.Context(), r.Header.Get(echo.HeaderXRequestID))
 		limit := s.patience
 		if transfers(r) {
@@ -261,6 +271,9 @@ func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
 				c.Error(conversation.Errorf(codeInternal, "The request failed for a reason that is not yours. If it stays, give an administrator the request id."))
 			}
 			s.finish(c, id, time.Since(start))
+			if span != nil {
+				telemetry.Served(span, known(r.Method), cmp.Or(c.Path(), "unknown"), c.Response().Status)
+			}
 		}()
 		if s.elsewhere(r) {
 			c.Error(conversation.Errorf(conversation.CodeNotFound, "There is nothing at this address."))
@@ -276,6 +289,15 @@ func (s *Server) accompany(next echo.HandlerFunc) echo.HandlerFunc {
 		}
 		return nil
 	}
+}
+
+// traced tells whether a request is worth a span: it is no probe, and it ends.
+func traced(r *http.Request) bool {
+	switch r.URL.Path {
+	case "/healthz", "/readyz", "/metrics", "/api/v1/events/stream":
+		return false
+	}
+	return !forConsole(r)
 }
 
 // finish writes the request's line in the log. Neither bodies nor queries are

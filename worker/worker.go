@@ -49,6 +49,7 @@ type Options struct {
 	PublicURL  string // how customers' browsers reach the API
 	Logger     *slog.Logger
 	Metrics    *telemetry.Worker // optional
+	Tracer     *telemetry.Tracer // optional
 	// Failed is called when a worker ends by itself, for a reason no retry
 	// mends (its namespace is gone).
 	Failed func(error)
@@ -64,7 +65,7 @@ type Worker struct {
 // Start starts polling.
 func Start(o Options) (*Worker, error) {
 	acts := activities.New(activities.Options{
-		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger, Metrics: o.Metrics,
+		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger, Metrics: o.Metrics, Tracer: o.Tracer,
 		WakeSurvey: o.WakeSurvey, PublicURL: o.PublicURL,
 	})
 	w := &Worker{}

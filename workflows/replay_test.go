@@ -10,10 +10,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.temporal.io/api/common/v1"
 	"go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/history/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	sdkworker "go.temporal.io/sdk/worker"
 	"go.temporal.io/sdk/workflow"
@@ -22,6 +24,7 @@ import (
 	"google.golang.org/protobuf/reflect/protorange"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/telemetry"
 	"kaiwa/worker"
 	"kaiwa/workflows"
 )
@@ -48,9 +51,9 @@ func goldenHistories(t *testing.T) map[string]*history.History {
 }
 
 // replay runs a history against a workflow registered under Conversation's name.
-func replay(t *testing.T, register func(sdkworker.WorkflowRegistry), h *history.History) error {
+func replay(t *testing.T, register func(sdkworker.WorkflowRegistry), h *history.History, interceptors ...interceptor.WorkerInterceptor) error {
 	t.Helper()
-	r, err := sdkworker.NewWorkflowReplayerWithOptions(sdkworker.WorkflowReplayerOptions{})
+	r, err := sdkworker.NewWorkflowReplayerWithOptions(sdkworker.WorkflowReplayerOptions{Interceptors: interceptors})
 	require.NoError(t, err)
 	register(r)
 	return r.ReplayWorkflowHistory(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), h)
@@ -62,6 +65,9 @@ func TestEveryGoldenHistoryReplays(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			require.NoError(t, replay(t, worker.Register, h))
+			traced, err := telemetry.TracerOf(sdktrace.NewTracerProvider()).Interceptor()
+			require.NoError(t, err)
+			require.NoError(t, replay(t, worker.Register, h, traced), "with traces")
 		})
 	}
 }

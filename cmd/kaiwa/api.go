@@ -43,26 +43,27 @@ func (c *apiCommand) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	defer stopProfiles()
-	telemetry, err := process.NewTelemetry(logger)
+	tell, err := newTelemetry(ctx, "kaiwa-api", logger)
 	if err != nil {
 		return err
 	}
-	temporal, err := process.NewTemporal(c.Temporal, telemetry, logger)
+	defer tell.Stop()
+	temporal, err := process.NewTemporal(c.Temporal, tell, logger)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
-	st, err := c.openStore(ctx, logger, telemetry.Store)
+	st, err := c.openStore(ctx, logger, tell.Store)
 	if err != nil {
 		return unlessTold(ctx, err)
 	}
 	defer closeStore(st, logger)
-	if err := telemetry.Opened(st); err != nil {
+	if err := tell.Opened(st); err != nil {
 		return err
 	}
 	failed, failure := failures()
 	api, err := process.StartAPI(ctx, process.APIOptions{
-		HTTP: c.HTTP, Outside: c.Outside, Store: st, Temporal: temporal.Client, Console: console.Files(), Logger: logger, Telemetry: telemetry, Failed: failure,
+		HTTP: c.HTTP, Outside: c.Outside, Store: st, Temporal: temporal.Client, Console: console.Files(), Logger: logger, Telemetry: tell, Failed: failure,
 	})
 	if err != nil {
 		return unlessTold(ctx, err)

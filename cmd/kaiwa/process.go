@@ -10,6 +10,7 @@ import (
 	"kaiwa/cmd/process"
 	"kaiwa/internal/settings"
 	"kaiwa/internal/store"
+	"kaiwa/internal/telemetry"
 )
 
 // stopTime bounds a clean stop, an API's drain delay apart: a little less than
@@ -47,6 +48,16 @@ func (c common) Check() error {
 
 func (c common) openStore(ctx context.Context, logger *slog.Logger, options ...func(*store.Options)) (*store.Store, error) {
 	return process.AwaitStore(ctx, c.Common, c.StartTimeout, logger, options...)
+}
+
+// newTelemetry makes what a process tells about itself: metrics, and traces where
+// OpenTelemetry's variables ask for them.
+func newTelemetry(ctx context.Context, service string, logger *slog.Logger) (*process.Telemetry, error) {
+	tracer, err := telemetry.NewTracer(ctx, service)
+	if err != nil {
+		return nil, settings.Wrong("OTEL_EXPORTER_OTLP_ENDPOINT", "%s", err)
+	}
+	return process.NewTelemetry(tracer, logger)
 }
 
 func closeStore(st *store.Store, logger *slog.Logger) {

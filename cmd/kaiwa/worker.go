@@ -48,36 +48,37 @@ func (c *workerCommand) Run(ctx context.Context, out streams) error {
 		return err
 	}
 	defer stopProfiles()
-	telemetry, err := process.NewTelemetry(logger)
+	tell, err := newTelemetry(ctx, "kaiwa-worker", logger)
 	if err != nil {
 		return err
 	}
-	temporal, err := process.NewTemporal(c.Temporal, telemetry, logger)
+	defer tell.Stop()
+	temporal, err := process.NewTemporal(c.Temporal, tell, logger)
 	if err != nil {
 		return err
 	}
 	defer temporal.Close()
 	ready := process.NewWorkerReadiness(logger)
 	if c.HTTPAddr != "" {
-		probe, err := process.StartProbe("KAIWA_WORKER_HTTP_ADDR", c.HTTPAddr, ready, telemetry, logger)
+		probe, err := process.StartProbe("KAIWA_WORKER_HTTP_ADDR", c.HTTPAddr, ready, tell, logger)
 		if err != nil {
 			return err
 		}
 		defer probe.Stop()
 		logger.Info("probes", slog.String("address", probe.Addr.String()))
 	}
-	st, err := c.openStore(ctx, logger, telemetry.Store)
+	st, err := c.openStore(ctx, logger, tell.Store)
 	if err != nil {
 		return unlessTold(ctx, err)
 	}
 	defer closeStore(st, logger)
-	if err := telemetry.Opened(st); err != nil {
+	if err := tell.Opened(st); err != nil {
 		return err
 	}
 	process.WatchOutside(ready, st, temporal)
 	failed, failure := failures()
 	worker, err := process.LaunchWorker(ctx, temporal, process.WorkerOptions{
-		Outside: c.Outside, Store: st, Temporal: temporal.Client, Namespace: temporal.Namespace, Logger: logger, Telemetry: telemetry, Failed: failure,
+		Outside: c.Outside, Store: st, Temporal: temporal.Client, Namespace: temporal.Namespace, Logger: logger, Telemetry: tell, Failed: failure,
 	})
 	if err != nil {
 		return unlessTold(ctx, err)

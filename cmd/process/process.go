@@ -74,7 +74,7 @@ func blobs(ctx context.Context, given *blob.Bucket, url string) (b *blob.Bucket,
 }
 
 func lineAPI(o settings.Outside, t *Telemetry) *line.API {
-	return line.New(line.Config{APIURL: o.LINEAPIURL, DataAPIURL: o.LINEDataAPIURL, Observe: t.shared.LINECall})
+	return line.New(line.Config{APIURL: o.LINEAPIURL, DataAPIURL: o.LINEDataAPIURL, Observe: t.shared.LINECall, Wrap: t.line})
 }
 
 // API is a running API process.
@@ -124,7 +124,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	}
 	if o.Telemetry == nil {
 		var err error
-		if o.Telemetry, err = NewTelemetry(o.Logger); err != nil {
+		if o.Telemetry, err = NewTelemetry(nil, o.Logger); err != nil {
 			return nil, err
 		}
 	}
@@ -161,7 +161,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	handler, err := api.New(api.Config{
 		Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Inbox: signaller, Surveys: surveys, Engine: engine.New(o.Temporal), Dispatcher: kicker, Feed: events, PublicURL: o.Outside.PublicURL,
 		Blobs: bucket, FilesURL: o.Outside.FilesURL,
-		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Metrics: o.Telemetry.Registry, Console: o.Console,
+		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Metrics: o.Telemetry.Registry, Tracer: o.Telemetry.tracer, Console: o.Console,
 	})
 	if err != nil {
 		_ = listener.Close()
@@ -239,7 +239,7 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	}
 	if o.Telemetry == nil {
 		var err error
-		if o.Telemetry, err = NewTelemetry(o.Logger); err != nil {
+		if o.Telemetry, err = NewTelemetry(nil, o.Logger); err != nil {
 			return nil, err
 		}
 	}
@@ -256,10 +256,10 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger).Counting(shared.Kick)
 	w, err := worker.Start(worker.Options{
 		Inbox: signaller, Dispatcher: kicker, WakeSurvey: inbox.TemporalSurveys(o.Temporal), PublicURL: o.Outside.PublicURL,
-		Temporal: o.Temporal, Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Logger: o.Logger, Metrics: metrics, Failed: o.Failed,
-		BotHTTP: netguard.NewClient(netguard.Options{
+		Temporal: o.Temporal, Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Logger: o.Logger, Metrics: metrics, Tracer: o.Telemetry.tracer, Failed: o.Failed,
+		BotHTTP: o.Telemetry.bots(netguard.NewClient(netguard.Options{
 			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: botCallTime,
-		}),
+		})),
 		Blobs: bucket,
 		MediaHTTP: netguard.NewClient(netguard.Options{
 			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: mediaCallTime, MaxRedirects: 3, MaxResponseBytes: store.MaxAttachmentSize,

@@ -1,12 +1,15 @@
 package process
 
 import (
+	"fmt"
 	"log/slog"
+	"net/http"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.temporal.io/sdk/client"
 
+	"kaiwa/internal/line"
 	"kaiwa/internal/reconcile"
 	"kaiwa/internal/store"
 	"kaiwa/internal/telemetry"
@@ -19,12 +22,13 @@ type Telemetry struct {
 	temporal client.MetricsHandler
 	shared   *telemetry.Shared
 	working  *telemetry.Worker // nil until a worker is started for the first time
+	tracer   *telemetry.Tracer // nil: no traces
 	logger   *slog.Logger
 }
 
-// NewTelemetry returns a process's telemetry.
-func NewTelemetry(logger *slog.Logger) (*Telemetry, error) {
-	t := &Telemetry{Registry: prometheus.NewRegistry(), logger: logger}
+// NewTelemetry returns a process's telemetry. tracer may be nil.
+func NewTelemetry(tracer *telemetry.Tracer, logger *slog.Logger) (*Telemetry, error) {
+	t := &Telemetry{Registry: prometheus.NewRegistry(), tracer: tracer, logger: logger}
 	t.Registry.MustRegister( // cannot fail: they are the first and differ
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	var err error
@@ -37,7 +41,36 @@ func NewTelemetry(logger *slog.Logger) (*Telemetry, error) {
 
 // Temporal has a client of Temporal that is to be made, and the workers on it,
 // tell what they do.
-func (t *Telemetry) Temporal(o *client.Options) { o.MetricsHandler = t.temporal }
+func (t *Telemetry) Temporal(o *client.Options) error {
+	o.MetricsHandler = t.temporal
+	if t.tracer == nil {
+		return nil
+	}
+	spans, err := t.tracer.Interceptor()
+	if err != nil {
+		return fmt.Errorf("traces of Temporal's SDK: %w", err)
+	}
+	o.Interceptors = append(o.Interceptors, spans)
+	return nil
+}
+
+// Stop sends what is left of the traces.
+func (t *Telemetry) Stop() {
+	if err := t.tracer.Stop(); err != nil {
+		t.logger.Warn("the last traces were not exported", slog.Any("error", err))
+	}
+}
+
+// line has calls to LINE, which is told nothing of a trace, make spans.
+func (t *Telemetry) line(next http.RoundTripper) http.RoundTripper {
+	return t.tracer.Transport(next, false, func(r *http.Request) string { return "LINE " + line.Endpoint(r.URL.Path) })
+}
+
+// bots has calls to bots, which may go on with the trace, make spans.
+func (t *Telemetry) bots(c *http.Client) *http.Client {
+	c.Transport = t.tracer.Transport(c.Transport, true, func(*http.Request) string { return "bot" })
+	return c
+}
 
 // Store has a store that is to be opened tell what it does.
 func (t *Telemetry) Store(o *store.Options) {

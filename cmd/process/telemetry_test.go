@@ -58,7 +58,7 @@ func TestTheDocumentationHasEveryMetric(t *testing.T) {
 	s, databaseURL := storetest.New(t, "sqlite")
 	logger := slog.New(slog.DiscardHandler)
 	start := func() *Telemetry {
-		tell, err := NewTelemetry(logger)
+		tell, err := NewTelemetry(nil, logger)
 		require.NoError(t, err)
 		require.NoError(t, tell.Opened(s))
 		return tell

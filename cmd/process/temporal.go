@@ -60,7 +60,9 @@ func NewTemporal(s settings.Temporal, t *Telemetry, logger *slog.Logger) (*Tempo
 		return nil, err
 	}
 	if t != nil {
-		t.Temporal(&o)
+		if err := t.Temporal(&o); err != nil {
+			return nil, err
+		}
 	}
 	o.Logger = log.NewStructuredLogger(logger.With(slog.String("part", "temporal")))
 	c, err := client.NewLazyClient(o)

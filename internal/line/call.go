@@ -31,7 +31,8 @@ var endpoints = []struct{ part, name string }{
 	{"/bot/info", "info"},
 }
 
-func endpoint(path string) string {
+// Endpoint names what a path of LINE's is for.
+func Endpoint(path string) string {
 	for _, e := range endpoints {
 		if strings.Contains(path, e.part) {
 			return e.name
@@ -45,7 +46,7 @@ func (a *API) note(req *http.Request, begun time.Time, got *answer) {
 	if a.observe == nil {
 		return
 	}
-	call := Call{Endpoint: endpoint(req.URL.Path), Outcome: string(ClassNoAnswer), Took: time.Since(begun)}
+	call := Call{Endpoint: Endpoint(req.URL.Path), Outcome: string(ClassNoAnswer), Took: time.Since(begun)}
 	switch {
 	case got == nil:
 	case got.status/100 == 2 && got.status != http.StatusAccepted:

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -65,10 +66,14 @@ type Batch struct {
 	// Last says, once FinishBatch has written the end, that nothing waited
 	// behind the batch then.
 	Last bool `db:"-"`
+	// Trace is the span in which the first of its messages was made, as a
+	// traceparent; "" for none.
+	Trace string `db:"trace"`
 }
 
 const batchColumns = `id, conversation_id, kind, recipient, reply_token, token_received_at, body,
-	message_ids, attempts, outcome, doubt, failure_detail, deadline, created_at`
+	message_ids, attempts, outcome, doubt, failure_detail, deadline, created_at,
+	CASE WHEN state = 'frozen' THEN coalesce((SELECT min(traceparent) FROM messages WHERE messages.batch_id = batches.id), '') ELSE '' END AS trace`
 
 // Render turns contents into LINE's message objects. A refusal of one content
 // is reported by its index.
@@ -81,6 +86,7 @@ type pendingMessage struct {
 	Text       string `db:"text"`
 	Payload    string `db:"payload"`
 	SenderKind string `db:"sender_kind"`
+	Trace      string `db:"trace"`
 }
 
 // NextBatch returns the conversation's batch that is not finished, or freezes
@@ -170,13 +176,14 @@ const (
 func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render) (*Batch, error) {
 	conversationID := to.ConversationID
 	var pending []pendingMessage
-	if err := c.list(ctx, &pending, `SELECT id, type, text, payload, sender_kind FROM messages
+	if err := c.list(ctx, &pending, `SELECT id, type, text, payload, sender_kind, coalesce(traceparent, '') AS trace FROM messages
 		WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '' ORDER BY occurred_at, ordinal LIMIT $2`, conversationID, BatchSize); err != nil {
 		return nil, err
 	}
 	now := c.s.now()
 	var ids []string
 	var bodies []json.RawMessage
+	trace := ""
 	budget := AutomatedBudget
 	for _, m := range pending {
 		body, err := renderOne(m, render)
@@ -187,6 +194,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 			continue
 		}
 		ids, bodies = append(ids, m.ID), append(bodies, body)
+		trace = cmp.Or(trace, m.Trace)
 		if m.SenderKind == string(conversation.SenderAgent) {
 			budget = AgentBudget
 		}
@@ -200,7 +208,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	b := &Batch{
 		ID:             conversation.DerivedID(conversation.PrefixBatch, conversationID, last.Ordinal+1),
 		ConversationID: conversationID, ChannelID: to.ChannelID, Kind: string(conversation.ViaPush), Recipient: to.SourceID,
-		Attempts: 1, Deadline: micros(now.Add(budget)), CreatedAt: micros(now),
+		Attempts: 1, Deadline: micros(now.Add(budget)), CreatedAt: micros(now), Trace: trace,
 	}
 	if last.State == BatchDissolved && budget == AutomatedBudget {
 		b.Deadline = min(b.Deadline, last.Deadline) // the same messages, another way: no new budget

@@ -6,6 +6,8 @@ import (
 	"math"
 	"slices"
 	"time"
+
+	"kaiwa/internal/traceparent"
 )
 
 // notHandled is the position of an event no ingest has taken yet.
@@ -42,6 +44,12 @@ func (s *Store) AppendLINEEvents(ctx context.Context, channelID string, received
 	seen := make(map[string]bool, len(events))
 	args := make([]any, 0, len(events)*13)
 	rows := 0
+	// The span of the webhook, where it is sampled: a column of its own then.
+	span := traceparent.Of(ctx)
+	columns, width := "", 14
+	if span != "" {
+		columns, width = ", traceparent", 15
+	}
 	for _, e := range events {
 		if seen[e.WebhookEventID] {
 			continue
@@ -54,6 +62,9 @@ func (s *Store) AppendLINEEvents(ctx context.Context, channelID string, received
 		}
 		args = append(args, channelID, e.WebhookEventID, e.ChatKey, e.Kind, e.SourceType, e.SourceID,
 			micros(e.LineTime), micros(receivedAt), e.ReplyToken, e.Standby, e.Raw, position, handledAt, e.Disposition)
+		if span != "" {
+			args = append(args, span)
+		}
 		rows++
 	}
 	if rows == 0 {
@@ -65,8 +76,8 @@ func (s *Store) AppendLINEEvents(ctx context.Context, channelID string, received
 	}
 	err := s.write().list(ctx, &stored, `
 		INSERT INTO line_events (channel_id, webhook_event_id, chat_key, kind, source_type, source_id,
-			line_time, received_at, reply_token, standby, raw, position, handled_at, disposition)
-		VALUES `+values(rows, 14, 1)+`
+			line_time, received_at, reply_token, standby, raw, position, handled_at, disposition`+columns+`)
+		VALUES `+values(rows, width, 1)+`
 		ON CONFLICT (channel_id, webhook_event_id) DO UPDATE SET received_at = excluded.received_at
 		RETURNING chat_key, handled_at IS NULL AS unhandled`, args...)
 	if err != nil {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -30,6 +31,7 @@ type LINEEvent struct {
 	Position       int64  `db:"position"`
 	Disposition    string `db:"disposition"`
 	ReceivedAt     int64  `db:"received_at"`
+	Trace          string `db:"trace"`
 }
 
 // ItemKind says what an event means for a conversation.
@@ -86,6 +88,7 @@ type IngestRequest struct {
 // Taken is an event that was taken into a conversation.
 type Taken struct {
 	ReceivedAt time.Time
+	Trace      string // the span in which it was received, as a traceparent; "" for none
 }
 
 // IngestResult is what an ingest tells the workflow. It holds ids, numbers and
@@ -243,7 +246,7 @@ func (g *ingest) claim(ctx context.Context, conversationID string, seen int64) (
 		  AND (handled_by = $4 OR id IN (
 			SELECT id FROM line_events WHERE channel_id = $5 AND chat_key = $6 AND position = $8 ORDER BY id LIMIT $9))
 		  AND EXISTS (SELECT 1 FROM conversations WHERE id = $4 AND status <> 'closed')
-		RETURNING id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition, received_at`,
+		RETURNING id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition, received_at, coalesce(traceparent, '') AS trace`,
 		g.chat.Tick, DispositionTaken, g.now, conversationID, g.req.ChannelID, g.req.ChatKey, seen, int64(notHandled), ingestLimit)
 	if err != nil {
 		return nil, err
@@ -251,7 +254,7 @@ func (g *ingest) claim(ctx context.Context, conversationID string, seen int64) (
 	if g.req.Took != nil {
 		for _, r := range rows {
 			if r.Position == g.chat.Tick {
-				g.took = append(g.took, Taken{fromMicros(r.ReceivedAt)})
+				g.took = append(g.took, Taken{fromMicros(r.ReceivedAt), r.Trace})
 			}
 		}
 	}
@@ -291,6 +294,10 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	var records []happened
 	var files []arrivedFile
 	var n int
+	columns, width := "", 18
+	if slices.ContainsFunc(events, func(e taken) bool { return e.Trace != "" }) {
+		columns, width = ", traceparent", 19
+	}
 	for _, e := range events {
 		file := ""
 		if e.item.Kind == ItemMessage && !unsent.has(e.item.Message) {
@@ -317,6 +324,9 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			messages = append(messages, id, conversationID, g.req.ChannelID, e.ID, e.LineTime, e.Position,
 				string(conversation.Inbound), string(conversation.SenderCustomer), profileID(g.req.ChannelID, g.req.ChatKey), m.Type, m.Text, m.Payload,
 				string(state), e.WebhookEventID, m.LINEMessageID, file, g.asking != nil, g.now)
+			if width > 18 {
+				messages = append(messages, sql.NullString{String: e.Trace, Valid: e.Trace != ""})
+			}
 			if file != "" {
 				files = append(files, arrivedFile{file, id, *m.File})
 			}
@@ -334,8 +344,8 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if n > 0 {
 		if _, err := g.c.exec(ctx, `
 			INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, position, direction, sender_kind,
-				sender_id, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, held, created_at)
-			VALUES `+values(n, 18, 1)+` ON CONFLICT DO NOTHING`, messages...); err != nil {
+				sender_id, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, held, created_at`+columns+`)
+			VALUES `+values(n, width, 1)+` ON CONFLICT DO NOTHING`, messages...); err != nil {
 			return err
 		}
 		if err := g.c.insertFiles(ctx, conversationID, files, g.now); err != nil {

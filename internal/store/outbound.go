@@ -8,6 +8,7 @@ import (
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
+	"kaiwa/internal/traceparent"
 )
 
 // Draft is a message to be sent to the customer.
@@ -44,6 +45,11 @@ func (c conn) insertMessages(ctx context.Context, row conversationRow, cause str
 	messages := make([]Message, len(drafts))
 	var args []any
 	var records []happened
+	span := traceparent.Of(ctx)
+	columns, width := "", 16
+	if span != "" {
+		columns, width = ", traceparent", 17
+	}
 	for i, d := range drafts {
 		content := d.Content
 		text := content.Text
@@ -66,12 +72,15 @@ func (c conn) insertMessages(ctx context.Context, row conversationRow, cause str
 		messages[i] = m
 		args = append(args, m.ID, m.ConversationID, row.ChannelID, m.Ordinal, m.OccurredAt, string(m.Direction), string(m.SenderKind), m.SenderID, m.SenderName,
 			m.Type, m.Text, m.Payload, m.Automated, string(m.State), m.AttachmentID, m.CreatedAt)
+		if span != "" {
+			args = append(args, span)
+		}
 		records = append(records, happened{"message.created", row.ID, m.ID, "{}"})
 	}
 	if _, err := c.exec(ctx, `
 		INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, direction, sender_kind, sender_id, sender_name,
-			type, text, payload, automated, state, attachment_id, created_at)
-		VALUES `+values(len(drafts), 16, 1), args...); err != nil {
+			type, text, payload, automated, state, attachment_id, created_at`+columns+`)
+		VALUES `+values(len(drafts), width, 1), args...); err != nil {
 		return nil, err
 	}
 	return messages, c.recordAll(ctx, records, now)

@@ -8,6 +8,7 @@ import (
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
+	"kaiwa/internal/traceparent"
 )
 
 // TurnInput is what a bot is asked.
@@ -19,6 +20,9 @@ type TurnInput struct {
 	Done         *TurnResult
 	Unanswered   int  // with Done: messages that came after it was answered
 	Stale        bool // ownership has moved: there is nothing to ask
+	// Traces are the spans in which the messages were received, as traceparents;
+	// of nobody who makes no spans.
+	Traces []string
 }
 
 // The outcomes of a turn.
@@ -81,6 +85,13 @@ func (s *Store) LoadTurn(ctx context.Context, req TurnRequest) (TurnInput, error
 		WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND position > $2
 		ORDER BY occurred_at, ordinal, id`, conv.ID, conv.BotPosition); err != nil {
 		return in, err
+	}
+	if traceparent.Of(ctx) != "" {
+		if err := c.list(ctx, &in.Traces, `SELECT traceparent FROM messages
+			WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND position > $2 AND traceparent IS NOT NULL
+			ORDER BY occurred_at, ordinal, id`, conv.ID, conv.BotPosition); err != nil {
+			return in, err
+		}
 	}
 	live := in.Messages[:0]
 	for _, m := range in.Messages {

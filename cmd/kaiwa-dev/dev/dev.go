@@ -18,6 +18,7 @@ import (
 	"kaiwa/cmd/process"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
+	"kaiwa/internal/telemetry"
 )
 
 // Options are what Start needs beside settings.
@@ -32,6 +33,8 @@ type Options struct {
 	HistoryLimit int
 	// Observe, when given, is called before every SQL statement (for tests).
 	Observe func(statement string)
+	// Tracer, when given, makes the spans (for tests).
+	Tracer *telemetry.Tracer
 	// NoSeed leaves out the seeded data.
 	NoSeed bool
 }
@@ -65,9 +68,15 @@ func Start(ctx context.Context, o Options) (_ *Dev, err error) {
 		}
 	}
 	d := &Dev{Settings: o.Settings, failed: make(chan error, 8)}
-	if d.telemetry, err = process.NewTelemetry(o.Logger); err != nil {
+	if o.Tracer == nil {
+		if o.Tracer, err = telemetry.NewTracer(ctx, "kaiwa-dev"); err != nil {
+			return nil, err
+		}
+	}
+	if d.telemetry, err = process.NewTelemetry(o.Tracer, o.Logger); err != nil {
 		return nil, err
 	}
+	d.onStop(d.telemetry.Stop)
 	defer func() {
 		if err != nil {
 			d.Stop()
@@ -122,7 +131,9 @@ func (d *Dev) startTemporal(ctx context.Context, o Options) error {
 	options := client.Options{
 		HostPort: server.Addr(), Namespace: embedded.DefaultNamespace, Logger: log.NewStructuredLogger(o.Logger.With(slog.String("part", "temporal"))),
 	}
-	d.telemetry.Temporal(&options)
+	if err := d.telemetry.Temporal(&options); err != nil {
+		return err
+	}
 	d.Temporal, err = client.DialContext(ctx, options)
 	if err != nil {
 		return fmt.Errorf("the embedded Temporal does not answer: %w", err)
