@@ -54,10 +54,11 @@ const (
 	// quotaTime bounds the question for the quota after a 429.
 	quotaTime = 4 * time.Second
 	// writeTime bounds the writing of LINE's answer, which is done even when
-	// the activity was told to stop, and tried every writePause while the
-	// database is away: nobody else knows the answer, and LINE can be asked again
-	// only for as long as the reply token lives.
-	writeTime, writePause = 5 * time.Second, 200 * time.Millisecond
+	// the activity was told to stop or has been given up, and tried every
+	// writePause while the database is away: nobody else knows the answer, and
+	// LINE can be asked again only for as long as the reply token lives. It is as
+	// long as a database takes that has to recover first.
+	writeTime, writePause = 20 * time.Second, 200 * time.Millisecond
 )
 
 // The failures of messages that are not LINE's own.

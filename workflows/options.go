@@ -74,13 +74,16 @@ func profileLookup(ctx workflow.Context) workflow.Context {
 }
 
 // lane brings messages to LINE. Its retries have no limit: each batch has a
-// deadline of its own in the database, so nothing is tried for ever.
+// deadline of its own in the database, so nothing is tried for ever. How long to
+// wait for LINE the activity says; these intervals are for a database that is
+// away, and stay short because a reply that nobody knows the end of can be asked
+// about only while its token lives.
 func lane(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           conversation.QueueLINE,
 		StartToCloseTimeout: sendAttempt,
 		HeartbeatTimeout:    liveness,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second},
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 3 * time.Second},
 		Summary:             "send what waits to LINE",
 	})
 }
