@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -38,10 +39,12 @@ func (c *calls) set(fails error, hangs bool) {
 	c.fails, c.hangs = fails, hangs
 }
 
-func (c *calls) count() int {
+func (c *calls) count() int { return len(c.times()) }
+
+func (c *calls) times() []time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return len(c.at)
+	return slices.Clone(c.at)
 }
 
 // inTime runs f where time passes only when all wait, and where nothing may be
@@ -62,15 +65,15 @@ func TestTheFirstKickGoesAtOnceAndTheLastIsNotForgotten(t *testing.T) {
 			k.Kick(t.Context())
 		}
 		synctest.Wait()
-		require.Equal(t, []time.Time{start}, c.at, "leading edge")
+		require.Equal(t, []time.Time{start}, c.times(), "leading edge")
 		time.Sleep(10 * time.Millisecond)
 		k.Kick(t.Context())
 		time.Sleep(time.Second)
-		require.Equal(t, []time.Time{start, start.Add(pause)}, c.at, "trailing edge, once")
+		require.Equal(t, []time.Time{start, start.Add(pause)}, c.times(), "trailing edge, once")
 
 		k.Kick(t.Context())
 		synctest.Wait()
-		require.Equal(t, start.Add(time.Second+10*time.Millisecond), c.at[2], "at once again")
+		require.Equal(t, start.Add(time.Second+10*time.Millisecond), c.times()[2], "at once again")
 		k.Close()
 	})
 }
