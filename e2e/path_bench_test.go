@@ -69,9 +69,8 @@ type pathBench struct {
 	arrived   *arrivals
 	sent      atomic.Int64
 
-	bare      func(i int)
-	bareDone  *arrivals
-	bareQueue string
+	bare     func(i int)
+	bareDone *arrivals
 }
 
 // arrivals counts what arrived, by subject.
