@@ -18,7 +18,7 @@ type object = map[string]any
 // a month that LINE comes to refuse them.
 var lineChannels = []linesim.Channel{
 	{ID: "1700000001", Secret: "chaos-secret-1", AccessToken: "chaos-token-1", DisplayName: "Shop"},
-	{ID: "1700000002", Secret: "chaos-secret-2", AccessToken: "chaos-token-2", DisplayName: "Care", Quota: 20},
+	{ID: "1700000002", Secret: "chaos-secret-2", AccessToken: "chaos-token-2", DisplayName: "Care", Quota: 4},
 }
 
 // capacity is how many conversations an agent can hold: few enough to be full
