@@ -27,17 +27,22 @@ dev: ## everything on this machine, with a LINE simulator; state is kept in .kai
 	$(GO) run ./cmd/kaiwa-dev $(ARGS)
 
 .PHONY: chaos
-chaos: build test-needs ## whole conversations while everything is killed, and what is left checked: ten minutes (CHAOS_MINUTES, CHAOS_SEED)
+chaos: programs test-needs ## whole conversations while everything is killed, and what is left checked: ten minutes (CHAOS_MINUTES, CHAOS_SEED)
 	bin/kaiwa-dev chaos $(ARGS)
 
 .PHONY: upgrade
-upgrade: build test-needs ## the same, beginning with kaiwa of an earlier commit (FROM) that is replaced process by process
+upgrade: programs test-needs ## the same, beginning with kaiwa of an earlier commit (FROM, else the one before) that is replaced process by process
 	deploy/upgrade.sh $(FROM) $(ARGS)
 
 .PHONY: build
 build: ## bin/kaiwa and bin/kaiwa-dev, static binaries
 	@$(if $(NPM),$(MAKE) console,echo "npm is not here: the console will say how it is built")
 	CGO_ENABLED=0 $(GO) build -o bin/ ./cmd/kaiwa ./cmd/kaiwa-dev
+
+# Compiled as `go run` and `go test` do, which have most of it already.
+.PHONY: programs
+programs:
+	$(GO) build -o bin/ ./cmd/kaiwa ./cmd/kaiwa-dev
 
 .PHONY: console
 console: console/dist/index.html ## the web console (needs Node 20.19 or newer)
@@ -48,7 +53,7 @@ test: test-needs ## every test
 	$(GO) test -timeout 25m $(ARGS) ./...
 
 .PHONY: bench
-bench: build test-needs ## how fast it is, on scratch services; `make bench ARGS=--quick`
+bench: programs test-needs ## how fast it is, on scratch services; `make bench ARGS=--quick`
 	bin/kaiwa-dev bench --json=bin -- $(ARGS)
 
 .PHONY: lint

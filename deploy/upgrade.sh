@@ -14,5 +14,5 @@ trap 'git worktree remove --force "$scratch/source" || true; rm -rf "$scratch"' 
 
 git worktree add --quiet --detach "$scratch/source" "$from"
 echo "building kaiwa as it was at $(git -C "$scratch/source" log -1 --format='%h, %s')"
-(cd "$scratch/source" && CGO_ENABLED=0 "${GO:-go}" build -o "$scratch/kaiwa" ./cmd/kaiwa)
+(cd "$scratch/source" && "${GO:-go}" build -o "$scratch/kaiwa" ./cmd/kaiwa)
 bin/kaiwa-dev chaos --from "$scratch/kaiwa" "$@"
