@@ -25,14 +25,19 @@ import (
 )
 
 // probe keeps the balancer informed as balancers are: whoever is not ready is
-// left out.
+// left out, unless nobody is, as when Temporal is slow to answer them all.
 func (b *balancer) probe(ctx context.Context, apis func() []string) {
 	for ctx.Err() == nil {
-		var ready []string
+		var ready, alive []string
 		for _, api := range apis() {
 			if get(api+"/readyz", "", nil) == http.StatusOK {
 				ready = append(ready, api)
+			} else if get(api+"/healthz", "", nil) == http.StatusOK {
+				alive = append(alive, api)
 			}
+		}
+		if len(ready) == 0 {
+			ready = alive
 		}
 		b.change(ready...)
 		select {
@@ -183,12 +188,13 @@ func TestARollingRestartIsNoticedByNobody(t *testing.T) {
 			return nil
 		})
 	}
-	var refused atomic.Int64
+	refused := map[int]int{} // by status
 	load.Go(func() error {
 		for !rolled.Load() {
 			if status := get(p.front+"/api/v1/conversations?limit=20", token, nil); status != http.StatusOK {
-				refused.Add(1)
+				refused[status]++
 			}
+			time.Sleep(25 * time.Millisecond) // a token may ask 50 times a second
 		}
 		return nil
 	})
@@ -201,7 +207,7 @@ func TestARollingRestartIsNoticedByNobody(t *testing.T) {
 	require.NoError(t, load.Wait())
 
 	require.NoError(t, p.sim.WaitIdle(t.Context()))
-	require.Zero(t, refused.Load(), "no request fails")
+	require.Empty(t, refused, "no request fails")
 	total := 0
 	for _, d := range p.sim.Deliveries(linesim.DeliveryFilter{}) {
 		require.Equal(t, http.StatusOK, d.Status, "no webhook fails: %s", d.Error)

@@ -56,7 +56,7 @@ func (s *Store) tellSequencer() {
 	for {
 		known := s.told.Load()
 		ctx, cancel := context.WithTimeout(s.closed, tellTime)
-		err := s.write().notify(ctx, recordGrew)
+		err := conn{s: s, x: s.w, beside: true}.notify(ctx, recordGrew) // PostgreSQL's
 		cancel()
 		if err != nil {
 			s.told.Store(0)

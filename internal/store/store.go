@@ -194,9 +194,14 @@ type conn struct {
 	// recorded, in a transaction, notes that there is something for the
 	// sequencer once it is committed.
 	recorded *bool
+	// beside: what nobody waits for is not counted.
+	beside bool
 }
 
 func (c conn) note(q string) {
+	if c.beside {
+		return
+	}
 	c.s.statements.Add(1)
 	if c.s.observe != nil {
 		c.s.observe(q)
