@@ -55,8 +55,8 @@ type Options struct {
 	Failed func(error)
 }
 
-// Worker is Kaiwa's Temporal workers, one a task queue: conversations, LINE,
-// bots, files and matching are apart, so that one slow dependency delays only itself.
+// Worker is Kaiwa's Temporal workers, one a task queue, so that one slow
+// dependency delays only itself.
 type Worker struct {
 	workers []worker.Worker
 	ended   atomic.Bool
@@ -69,7 +69,7 @@ func Start(o Options) (*Worker, error) {
 		WakeSurvey: o.WakeSurvey, PublicURL: o.PublicURL,
 	})
 	w := &Worker{}
-	for _, queue := range []string{conversation.QueueConversations, conversation.QueueLINE, conversation.QueueBots, conversation.QueueMedia, conversation.QueueRouting} {
+	for _, queue := range []string{conversation.QueueConversations, conversation.QueueStore, conversation.QueueLINE, conversation.QueueBots, conversation.QueueMedia, conversation.QueueRouting} {
 		one := worker.New(o.Temporal, queue, options(queue, o, w))
 		if runsWorkflows(queue) {
 			Register(one)

@@ -54,7 +54,7 @@ func localStore(ctx workflow.Context, summary string) workflow.Context {
 // while it does.
 func patientStore(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           conversation.QueueConversations,
+		TaskQueue:           conversation.QueueStore,
 		StartToCloseTimeout: storeAttempt,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 1.5, MaximumInterval: 10 * time.Second},
 		Summary:             summary,
@@ -80,7 +80,7 @@ func profileLookup(ctx workflow.Context) workflow.Context {
 // about only while its token lives.
 func lane(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
-		TaskQueue:           conversation.QueueLINE,
+		TaskQueue:           conversation.QueueConversations,
 		StartToCloseTimeout: sendAttempt,
 		HeartbeatTimeout:    liveness,
 		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: 3 * time.Second},

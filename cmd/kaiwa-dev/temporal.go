@@ -16,6 +16,8 @@ type temporalCommand struct {
 	Addr     string `name:"addr" default:"127.0.0.1:7233" help:"where Temporal listens; port 0 picks a free one"`
 	UIAddr   string `name:"ui-addr" placeholder:"HOST:PORT" help:"where its web UI listens; nowhere when not set"`
 	LogLevel string `name:"log-level" default:"info" help:"debug, info, warn or error"`
+
+	PprofAddr string `name:"pprof-addr" env:"KAIWA_PPROF_ADDR" placeholder:"HOST:PORT" help:"where Go's profiles (/debug/pprof/) listen, without authentication; nowhere when not set"`
 }
 
 // Run runs until it is told to stop.
@@ -24,6 +26,11 @@ func (c *temporalCommand) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stopProfiles, err := process.ServeProfiles(c.PprofAddr, logger)
+	if err != nil {
+		return err
+	}
+	defer stopProfiles()
 	server, err := embedded.Start(ctx, embedded.Options{Path: c.File, Addr: c.Addr, UIAddr: c.UIAddr, Logger: logger})
 	if err != nil {
 		return err

@@ -71,10 +71,13 @@ func UpdateOf(event Event) string {
 }
 
 // The task queues. They are separate so that one slow dependency delays only
-// itself.
+// itself. Messages go to LINE by the queue of the workflows, and nothing else
+// does beside the workflows: what is asked for and done by the same worker costs
+// Temporal no second task.
 const (
-	QueueConversations = "kaiwa"
-	QueueLINE          = "kaiwa-line"    // calls to LINE
+	QueueConversations = "kaiwa"         // workflows, and messages to LINE
+	QueueStore         = "kaiwa-store"   // steps in a database that was away
+	QueueLINE          = "kaiwa-line"    // questions to LINE
 	QueueBots          = "kaiwa-bots"    // calls to bots
 	QueueMedia         = "kaiwa-media"   // files
 	QueueRouting       = "kaiwa-routing" // matching

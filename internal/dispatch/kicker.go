@@ -14,6 +14,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/wakeup"
 )
 
 const (
@@ -28,12 +29,11 @@ const (
 	lastRetry  = 10 * time.Second
 )
 
-// Temporal returns what kicks the dispatcher, starting it if it does not run:
-// one call, whichever it is.
+// Temporal returns what kicks the dispatcher, starting it if it does not
+// run.
 func Temporal(c client.Client) func(context.Context) error {
 	return func(ctx context.Context) error {
-		_, err := c.SignalWithStartWorkflow(ctx, conversation.WorkflowDispatcherID, conversation.SignalKick, nil, StartOptions(), conversation.WorkflowDispatcher)
-		return err
+		return wakeup.Deliver(ctx, c, conversation.SignalKick, StartOptions(), conversation.WorkflowDispatcher)
 	}
 }
 

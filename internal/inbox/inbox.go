@@ -14,6 +14,7 @@ import (
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
+	"kaiwa/internal/wakeup"
 )
 
 const (
@@ -30,13 +31,11 @@ const (
 type Waker func(ctx context.Context, channelID, chatKey string) error
 
 // Temporal returns the Waker that signals a chat's workflow, starting it if
-// none runs: one call, whichever it is.
+// none runs.
 func Temporal(c client.Client) Waker {
 	return func(ctx context.Context, channelID, chatKey string) error {
-		id := conversation.WorkflowID(channelID, chatKey)
-		_, err := c.SignalWithStartWorkflow(ctx, id, conversation.SignalWake, nil, StartOptions(channelID, chatKey),
+		return wakeup.Deliver(ctx, c, conversation.SignalWake, StartOptions(channelID, chatKey),
 			conversation.WorkflowConversation, conversation.WorkflowInput{ChannelID: channelID, ChatKey: chatKey})
-		return err
 	}
 }
 

@@ -9,17 +9,19 @@ import (
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/searchattr"
+	"kaiwa/internal/wakeup"
 )
 
 // TemporalSurveys returns the Waker that signals the workflow of the survey
-// after a conversation, starting it if none runs: one call, whichever it is.
+// after a conversation, starting it if none runs.
 // The database is the truth of a survey as it is of a chat: what a wake-up
 // starts or repeats does only what is due.
 func TemporalSurveys(c client.Client) Waker {
 	return func(ctx context.Context, channelID, conversationID string) error {
 		survey := conversation.SurveyInput{ConversationID: conversationID, ChannelID: channelID}
-		_, err := c.SignalWithStartWorkflow(ctx, conversation.SurveyWorkflowID(survey.ConversationID), conversation.SignalWake, nil,
+		return wakeup.Deliver(ctx, c, conversation.SignalWake,
 			client.StartWorkflowOptions{
+				ID:                       conversation.SurveyWorkflowID(survey.ConversationID),
 				TaskQueue:                conversation.QueueConversations,
 				WorkflowTaskTimeout:      taskTimeout,
 				WorkflowIDConflictPolicy: enums.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
@@ -31,6 +33,5 @@ func TemporalSurveys(c client.Client) Waker {
 					"- **Terminate** stops the run; the customer's next answer takes the survey up again, also after its time.\n" +
 					"- **Reset** goes back in the plot; nothing is asked twice.",
 			}, conversation.WorkflowSurvey, survey)
-		return err
 	}
 }

@@ -11,6 +11,7 @@ package store
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"errors"
 	"fmt"
 	"net/url"
@@ -19,8 +20,8 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
-	_ "github.com/lib/pq" // driver "postgres"
-	_ "modernc.org/sqlite"
+	"github.com/lib/pq"
+	"modernc.org/sqlite"
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/keyring"
@@ -110,15 +111,10 @@ func (s *Store) openSQLite(path string) error {
 	// synchronous=FULL: a commit is on disk before a webhook is answered 200.
 	q := url.Values{"_txlock": {"immediate"}, "_pragma": {"busy_timeout(10000)", "journal_mode(WAL)", "synchronous(FULL)", "foreign_keys(1)"}}
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
-	var err error
-	if s.w, err = sqlx.Open("sqlite", dsn); err != nil {
-		return err
-	}
+	s.w = openPool("sqlite", opener{&sqlite.Driver{}, dsn})
 	s.neighbours, _ = meetNeighbours(path) // a path that is wrong is told by Ping
 	s.w.SetMaxOpenConns(1)
-	if s.r, err = sqlx.Open("sqlite", dsn+"&mode=ro"); err != nil {
-		return err
-	}
+	s.r = openPool("sqlite", opener{&sqlite.Driver{}, dsn + "&mode=ro"})
 	s.r.SetMaxOpenConns(4)
 	s.r.SetMaxIdleConns(4)
 	return nil
@@ -132,9 +128,11 @@ func (s *Store) openPostgres(databaseURL string, conns int) error {
 	q := u.Query()
 	q.Set("binary_parameters", "yes") // one round trip a statement
 	u.RawQuery = q.Encode()
-	if s.w, err = sqlx.Open("postgres", u.String()); err != nil {
+	connector, err := pq.NewConnector(u.String())
+	if err != nil {
 		return err
 	}
+	s.w = openPool("postgres", connector)
 	if conns == 0 {
 		conns = 20
 	}
@@ -144,6 +142,11 @@ func (s *Store) openPostgres(databaseURL string, conns int) error {
 	s.w.SetConnMaxIdleTime(5 * time.Minute)
 	s.r = s.w
 	return nil
+}
+
+// openPool makes a pool of connections that keep their statements prepared.
+func openPool(name string, c driver.Connector) *sqlx.DB {
+	return sqlx.NewDb(sql.OpenDB(preparing{c}), name)
 }
 
 // Keys returns the key ring, for what is handed out signed.

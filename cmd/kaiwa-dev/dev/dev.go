@@ -130,6 +130,7 @@ func (d *Dev) startTemporal(ctx context.Context, o Options) error {
 	d.TemporalAddr, d.TemporalUIURL = server.Addr(), server.UIURL()
 	options := client.Options{
 		HostPort: server.Addr(), Namespace: embedded.DefaultNamespace, Logger: log.NewStructuredLogger(o.Logger.With(slog.String("part", "temporal"))),
+		ConnectionOptions: client.ConnectionOptions{GrpcCompression: &client.GrpcCompressionNone{}},
 	}
 	if err := d.telemetry.Temporal(&options); err != nil {
 		return err
