@@ -31,6 +31,7 @@ type Activities struct {
 	mediaHTTP  *http.Client
 	bots       *bots
 	plans      *plans
+	pace       pace
 	inbox      Notifier
 	dispatcher Dispatcher
 	wakeSurvey func(ctx context.Context, channelID, conversationID string) error

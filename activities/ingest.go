@@ -37,6 +37,9 @@ type IngestOutput struct {
 	store.IngestResult
 	Settings *conversation.Settings `json:"settings,omitempty"`
 	Turn     *TurnOutput            `json:"turn,omitempty"` // set when Turn was asked for and there was something to answer
+	// Quick: LINE answers this worker soon, so that messages may be sent within
+	// the task.
+	Quick bool `json:"quick,omitempty"`
 }
 
 // Ingest takes all unhandled events of a chat; see store.Ingest.
@@ -76,7 +79,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 			return IngestOutput{}, final(err)
 		}
 	}
-	out := IngestOutput{IngestResult: res, Settings: &set}
+	out := IngestOutput{IngestResult: res, Settings: &set, Quick: a.pace.quick()}
 	if in.Turn == nil || res.Messages == 0 || res.Blocked || res.Owner != conversation.OwnerBot || res.Epoch != in.Turn.Epoch {
 		return out, nil
 	}

@@ -26,6 +26,9 @@ import (
 // SendInput names the conversation whose lane is to be emptied.
 type SendInput struct {
 	ConversationID string `json:"conversation_id"`
+	// Quick: a workflow waits for it within its task, so that it is given up as
+	// soon as LINE is not quick.
+	Quick bool `json:"quick,omitempty"`
 }
 
 // SendOutput counts what became of batches.
@@ -51,6 +54,8 @@ const (
 	// go on. A call takes ten seconds at most and quotaTime may come on top, so
 	// that all of it stays under the activity's time-out.
 	sendTime = 15 * time.Second
+	// quickTime is the same where a workflow waits within its task.
+	quickTime = time.Second
 	// quotaTime bounds the question for the quota after a 429.
 	quotaTime = 4 * time.Second
 	// writeTime bounds the writing of LINE's answer, which is done even when
@@ -79,7 +84,10 @@ const (
 func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error) {
 	var out SendOutput
 	until := a.now().Add(sendTime)
-	for a.now().Before(until) && !stopping(ctx) {
+	if in.Quick {
+		until = a.now().Add(quickTime)
+	}
+	for a.now().Before(until) && !stopping(ctx) && (!in.Quick || a.pace.quick()) {
 		b, err := a.store.NextBatch(ctx, in.ConversationID, line.Render)
 		if err != nil || b == nil {
 			return out, final(err)
@@ -268,20 +276,22 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch) (*store.BatchE
 		return nil, nil, fmt.Errorf("body of batch %s: %w", b.ID, err)
 	}
 	client := a.line.As(plan.Channel.Token)
+	over := a.pace.begin()
 	var sent line.Sent
 	if b.Kind == string(conversation.ViaReply) {
 		sent, err = client.Reply(ctx, b.ReplyToken, messages)
 	} else {
 		sent, err = client.Push(ctx, b.Recipient, conversation.RetryKey(b.ID), messages)
 	}
+	var refusal *line.Error
+	over(err == nil || errors.As(err, &refusal) && !refusal.Retryable())
 	failpoint.Hit("send.after_answer")
 	if err == nil {
 		return &store.BatchEnd{
 			State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID, LINEMessageIDs: sent.MessageIDs,
 		}, nil, nil
 	}
-	var refusal *line.Error
-	if !errors.As(err, &refusal) {
+	if refusal == nil {
 		return nil, nil, err
 	}
 	end := a.refused(ctx, client, b, refusal, len(messages))

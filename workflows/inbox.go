@@ -36,7 +36,7 @@ func (c *talk) ingest() {
 		c.state.ConversationID, c.new = out.ConversationID, true
 		c.profileDue, c.greeted = out.ProfileDue, out.Greeted
 	}
-	c.unsent = c.unsent || out.Pending
+	c.unsent, c.quick = c.unsent || out.Pending, out.Quick
 	if out.Settings != nil {
 		c.state.Settings = *out.Settings
 	}

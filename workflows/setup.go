@@ -36,6 +36,7 @@ type talk struct {
 	resting  bool                   // the plot waits: what it has said is ready to be sent together
 	unsent   bool                   // the lane has something to do
 	sending  bool                   // the lane works
+	quick    bool                   // LINE answered soon when the inbox was last looked into
 
 	media    []string // files that are being fetched
 	fetching int      // of these, at this moment

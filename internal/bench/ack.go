@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"kaiwa/internal/linesim"
@@ -159,8 +160,9 @@ func (r *run) mostAcknowledged(ctx context.Context) error {
 
 // asManyAsPossible does n things at most, as fast as it goes.
 func (r *run) asManyAsPossible(ctx context.Context, n int, do func(ctx context.Context, n int) error) (Load, error) {
-	return ClosedFor(ctx, hands, r.size.maxFor, func(ctx context.Context, lane, k int) error {
-		if i := lane + hands*k; i < n {
+	var begun atomic.Int64
+	return ClosedFor(ctx, hands, r.size.maxFor, func(ctx context.Context, _, _ int) error {
+		if i := int(begun.Add(1)) - 1; i < n {
 			return do(ctx, i)
 		}
 		return fmt.Errorf("more than %d events a second were taken: more webhooks must be made ahead", generous)

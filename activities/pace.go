@@ -1,0 +1,69 @@
+package activities
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	// quickAnswer is how soon LINE answers on average when a workflow may wait for
+	// it within its task: what happens meanwhile waits as long.
+	quickAnswer = 250 * time.Millisecond
+	// slowAnswer is how long a call may take before the others no longer count on
+	// a quick one, and what a call without an answer counts as.
+	slowAnswer = time.Second
+	// quickAtOnce bounds the calls that workflows wait for: LINE may stop to
+	// answer at any moment, and the steps in the database go by the same slots.
+	quickAtOnce = 64
+	// paceWeight is the share of the last call in the average: after one that went
+	// unanswered it takes seven quick ones.
+	paceWeight = 0.2
+)
+
+// pace knows how soon LINE answers this worker. The zero value knows of no call
+// and takes LINE to be quick. It is safe for concurrent use.
+type pace struct {
+	mu      sync.Mutex
+	average time.Duration
+	under   int // calls under way
+	slow    int // of which take long already
+}
+
+// quick tells whether LINE is likely to answer soon.
+func (p *pace) quick() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.average <= quickAnswer && p.slow == 0 && p.under < quickAtOnce
+}
+
+// begin notes that a call begins. The function it returns is called when it is
+// over, with whether LINE answered.
+func (p *pace) begin() (end func(answered bool)) {
+	begun := time.Now()
+	late, over := false, false
+	p.mu.Lock()
+	p.under++
+	p.mu.Unlock()
+	timer := time.AfterFunc(slowAnswer, func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if !over {
+			late = true
+			p.slow++
+		}
+	})
+	return func(answered bool) {
+		timer.Stop()
+		took := time.Since(begun)
+		if !answered {
+			took = max(took, slowAnswer)
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		over = true
+		if p.under--; late {
+			p.slow--
+		}
+		p.average += time.Duration(paceWeight * float64(took-p.average))
+	}
+}
