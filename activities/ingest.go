@@ -37,10 +37,17 @@ type IngestOutput struct {
 	store.IngestResult
 	Settings *conversation.Settings `json:"settings,omitempty"`
 	Turn     *TurnOutput            `json:"turn,omitempty"` // set when Turn was asked for and there was something to answer
-	// Quick: LINE answers this worker soon, so that messages may be sent within
-	// the task.
+	// Quick: LINE answers this worker soon, so that it may be called within the
+	// task.
 	Quick bool `json:"quick,omitempty"`
+	// Plot is the version of the plot that goes on from here: told by what is in
+	// the history anyway, it costs no event of its own.
+	Plot int `json:"plot,omitempty"`
 }
+
+// Plot is the present version of the Conversation workflow's plot. In 0 the search
+// attributes were set whenever the conversation moved, in 1 when it rests.
+const Plot = 1
 
 // Ingest takes all unhandled events of a chat; see store.Ingest.
 func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, error) {
@@ -79,7 +86,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 			return IngestOutput{}, final(err)
 		}
 	}
-	out := IngestOutput{IngestResult: res, Settings: &set, Quick: a.pace.quick()}
+	out := IngestOutput{IngestResult: res, Settings: &set, Quick: a.pace.quick(), Plot: Plot}
 	if in.Turn == nil || res.Messages == 0 || res.Blocked || res.Owner != conversation.OwnerBot || res.Epoch != in.Turn.Epoch {
 		return out, nil
 	}

@@ -1,8 +1,11 @@
 package activities
 
 import (
+	"errors"
 	"sync"
 	"time"
+
+	"kaiwa/internal/line"
 )
 
 const (
@@ -66,4 +69,11 @@ func (p *pace) begin() (end func(answered bool)) {
 		}
 		p.average += time.Duration(paceWeight * float64(took-p.average))
 	}
+}
+
+// answered tells whether LINE answered a call in a way that says something of how
+// it fares: a refusal does.
+func answered(err error) bool {
+	var refusal *line.Error
+	return err == nil || errors.As(err, &refusal) && !refusal.Retryable()
 }

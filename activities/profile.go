@@ -29,7 +29,9 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 	if err != nil {
 		return ProfileOutput{}, final(err)
 	}
+	over := a.pace.begin()
 	p, err := a.line.As(plan.Channel.Token).Profile(ctx, known.LINEUserID)
+	over(answered(err))
 	if err != nil && line.ClassOf(err) != line.ClassNotFound {
 		return ProfileOutput{}, lineError(err)
 	}

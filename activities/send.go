@@ -283,15 +283,15 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch) (*store.BatchE
 	} else {
 		sent, err = client.Push(ctx, b.Recipient, conversation.RetryKey(b.ID), messages)
 	}
-	var refusal *line.Error
-	over(err == nil || errors.As(err, &refusal) && !refusal.Retryable())
+	over(answered(err))
 	failpoint.Hit("send.after_answer")
 	if err == nil {
 		return &store.BatchEnd{
 			State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID, LINEMessageIDs: sent.MessageIDs,
 		}, nil, nil
 	}
-	if refusal == nil {
+	var refusal *line.Error
+	if !errors.As(err, &refusal) {
 		return nil, nil, err
 	}
 	end := a.refused(ctx, client, b, refusal, len(messages))

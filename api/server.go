@@ -31,6 +31,9 @@ import (
 // lost: whatever is stored is found again.
 type Notifier interface {
 	Notify(channelID, chatKey string)
+	// Taking says that a webhook is being stored, until stored is called: that
+	// comes before wake-ups.
+	Taking() (stored func())
 }
 
 // Dispatcher offers waiting conversations to agents. Kick says that something

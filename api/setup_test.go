@@ -426,6 +426,8 @@ func (i *inbox) Notify(channelID, chatKey string) {
 	i.chats = append(i.chats, channelID+"/"+chatKey)
 }
 
+func (i *inbox) Taking() (stored func()) { return func() {} }
+
 func (i *inbox) woken() []string {
 	i.mu.Lock()
 	defer i.mu.Unlock()

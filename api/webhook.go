@@ -39,6 +39,7 @@ func (s *Server) receiveLINEWebhook(c echo.Context) error {
 
 func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
 	receivedAt := time.Now()
+	defer s.inbox.Taking()()
 	r := c.Request()
 	// LINE waits 2 s: what the database cannot do by then is better sent again.
 	ctx, cancel := context.WithDeadline(r.Context(), receivedAt.Add(s.budget))

@@ -11,8 +11,10 @@ import (
 )
 
 // explain says in words, for the operator who opens the workflow in Temporal's
-// UI, what the conversation waits for and since when. It costs no event.
+// UI, what the conversation waits for and since when. It costs no event, but for
+// the search attributes of a conversation that has moved.
 func (c *talk) explain() {
+	c.showMoved()
 	text := fmt.Sprintf("**%s**\n\n", c.waitsFor())
 	text += fmt.Sprintf("- conversation `%s`, %s since %s\n", c.state.ConversationID, c.phase().Name(), clock(c.state.SinceMS))
 	if c.state.CustomerMS != 0 {
@@ -94,9 +96,14 @@ func (c *talk) waitsFor() string {
 // clock writes a time so that it needs no zone to be known.
 func clock(ms int64) string { return time.UnixMilli(ms).UTC().Format("2006-01-02 15:04:05 UTC") }
 
-// show puts where the conversation stands into the search attributes. That is
-// an event each time, so it happens only when the conversation has moved.
-func (c *talk) show() {
+// showMoved puts where the conversation stands into the search attributes. That
+// is an event each time, so it happens only when the conversation has moved, and
+// once for all that one happening has moved.
+func (c *talk) showMoved() {
+	if !c.moved {
+		return
+	}
+	c.moved = false
 	waiting, queue, agent := searchattr.KaiwaWaitingSince.ValueUnset(), searchattr.KaiwaQueue.ValueUnset(), searchattr.KaiwaAgent.ValueUnset()
 	if c.state.Owner == conversation.OwnerAgent {
 		agent = searchattr.KaiwaAgent.ValueSet(c.state.AgentID)

@@ -36,7 +36,7 @@ func (c *talk) ingest() {
 		c.state.ConversationID, c.new = out.ConversationID, true
 		c.profileDue, c.greeted = out.ProfileDue, out.Greeted
 	}
-	c.unsent, c.quick = c.unsent || out.Pending, out.Quick
+	c.unsent, c.quick, c.plot = c.unsent || out.Pending, out.Quick, out.Plot
 	if out.Settings != nil {
 		c.state.Settings = *out.Settings
 	}
@@ -85,7 +85,10 @@ func (c *talk) stands(at standing) {
 		c.offeredTo = ""
 	}
 	if shown {
-		c.show()
+		c.moved = true
+	}
+	if c.plot == 0 {
+		c.showMoved()
 	}
 }
 

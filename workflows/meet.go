@@ -16,6 +16,9 @@ func (c *talk) meet() {
 	}
 	var out activities.ProfileOutput
 	in := activities.ProfileInput{ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey}
+	if c.quick && workflow.ExecuteLocalActivity(quickLookup(c.ctx), acts.FetchProfile, in).Get(c.ctx, &out) == nil {
+		return
+	}
 	if err := workflow.ExecuteActivity(profileLookup(c.ctx), acts.FetchProfile, in).Get(c.ctx, &out); err != nil {
 		workflow.GetLogger(c.ctx).Info("no profile", "error", err)
 	}

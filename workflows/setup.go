@@ -37,6 +37,8 @@ type talk struct {
 	unsent   bool                   // the lane has something to do
 	sending  bool                   // the lane works
 	quick    bool                   // LINE answered soon when the inbox was last looked into
+	plot     int                    // see activities.Plot
+	moved    bool                   // the search attributes are to be set
 
 	media    []string // files that are being fetched
 	fetching int      // of these, at this moment

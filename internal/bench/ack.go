@@ -82,7 +82,10 @@ func (r *run) acknowledgedAt(ctx context.Context, rate float64) (*Latencies, err
 	if err := r.drained(ctx); err != nil {
 		return nil, err
 	}
-	bare, err := Open(ctx, arrivals, func(ctx context.Context, n int) error { return r.insert(ctx, pick, n) })
+	bare, err := Open(ctx, arrivals, func(ctx context.Context, n int) error {
+		c, w, _ := pick(n)
+		return r.insert(ctx, c, w)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +106,7 @@ func (r *run) acknowledgedAt(ctx context.Context, rate float64) (*Latencies, err
 }
 
 // insert is what a webhook costs at the least: one INSERT of its row.
-func (r *run) insert(ctx context.Context, pick func(int) (*chat, linesim.Webhook, int), n int) error {
-	c, w, _ := pick(n)
+func (r *run) insert(ctx context.Context, c *chat, w linesim.Webhook) error {
 	return r.sql.insertInbox(ctx, c.channel.id, w.WebhookEventID, c.chatKey(), c.user, w.ReplyToken, time.Now().UnixMicro(), w.Body)
 }
 
@@ -133,8 +135,11 @@ func (r *run) mostAcknowledged(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	load, err := r.asManyAsPossible(ctx, n, func(ctx context.Context, n int) error {
-		c, w, _ := pick(n)
+	load, err := r.asManyAsPossible(ctx, func(ctx context.Context, i int) error {
+		if i >= n {
+			return fmt.Errorf("more than %d events a second were acknowledged: more webhooks must be made ahead", generous)
+		}
+		c, w, _ := pick(i)
 		return r.office.deliver(ctx, c.channel, w)
 	})
 	if err != nil {
@@ -145,7 +150,11 @@ func (r *run) mostAcknowledged(ctx context.Context) error {
 		return err
 	}
 	drain := time.Since(begun)
-	bare, err := r.asManyAsPossible(ctx, n, func(ctx context.Context, n int) error { return r.insert(ctx, pick, n) })
+	bare, err := r.asManyAsPossible(ctx, func(ctx context.Context, i int) error {
+		c, w, _ := pick(i % n)
+		w.WebhookEventID += fmt.Sprint("-", i/n)
+		return r.insert(ctx, c, w)
+	})
 	if err != nil {
 		return err
 	}
@@ -158,15 +167,10 @@ func (r *run) mostAcknowledged(ctx context.Context) error {
 	return nil
 }
 
-// asManyAsPossible does n things at most, as fast as it goes.
-func (r *run) asManyAsPossible(ctx context.Context, n int, do func(ctx context.Context, n int) error) (Load, error) {
+// asManyAsPossible does numbered things as fast as it goes.
+func (r *run) asManyAsPossible(ctx context.Context, do func(ctx context.Context, i int) error) (Load, error) {
 	var begun atomic.Int64
-	return ClosedFor(ctx, hands, r.size.maxFor, func(ctx context.Context, _, _ int) error {
-		if i := int(begun.Add(1)) - 1; i < n {
-			return do(ctx, i)
-		}
-		return fmt.Errorf("more than %d events a second were taken: more webhooks must be made ahead", generous)
-	})
+	return ClosedFor(ctx, hands, r.size.maxFor, func(ctx context.Context, _, _ int) error { return do(ctx, int(begun.Add(1))-1) })
 }
 
 // backlogs takes events in at a thousand a second, and measures how long after

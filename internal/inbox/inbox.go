@@ -18,8 +18,16 @@ import (
 )
 
 const (
-	// parallel is how many wake-ups one process has under way at once.
-	parallel = 64
+	// parallel is how many wake-ups one process has under way at once, and
+	// busyParallel how many while it is busy, with a busyPause between them.
+	// Storing comes first then, for LINE waits for that; and the later a chat is
+	// woken the more goes together.
+	parallel, busyParallel = 64, 1
+	busyPause              = 25 * time.Millisecond
+	// A process is busy when so many webhooks wait to be stored, and for busyTime
+	// after: commits answer many at once.
+	busyWebhooks = 16
+	busyTime     = 100 * time.Millisecond
 	// waitingChats bounds the chats that wait for their turn. Beyond it the
 	// relay has to find them: the events are in the database.
 	waitingChats = 20_000
@@ -72,6 +80,8 @@ type Signaller struct {
 	queue   []key
 	idle    *sync.Cond
 	running int
+	taking  int // webhooks that are being stored
+	busyTo  time.Time
 	closed  bool // nothing more is taken
 	dropped bool // nothing more is delivered
 	ctx     context.Context
@@ -128,9 +138,54 @@ func (s *Signaller) Notify(channelID, chatKey string) {
 	}
 	s.chats[k] = &chat{}
 	s.queue = append(s.queue, k)
-	if s.running < parallel {
+	s.hurry()
+}
+
+// hurry has what waits delivered by as many as may be.
+func (s *Signaller) hurry() {
+	for n := len(s.queue); n > 0 && s.running < s.atOnce(); n-- {
 		s.running++
 		go s.work()
+	}
+}
+
+// atOnce is how many wake-ups may be under way now.
+func (s *Signaller) atOnce() int {
+	if s.busy() {
+		return busyParallel
+	}
+	return parallel
+}
+
+func (s *Signaller) busy() bool { return !s.closed && time.Now().Before(s.busyTo) }
+
+// pause waits a moment while the process is busy.
+func (s *Signaller) pause() {
+	s.mu.Lock()
+	wait := s.busy()
+	s.mu.Unlock()
+	if !wait {
+		return
+	}
+	timer := time.NewTimer(busyPause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.ctx.Done():
+	}
+}
+
+// Taking says that a webhook is being stored, until stored is called.
+func (s *Signaller) Taking() (stored func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.taking++; s.taking >= busyWebhooks {
+		s.busyTo = time.Now().Add(busyTime)
+	}
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.taking--
 	}
 }
 
@@ -146,6 +201,7 @@ func (s *Signaller) UnderWay(channelID, chatKey string) bool {
 func (s *Signaller) Close() {
 	s.mu.Lock()
 	s.closed = true
+	s.hurry()
 	s.mu.Unlock()
 	stop := time.AfterFunc(signalTime, s.drop)
 	defer stop.Stop()
@@ -169,13 +225,15 @@ func (s *Signaller) drop() {
 func (s *Signaller) work() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.queue) > 0 {
+	for len(s.queue) > 0 && s.running <= s.atOnce() {
+		s.hurry() // the process may no longer be busy
 		k := s.queue[0]
 		s.queue = s.queue[1:]
 		c := s.chats[k]
 		c.underWay, c.again = true, false
 		s.mu.Unlock()
 		s.deliver(k)
+		s.pause()
 		s.mu.Lock()
 		if c.again && !s.dropped {
 			c.underWay = false
@@ -186,6 +244,7 @@ func (s *Signaller) work() {
 	}
 	s.running--
 	s.idle.Broadcast()
+	s.hurry()
 }
 
 func (s *Signaller) deliver(k key) {

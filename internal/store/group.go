@@ -18,7 +18,7 @@ import (
 
 // groupTime and groupSize bound what the first of a group waits for the others.
 const (
-	groupTime = 10 * time.Millisecond
+	groupTime = 25 * time.Millisecond
 	groupSize = 64
 )
 

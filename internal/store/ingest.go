@@ -2,7 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -290,14 +289,9 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if err := g.taps(ctx, events); err != nil {
 		return err
 	}
-	var messages []any
+	var arrived []arrival
 	var records []happened
 	var files []arrivedFile
-	var n int
-	columns, width := "", 18
-	if slices.ContainsFunc(events, func(e taken) bool { return e.Trace != "" }) {
-		columns, width = ", traceparent", 19
-	}
 	for _, e := range events {
 		file := ""
 		if e.item.Kind == ItemMessage && !unsent.has(e.item.Message) {
@@ -321,16 +315,13 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 				unsent.arrived = append(unsent.arrived, e.ID)
 			}
 			id := conversation.DerivedID(conversation.PrefixMessage, g.req.ChannelID, e.WebhookEventID)
-			messages = append(messages, id, conversationID, g.req.ChannelID, e.ID, e.LineTime, e.Position,
-				string(conversation.Inbound), string(conversation.SenderCustomer), profileID(g.req.ChannelID, g.req.ChatKey), m.Type, m.Text, m.Payload,
-				string(state), e.WebhookEventID, m.LINEMessageID, file, g.asking != nil, g.now)
-			if width > 18 {
-				messages = append(messages, sql.NullString{String: e.Trace, Valid: e.Trace != ""})
-			}
+			arrived = append(arrived, arrival{
+				ID: id, Ordinal: e.ID, OccurredAt: e.LineTime, Position: e.Position, Type: m.Type, Text: m.Text, Payload: m.Payload, State: string(state),
+				WebhookEventID: e.WebhookEventID, LINEMessageID: m.LINEMessageID, AttachmentID: file, Trace: e.Trace,
+			})
 			if file != "" {
 				files = append(files, arrivedFile{file, id, *m.File})
 			}
-			n++
 			if g.asking == nil {
 				records = append(records, happened{"message.received", conversationID, id, "{}"})
 			}
@@ -341,11 +332,8 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			g.res.Blocked = e.item.Kind == ItemUnfollow
 		}
 	}
-	if n > 0 {
-		if _, err := g.c.exec(ctx, `
-			INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, position, direction, sender_kind,
-				sender_id, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, held, created_at`+columns+`)
-			VALUES `+values(n, width, 1)+` ON CONFLICT DO NOTHING`, messages...); err != nil {
+	if len(arrived) > 0 {
+		if err := g.insertArrived(ctx, conversationID, arrived); err != nil {
 			return err
 		}
 		if err := g.c.insertFiles(ctx, conversationID, files, g.now); err != nil {
@@ -356,6 +344,41 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 		return err
 	}
 	return g.recall(ctx, unsent)
+}
+
+// arrival is a customer's message as it is stored.
+type arrival struct {
+	ID                            string
+	Ordinal, OccurredAt, Position int64
+	Type, Text, Payload, State    string
+	WebhookEventID, LINEMessageID string
+	AttachmentID                  string
+	Trace                         string // "" for none
+}
+
+// insertArrived stores messages of the customer: one as it mostly is, or many in
+// a text that does not depend on how many.
+func (g *ingest) insertArrived(ctx context.Context, conversationID string, arrived []arrival) error {
+	into := `INSERT INTO messages (conversation_id, channel_id, direction, sender_kind, sender_id, held, created_at,
+		id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, traceparent) `
+	args := []any{
+		conversationID, g.req.ChannelID, string(conversation.Inbound), string(conversation.SenderCustomer), profileID(g.req.ChannelID, g.req.ChatKey), g.asking != nil, g.now,
+	}
+	rows := make([][]any, len(arrived))
+	for i, m := range arrived {
+		rows[i] = []any{m.ID, m.Ordinal, m.OccurredAt, m.Position, m.Type, m.Text, m.Payload, m.State, m.WebhookEventID, m.LINEMessageID, m.AttachmentID, m.Trace}
+	}
+	var err error
+	if len(rows) == 1 {
+		_, err = g.c.exec(ctx, into+`VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18, NULLIF($19, '')) ON CONFLICT DO NOTHING`, append(args, rows[0]...)...)
+	} else {
+		_, err = g.c.exec(ctx, into+`SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BOOLEAN), CAST($7 AS BIGINT),
+				id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, NULLIF(traceparent, '') FROM `+
+			g.c.s.d.rows(8, "id TEXT", "ordinal BIGINT", "occurred_at BIGINT", "position BIGINT", "type TEXT", "text TEXT", "payload TEXT", "state TEXT",
+				"webhook_event_id TEXT", "line_message_id TEXT", "attachment_id TEXT", "traceparent TEXT")+` AS arrived WHERE TRUE ON CONFLICT DO NOTHING`,
+			append(args, jsonOf(rows))...)
+	}
+	return err
 }
 
 // unsends are messages taken back, as one ingest meets them.
