@@ -13,14 +13,17 @@ const (
 	// it within its task: what happens meanwhile waits as long.
 	quickAnswer = 250 * time.Millisecond
 	// slowAnswer is how long a call may take before the others no longer count on
-	// a quick one, and what a call without an answer counts as.
-	slowAnswer = time.Second
+	// a quick one; one without an answer counts as twice that.
+	slowAnswer = 500 * time.Millisecond
+	// quickCall is how long a workflow waits for a call within its task. Whether
+	// LINE took what was given up then, the next attempt finds out.
+	quickCall = time.Second
 	// quickAtOnce bounds the calls that workflows wait for: LINE may stop to
 	// answer at any moment, and the steps in the database go by the same slots.
 	quickAtOnce = 64
-	// paceWeight is the share of the last call in the average: after one that went
-	// unanswered it takes seven quick ones.
-	paceWeight = 0.2
+	// A call that took longer than the average counts as half of it, one that was
+	// quicker as a fifth: after one that went unanswered it takes some quick ones.
+	slowWeight, quickWeight = 0.5, 0.2
 )
 
 // pace knows how soon LINE answers this worker. The zero value knows of no call
@@ -59,7 +62,7 @@ func (p *pace) begin() (end func(answered bool)) {
 		timer.Stop()
 		took := time.Since(begun)
 		if !answered {
-			took = max(took, slowAnswer)
+			took = max(took, 2*slowAnswer)
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -67,7 +70,11 @@ func (p *pace) begin() (end func(answered bool)) {
 		if p.under--; late {
 			p.slow--
 		}
-		p.average += time.Duration(paceWeight * float64(took-p.average))
+		weight := quickWeight
+		if took > p.average {
+			weight = slowWeight
+		}
+		p.average += time.Duration(weight * float64(took-p.average))
 	}
 }
 

@@ -29,6 +29,9 @@ type SendInput struct {
 	// Quick: a workflow waits for it within its task, so that it is given up as
 	// soon as LINE is not quick.
 	Quick bool `json:"quick,omitempty"`
+	// NotBefore, when set, is until when LINE wants to be left alone, in Unix
+	// milliseconds.
+	NotBefore int64 `json:"not_before,omitempty"`
 }
 
 // SendOutput counts what became of batches.
@@ -83,6 +86,11 @@ const (
 // store.FinishBatch.
 func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error) {
 	var out SendOutput
+	if wait := time.UnixMilli(in.NotBefore).Sub(a.now()); wait > 0 {
+		return out, temporal.NewApplicationErrorWithOptions("LINE did not take the batch yet", "not_before", temporal.ApplicationErrorOptions{
+			NextRetryDelay: wait, Category: temporal.ApplicationErrorCategoryBenign,
+		})
+	}
 	until := a.now().Add(sendTime)
 	if in.Quick {
 		until = a.now().Add(quickTime)
@@ -92,7 +100,7 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 		if err != nil || b == nil {
 			return out, final(err)
 		}
-		end, refusal, present, err := a.deliver(ctx, b)
+		end, refusal, present, err := a.deliver(ctx, b, in.Quick)
 		switch {
 		case err != nil:
 			return out, err
@@ -106,6 +114,9 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 			}
 		case !askAgainAtOnce(b, refusal):
 			return out, a.later(b, refusal)
+		case in.Quick:
+			out.More = true
+			return out, nil
 		}
 	}
 	out.More = true
@@ -114,7 +125,7 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 
 // deliver makes one attempt of a batch, in a span of the trace of its messages,
 // and stores what it came to.
-func (a *Activities) deliver(ctx context.Context, b *store.Batch) (end *store.BatchEnd, refusal *line.Error, present bool, err error) {
+func (a *Activities) deliver(ctx context.Context, b *store.Batch, quick bool) (end *store.BatchEnd, refusal *line.Error, present bool, err error) {
 	if b.Trace != "" {
 		var span trace.Span
 		ctx, span = a.tracer.From(ctx, "send", time.Now(), []string{b.Trace}, attribute.String("kaiwa.conversation", b.ConversationID),
@@ -126,7 +137,7 @@ func (a *Activities) deliver(ctx context.Context, b *store.Batch) (end *store.Ba
 			span.End()
 		}()
 	}
-	if end, refusal, err = a.attempt(ctx, b); err != nil {
+	if end, refusal, err = a.attempt(ctx, b, quick); err != nil {
 		return nil, nil, false, err
 	}
 	present, err = a.write(ctx, b, end, refusal)
@@ -258,9 +269,10 @@ func (a *Activities) tokenAge(b *store.Batch) time.Duration {
 	return a.now().Sub(time.UnixMicro(b.TokenReceivedAt))
 }
 
-// attempt makes one attempt of a batch. It returns the batch's end, or LINE's
-// refusal after which the batch may be tried again.
-func (a *Activities) attempt(ctx context.Context, b *store.Batch) (*store.BatchEnd, *line.Error, error) {
+// attempt makes one attempt of a batch, a quick one for quickCall at most. It
+// returns the batch's end, or LINE's refusal after which the batch may be tried
+// again.
+func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool) (*store.BatchEnd, *line.Error, error) {
 	if end := a.lapsed(b); end != nil {
 		return end, nil, nil
 	}
@@ -276,12 +288,17 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch) (*store.BatchE
 		return nil, nil, fmt.Errorf("body of batch %s: %w", b.ID, err)
 	}
 	client := a.line.As(plan.Channel.Token)
+	call, cancel := ctx, context.CancelFunc(func() {})
+	if quick {
+		call, cancel = context.WithTimeout(ctx, quickCall)
+	}
+	defer cancel()
 	over := a.pace.begin()
 	var sent line.Sent
 	if b.Kind == string(conversation.ViaReply) {
-		sent, err = client.Reply(ctx, b.ReplyToken, messages)
+		sent, err = client.Reply(call, b.ReplyToken, messages)
 	} else {
-		sent, err = client.Push(ctx, b.Recipient, conversation.RetryKey(b.ID), messages)
+		sent, err = client.Push(call, b.Recipient, conversation.RetryKey(b.ID), messages)
 	}
 	over(answered(err))
 	failpoint.Hit("send.after_answer")

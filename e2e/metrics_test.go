@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/linesim"
 )
 
 // scrape returns what /metrics says.
@@ -51,11 +53,17 @@ func TestTheMetricsTellOfAMessage(t *testing.T) {
 			`(?m)^kaiwa_backlog_known 1$`,
 			`(?m)^kaiwa_line_events_unhandled 0$`,
 			`(?m)^kaiwa_line_event_ingest_delay_seconds_bucket`,
-			`(?m)^temporal_request_total{.*operation="SignalWithStartWorkflowExecution".*} [1-9]`,
+			`(?m)^temporal_request_total{.*operation="Signal(WithStart)?WorkflowExecution".*} [1-9]`,
 			`(?m)^temporal_request_latency_seconds_bucket{.*le="0.0025".*}`,
 		} {
 			require.Regexp(t, want, said)
 		}
+		_, err := k.Sim.Faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 1}) // so that it is tried again, by an activity
+		require.NoError(t, err)
+		emma.writes("hello")
+		emma.isAnswered(2)
+		emma.isQuiet()
+		said = k.scrape()
 		docs, err := os.ReadFile("../docs/operating.md")
 		require.NoError(t, err)
 		for _, name := range regexp.MustCompile("`(temporal_[a-z_]+)`").FindAllStringSubmatch(string(docs), -1) {

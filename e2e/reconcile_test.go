@@ -234,7 +234,7 @@ func TestARunThatSaysGoodbyeIsLeftAlone(t *testing.T) {
 		k.arrange(withEcho)
 		emma := k.newCustomer("Emma")
 		emma.isHeard("m000")
-		_, err := k.Sim.Faults(linesim.Fault{Kind: linesim.FaultSlow, DelayMS: 6000, Times: 1})
+		_, err := k.Sim.Faults(linesim.Fault{Kind: linesim.FaultSlow, DelayMS: 6000, Times: 2})
 		require.NoError(t, err)
 		emma.writes("bye")
 		k.eventually(func() bool { return emma.conversations()[0].Status == conversation.StatusClosed && emma.sends() }, "it is closed, and sends")

@@ -37,18 +37,17 @@ func (c *talk) workLane(ctx workflow.Context) {
 // hand if LINE is quick. It tells whether more waits.
 func sendWaiting(ctx workflow.Context, conversationID string, quick bool) (more bool) {
 	var out activities.SendOutput
+	in := activities.SendInput{ConversationID: conversationID}
 	if quick {
 		err := workflow.ExecuteLocalActivity(quickLane(ctx), acts.Send, activities.SendInput{ConversationID: conversationID, Quick: true}).Get(ctx, &out)
 		if err == nil {
 			return out.More
 		}
 		if wait := retryDelay(err); wait > 0 {
-			if err := workflow.Sleep(ctx, wait); err != nil {
-				return true
-			}
+			in.NotBefore = workflow.Now(ctx).Add(wait).UnixMilli()
 		}
 	}
-	err := workflow.ExecuteActivity(lane(ctx), acts.Send, activities.SendInput{ConversationID: conversationID}).Get(ctx, &out)
+	err := workflow.ExecuteActivity(lane(ctx), acts.Send, in).Get(ctx, &out)
 	if err != nil {
 		workflow.GetLogger(ctx).Error("the lane stopped; what waits goes with the next message", "error", err)
 	}

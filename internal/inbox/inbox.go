@@ -82,6 +82,7 @@ type Signaller struct {
 	running int
 	taking  int // webhooks that are being stored
 	busyTo  time.Time
+	calming bool // calm will look whether it is over
 	closed  bool // nothing more is taken
 	dropped bool // nothing more is delivered
 	ctx     context.Context
@@ -181,12 +182,28 @@ func (s *Signaller) Taking() (stored func()) {
 	defer s.mu.Unlock()
 	if s.taking++; s.taking >= busyWebhooks {
 		s.busyTo = time.Now().Add(busyTime)
+		if !s.calming {
+			s.calming = true
+			time.AfterFunc(busyTime, s.calm)
+		}
 	}
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.taking--
 	}
+}
+
+// calm has what waits delivered once the process is no longer busy.
+func (s *Signaller) calm() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.busy() {
+		time.AfterFunc(time.Until(s.busyTo), s.calm)
+		return
+	}
+	s.calming = false
+	s.hurry()
 }
 
 // UnderWay tells whether a wake-up of a chat waits or is under way here.
@@ -226,7 +243,6 @@ func (s *Signaller) work() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for len(s.queue) > 0 && s.running <= s.atOnce() {
-		s.hurry() // the process may no longer be busy
 		k := s.queue[0]
 		s.queue = s.queue[1:]
 		c := s.chats[k]

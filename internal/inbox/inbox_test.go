@@ -156,6 +156,56 @@ func TestOnlySoManyWakeUpsAreUnderWayAtOnce(t *testing.T) {
 	})
 }
 
+// A busy process stores webhooks first: wake-ups go one by one, with pauses, and
+// together again when it is quiet.
+func TestWakeUpsGiveWayToWebhooks(t *testing.T) {
+	t.Parallel()
+	inTime(t, func(t *testing.T, d *door, s *Signaller) {
+		var stored []func()
+		for range busyWebhooks {
+			stored = append(stored, s.Taking())
+		}
+		for i := range parallel {
+			s.Notify("shop", fmt.Sprint(i))
+		}
+		synctest.Wait()
+		require.Equal(t, busyParallel, d.chats())
+		d.set(true)
+		synctest.Wait()
+		require.Equal(t, busyParallel, d.chats(), "a pause")
+		time.Sleep(busyPause)
+		synctest.Wait()
+		require.Equal(t, 2*busyParallel, d.chats())
+		d.set(false)
+		for _, f := range stored {
+			f()
+		}
+		time.Sleep(busyTime + busyPause)
+		synctest.Wait()
+		require.Equal(t, parallel, d.chats(), "nobody waits to be stored")
+		require.Greater(t, d.most, busyParallel)
+		d.set(true)
+		s.Close()
+	})
+}
+
+func TestAClosingSignallerIsNotHeldUpByWebhooks(t *testing.T) {
+	t.Parallel()
+	inTime(t, func(t *testing.T, d *door, s *Signaller) {
+		for range busyWebhooks {
+			defer s.Taking()()
+		}
+		for i := range parallel {
+			s.Notify("shop", fmt.Sprint(i))
+		}
+		d.set(true)
+		start := time.Now()
+		s.Close()
+		require.Equal(t, parallel, d.chats())
+		require.LessOrEqual(t, time.Since(start), busyPause)
+	})
+}
+
 // While Temporal hangs, a webhook is answered as ever. What does not fit is
 // left to the relay.
 func TestAskingNeverWaitsHoweverManyChatsDo(t *testing.T) {

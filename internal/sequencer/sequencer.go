@@ -17,7 +17,7 @@ const (
 	every = 100 * time.Millisecond
 	// pace is the shortest time between two looks: under load one of them
 	// numbers what many transactions have written.
-	pace = 10 * time.Millisecond
+	pace = 25 * time.Millisecond
 )
 
 // Run numbers events until ctx is done.

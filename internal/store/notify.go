@@ -35,8 +35,12 @@ func (c conn) notify(ctx context.Context, channel string) error {
 	return err
 }
 
-// tellTime is how long a hint may take; the sequencer looks by itself, too.
-const tellTime = time.Second
+// tellTime is how long a hint may take; the sequencer looks by itself, too. One
+// process gives one every tellPause at most.
+const (
+	tellTime  = time.Second
+	tellPause = 10 * time.Millisecond
+)
 
 // recordGrew tells the sequencer, in whichever process it is, that something
 // was committed for it. It does not wait: PostgreSQL would let commits that
@@ -61,6 +65,10 @@ func (s *Store) tellSequencer() {
 		if err != nil {
 			s.told.Store(0)
 			return
+		}
+		select {
+		case <-time.After(tellPause):
+		case <-s.closed.Done():
 		}
 		if s.told.CompareAndSwap(known, 0) {
 			return
