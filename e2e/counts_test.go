@@ -13,7 +13,7 @@ import (
 // The costs of a message are counted, never timed: in events of the workflow's
 // history and in statements of the database.
 
-func TestAMessageAnsweredByTheScriptBotCostsElevenEvents(t *testing.T) {
+func TestAMessageAnsweredByTheScriptBotCostsSixEvents(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, dialect string) {
 		var sql statements
@@ -34,7 +34,7 @@ func TestAMessageAnsweredByTheScriptBotCostsElevenEvents(t *testing.T) {
 		perMessage := float64(emma.historyLength()-before) / n
 		asked, list := sql.foreground(n)
 		t.Logf("%s: %.2f history events and %.2f SQL statements a message answered by the script bot\n%s", dialect, perMessage, float64(asked)/n, list)
-		require.LessOrEqual(t, perMessage, 11.5)
+		require.LessOrEqual(t, perMessage, 7.0)
 		require.LessOrEqual(t, float64(asked)/n, 23.0, list)
 		require.LessOrEqual(t, mostOpenTimers(k.history(emma.workflowID())), 2)
 		require.Len(t, emma.conversations(), 1)

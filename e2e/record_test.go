@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -19,6 +20,7 @@ import (
 	"google.golang.org/protobuf/reflect/protorange"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"kaiwa/activities"
 	"kaiwa/cmd/kaiwa-dev/dev"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/linesim"
@@ -28,10 +30,10 @@ import (
 
 // recordSwitch makes TestRecordHistories write. A history that is there is
 // evidence of what ran once, so it is recorded anew only when it was removed.
-const (
-	recordSwitch = "KAIWA_RECORD_HISTORIES"
-	historiesDir = "../workflows/testdata/histories"
-)
+const recordSwitch = "KAIWA_RECORD_HISTORIES"
+
+// historiesDir has the histories of the present plot.
+var historiesDir = filepath.Join("../workflows/testdata/histories", strconv.Itoa(activities.Plot))
 
 // canary is in everything that is said while histories are recorded; see
 // TestGoldenHistoriesCarryIDsNeverContent.

@@ -253,7 +253,7 @@ func TestWhatAnAgentServesCosts(t *testing.T) {
 		}
 		outbound, statements := perMessage(), asked()
 		t.Logf("%s: %.2f history events and %.2f SQL statements an agent's message", dialect, outbound, statements)
-		require.LessOrEqual(t, outbound, 12.0)
+		require.LessOrEqual(t, outbound, 7.0)
 		require.LessOrEqual(t, statements, 22.0)
 		require.LessOrEqual(t, mostOpenTimers(k.history(emma.workflowID())), 2)
 		require.Len(t, emma.conversations(), 1)

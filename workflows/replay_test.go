@@ -31,11 +31,12 @@ import (
 
 // The golden histories are of conversations that real servers ran. Each must
 // replay with the code as it is: a conversation that is open during a deploy
-// goes on with the new code. A history is recorded once and stays as long as
-// conversations of its time may be open; see e2e/record_test.go.
+// goes on with the new code. A history is recorded once, in a directory for the
+// version of the plot (activities.Plot), and stays as long as conversations of its
+// time may be open; see e2e/record_test.go.
 func goldenHistories(t *testing.T) map[string]*history.History {
 	t.Helper()
-	files, err := filepath.Glob("testdata/histories/*.json")
+	files, err := filepath.Glob("testdata/histories/*/*.json")
 	require.NoError(t, err)
 	require.NotEmpty(t, files)
 	out := map[string]*history.History{}
@@ -45,7 +46,7 @@ func goldenHistories(t *testing.T) map[string]*history.History {
 		h, err := client.HistoryFromJSON(f, client.HistoryJSONOptions{})
 		require.NoError(t, err, name)
 		require.NoError(t, f.Close())
-		out[strings.TrimSuffix(filepath.Base(name), ".json")] = h
+		out[strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(name), "testdata/histories/"), ".json")] = h
 	}
 	return out
 }
