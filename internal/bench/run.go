@@ -113,7 +113,7 @@ func sizesOf(s Size) sizes {
 		}
 	}
 	return sizes{
-		lanes: 50, chats: 200, rounds: 5, oneEach: 20, floodEach: 60, ackFor: 30 * time.Second, maxFor: 10 * time.Second, backlog: 10_000,
+		lanes: 50, chats: 200, rounds: 3, oneEach: 20, floodEach: 60, ackFor: 30 * time.Second, maxFor: 10 * time.Second, backlog: 10_000,
 		latencyFor: 30 * time.Second, lost: 20, kills: 3, waiting: 10_000, staff: 1000, deliveries: 2000, arrivalsFor: 30 * time.Second,
 		longest: []int{10, 100, 1000, 5000},
 		open:    100_000, messages: 1_000_000, idle: 2000, readsFor: 30 * time.Second, watchers: 1000, watchFor: 30 * time.Second, throughputRounds: 5,

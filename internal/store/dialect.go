@@ -118,3 +118,11 @@ func (d dialect) rows(n int, columns ...string) string {
 	}
 	return b.String()
 }
+
+// unhex is the bytes that a text in hexadecimal stands for.
+func (d dialect) unhex(text string) string {
+	if d == dialectPostgres {
+		return "decode(" + text + ", 'hex')"
+	}
+	return "unhex(" + text + ")"
+}

@@ -2,12 +2,9 @@ package store
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"slices"
 	"time"
-
-	"kaiwa/internal/traceparent"
 )
 
 // notHandled is the position of an event no ingest has taken yet.
@@ -33,65 +30,6 @@ type InboxEvent struct {
 	Standby     bool      // another module has the chat: nothing may be sent
 	Raw         []byte    // the exact bytes of the event
 	Disposition string    // DispositionNone, or why it is only stored
-}
-
-// AppendLINEEvents makes the events of one webhook durable, in one INSERT. An
-// event that is there already keeps its place; only its time of receipt is
-// renewed, because a redelivered event's reply token is good again. It returns
-// the keys of the chats that have something unhandled among these events.
-func (s *Store) AppendLINEEvents(ctx context.Context, channelID string, receivedAt time.Time, events []InboxEvent) ([]string, error) {
-	// One INSERT must not meet the same row twice.
-	seen := make(map[string]bool, len(events))
-	args := make([]any, 0, len(events)*13)
-	rows := 0
-	// The span of the webhook, where it is sampled: a column of its own then.
-	span := traceparent.Of(ctx)
-	columns, width := "", 14
-	if span != "" {
-		columns, width = ", traceparent", 15
-	}
-	for _, e := range events {
-		if seen[e.WebhookEventID] {
-			continue
-		}
-		seen[e.WebhookEventID] = true
-		var handledAt any
-		position := int64(notHandled)
-		if e.Disposition != DispositionNone {
-			handledAt, position = micros(receivedAt), 0
-		}
-		args = append(args, channelID, e.WebhookEventID, e.ChatKey, e.Kind, e.SourceType, e.SourceID,
-			micros(e.LineTime), micros(receivedAt), e.ReplyToken, e.Standby, e.Raw, position, handledAt, e.Disposition)
-		if span != "" {
-			args = append(args, span)
-		}
-		rows++
-	}
-	if rows == 0 {
-		return nil, nil
-	}
-	var stored []struct {
-		ChatKey   string `db:"chat_key"`
-		Unhandled bool   `db:"unhandled"`
-	}
-	err := s.write().list(ctx, &stored, `
-		INSERT INTO line_events (channel_id, webhook_event_id, chat_key, kind, source_type, source_id,
-			line_time, received_at, reply_token, standby, raw, position, handled_at, disposition`+columns+`)
-		VALUES `+values(rows, width, 1)+`
-		ON CONFLICT (channel_id, webhook_event_id) DO UPDATE SET received_at = excluded.received_at
-		RETURNING chat_key, handled_at IS NULL AS unhandled`, args...)
-	if err != nil {
-		return nil, fmt.Errorf("store events of channel %s: %w", channelID, err)
-	}
-	var chats []string
-	found := map[string]bool{}
-	for _, e := range stored {
-		if e.Unhandled && !found[e.ChatKey] {
-			found[e.ChatKey] = true
-			chats = append(chats, e.ChatKey)
-		}
-	}
-	return chats, nil
 }
 
 // Chat names a LINE chat of a channel.

@@ -17,7 +17,12 @@ const preparedMost = 256
 // preparing makes connections that prepare a statement when they see its text
 // for the second time, and keep it: parsing and planning cost about as much as
 // most of the store's statements do, and on SQLite more.
-type preparing struct{ driver.Connector }
+type preparing struct {
+	driver.Connector
+	// finalize: statements have to be closed before their connection is. A server
+	// forgets them with it, and might not answer.
+	finalize bool
+}
 
 // opener is the driver.Connector of a driver that has none.
 type opener struct {
@@ -62,7 +67,7 @@ func (p preparing) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err // of a size that is not positive
 	}
-	own := &preparedConn{fullConn: full, kept: cache}
+	own := &preparedConn{fullConn: full, kept: cache, finalize: p.finalize}
 	if checker, ok := c.(driver.NamedValueChecker); ok {
 		return &checkingConn{own, checker}, nil
 	}
@@ -73,7 +78,8 @@ func (p preparing) Connect(ctx context.Context) (driver.Conn, error) {
 // it is used by one goroutine at a time.
 type preparedConn struct {
 	fullConn
-	kept *simplelru.LRU[string, *kept]
+	kept     *simplelru.LRU[string, *kept]
+	finalize bool
 	// stale: a statement was given up while it ran. The server's cancelling of it
 	// may come late and meet the next one.
 	stale bool
@@ -164,10 +170,10 @@ func (c *preparedConn) QueryContext(ctx context.Context, q string, args []driver
 // ran looks at how a prepared statement ended. One that failed is forgotten:
 // the tables may have changed below it.
 func (c *preparedConn) ran(ctx context.Context, q string, err error) {
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
 		c.stale = true
-	}
-	if err != nil {
+	case err != nil:
 		c.kept.Remove(q)
 	}
 }
@@ -177,7 +183,9 @@ func (c *preparedConn) IsValid() bool { return !c.stale && c.fullConn.IsValid() 
 
 // Close closes the connection and, with it, what is prepared.
 func (c *preparedConn) Close() error {
-	c.kept.Purge()
+	if c.finalize {
+		c.kept.Purge()
+	}
 	return c.fullConn.Close()
 }
 

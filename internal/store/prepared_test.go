@@ -71,7 +71,7 @@ func (noRows) Close() error              { return nil }
 func prepare(t *testing.T) (*plainDriver, *preparedConn) {
 	t.Helper()
 	d := &plainDriver{}
-	c, err := preparing{d}.Connect(t.Context())
+	c, err := preparing{Connector: d, finalize: true}.Connect(t.Context())
 	require.NoError(t, err)
 	require.IsType(t, &preparedConn{}, c)
 	return d, c.(*preparedConn)
@@ -142,6 +142,21 @@ func TestAConnectionWhoseStatementWasGivenUpIsNotUsedAgain(t *testing.T) {
 	cancel()
 	require.NoError(t, rows.Close())
 	require.False(t, c.IsValid())
+	require.Equal(t, 1, c.kept.Len(), "nothing more is said to a server that may hang")
+}
+
+func TestAServerForgetsStatementsWithTheirConnection(t *testing.T) {
+	t.Parallel()
+	d := &plainDriver{}
+	opened, err := preparing{Connector: d}.Connect(t.Context())
+	require.NoError(t, err)
+	c := opened.(*preparedConn)
+	for range 2 {
+		_, err := c.ExecContext(t.Context(), "UPDATE", someArgs)
+		require.NoError(t, err)
+	}
+	require.NoError(t, c.Close())
+	require.Equal(t, []string{"plain UPDATE", "prepare UPDATE", "prepared UPDATE", "disconnect"}, d.said)
 }
 
 func TestOnlySoManyStatementsStayPrepared(t *testing.T) {
