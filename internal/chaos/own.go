@@ -11,7 +11,7 @@ import (
 )
 
 // own are the verdicts on what only the players know: what they were told.
-func own(unsettled []string, t *tally, told []int64, processes []*rig.Process, d outcome.Database) []outcome.Verdict {
+func own(unsettled []string, t *tally, told []int64, processes []fate, d outcome.Database) []outcome.Verdict {
 	wrong, said := t.kept()
 	still := make([]outcome.Finding, len(unsettled))
 	for i, what := range unsettled {
@@ -32,10 +32,24 @@ func own(unsettled []string, t *tally, told []int64, processes []*rig.Process, d
 	return verdicts
 }
 
-func ended(processes []*rig.Process) (out []outcome.Finding) {
+// fate is how a process fared.
+type fate struct {
+	name, log     string
+	endedByItself int // times
+}
+
+func fates(processes []*rig.Process) []fate {
+	out := make([]fate, len(processes))
+	for i, p := range processes {
+		out[i] = fate{p.Name, p.Log(), p.EndedByItself()}
+	}
+	return out
+}
+
+func ended(processes []fate) (out []outcome.Finding) {
 	for _, p := range processes {
-		if n := p.EndedByItself(); n > 0 {
-			out = append(out, outcome.Finding{Subject: p.Name, Detail: fmt.Sprintf("it ended by itself %d times; see %s", n, p.Log())})
+		if p.endedByItself > 0 {
+			out = append(out, outcome.Finding{Subject: p.name, Detail: fmt.Sprintf("it ended by itself %d times; see %s", p.endedByItself, p.log)})
 		}
 	}
 	return out

@@ -52,6 +52,54 @@ func TestTheStreamIsHeldAgainstTheRecord(t *testing.T) {
 	}
 }
 
+func TestEachCheckOfTheRunFindsWhatIsPlanted(t *testing.T) {
+	t.Parallel()
+	number := int64(1)
+	type evidence struct {
+		unsettled []string
+		tally     *tally
+		told      []int64
+		lives     []fate
+		database  outcome.Database
+	}
+	healthy := func() *evidence {
+		e := &evidence{tally: newTally(), told: []int64{1}, lives: []fate{{name: "worker-1"}}}
+		e.tally.say(saying{"cnv_1", "a", yes})
+		e.database.Messages = []outcome.Message{{ConversationID: "cnv_1", SenderKind: conversation.SenderAgent, Text: "a"}}
+		e.database.Events = []outcome.Event{{Seq: &number}}
+		return e
+	}
+	judge := func(e *evidence) (found []string) {
+		for _, v := range own(e.unsettled, e.tally, e.told, e.lives, e.database) {
+			for _, f := range v.Findings {
+				found = append(found, f.Invariant)
+			}
+		}
+		return found
+	}
+	require.Empty(t, judge(healthy()))
+	for name, plant := range map[string]func(*evidence){
+		"it settles":                func(e *evidence) { e.unsettled = []string{"a message is pending"} },
+		"requests are answered":     func(e *evidence) { e.tally.refused("kenta", "accept", wrongly()) },
+		"agents' words stand once":  func(e *evidence) { e.database.Messages = nil },
+		"the stream tells all":      func(e *evidence) { e.told = nil },
+		"no process ends by itself": func(e *evidence) { e.lives[0].endedByItself = 1 },
+	} {
+		e := healthy()
+		plant(e)
+		require.Equal(t, []string{name}, judge(e))
+	}
+	require.Len(t, own(nil, newTally(), nil, nil, outcome.Database{}), 5, "each has a violation above")
+}
+
+// wrongly is the refusal of a request that nobody should have made.
+func wrongly() *refusal {
+	for code := range mistakes {
+		return &refusal{Code: code}
+	}
+	return nil
+}
+
 func TestBothBotsTellWhatTheyAnswer(t *testing.T) {
 	t.Parallel()
 	document, err := script()

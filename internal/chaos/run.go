@@ -316,7 +316,10 @@ func (r *run) judge(ctx context.Context, enemy *adversary, boss *supervisor) (*R
 	}
 	r.say("judging")
 	o, err := outcome.Collect(ctx, from)
-	if err != nil {
+	switch {
+	case errors.Is(err, outcome.ErrMoving): // a finding of its own; what was read is judged
+		unsettled = append(unsettled, err.Error())
+	case err != nil:
 		return nil, err
 	}
 	out := &Report{Seed: r.Seed, Kills: r.tally.count(string(kills)), Verdicts: outcome.Judge(o), Outcome: o}
@@ -326,7 +329,7 @@ func (r *run) judge(ctx context.Context, enemy *adversary, boss *supervisor) (*R
 		}
 	}
 	boss.witness.reach(ctx, o.Database.Events)
-	out.Verdicts = append(out.Verdicts, own(unsettled, r.tally, boss.witness.told(), r.rig.Processes(), o.Database)...)
+	out.Verdicts = append(out.Verdicts, own(unsettled, r.tally, boss.witness.told(), fates(r.rig.Processes()), o.Database)...)
 	for _, v := range out.Verdicts {
 		out.Findings = append(out.Findings, v.Findings...)
 	}
