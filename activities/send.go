@@ -93,9 +93,15 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 	}
 	until := a.now().Add(sendTime)
 	if in.Quick {
+		if out.More = !a.pace.quick(); out.More {
+			return out, nil
+		}
 		until = a.now().Add(quickTime)
 	}
-	for a.now().Before(until) && !stopping(ctx) && (!in.Quick || a.pace.quick()) {
+	// A reply of which nobody knows whether it arrived is asked about at once,
+	// whatever the time.
+	for again := false; again || a.now().Before(until) && !stopping(ctx); {
+		again = false
 		b, err := a.store.NextBatch(ctx, in.ConversationID, line.Render)
 		if err != nil || b == nil {
 			return out, final(err)
@@ -114,9 +120,8 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 			}
 		case !askAgainAtOnce(b, refusal):
 			return out, a.later(b, refusal)
-		case in.Quick:
-			out.More = true
-			return out, nil
+		default:
+			again = true
 		}
 	}
 	out.More = true

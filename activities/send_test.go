@@ -526,6 +526,68 @@ func TestAReplyWithoutAnAnswerIsAskedAgainAtOnce(t *testing.T) {
 	}
 }
 
+// What a workflow waits for within its task is done in a moment, or left to the
+// form of the activity that may take its time.
+func TestWithinAWorkflowsTaskLINEIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	quick := func(a *activities.Activities, c *chat) activities.SendOutput {
+		t.Helper()
+		out, err := a.Send(t.Context(), activities.SendInput{ConversationID: c.id, Quick: true})
+		require.NoError(t, err)
+		return out
+	}
+	t.Run("LINE is quick", func(t *testing.T) {
+		c := w.newChat()
+		c.says(2)
+		require.Equal(t, activities.SendOutput{Accepted: 1}, quick(w.activities(), c))
+		c.acceptedOnce(2)
+	})
+	t.Run("a reply is in doubt", func(t *testing.T) {
+		c := w.newChat()
+		w.sim.ForgetCalls()
+		c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 1, AfterProcessing: true})
+		c.says(2)
+		require.Equal(t, activities.SendOutput{Accepted: 1}, quick(w.activities(), c), "asked again at once, though LINE seems slow now")
+		c.acceptedOnce(2)
+		require.Len(t, c.calls("reply"), 2)
+	})
+	t.Run("LINE hangs", func(t *testing.T) {
+		c := w.newChat()
+		a := w.activities()
+		c.faults(linesim.Fault{Kind: linesim.FaultSlow, Endpoint: "reply", DelayMS: 6000, Times: 2})
+		c.says(2)
+		begun := time.Now()
+		_, err := a.Send(t.Context(), activities.SendInput{ConversationID: c.id, Quick: true})
+		require.Error(t, err, "the second call, too")
+		require.Less(t, time.Since(begun), 5*time.Second, "no call is waited for as long as LINE takes")
+		other := w.newChat()
+		w.sim.ForgetCalls()
+		other.says(1)
+		require.Equal(t, activities.SendOutput{More: true}, quick(a, other), "nobody waits for it any more")
+		require.Empty(t, other.calls("reply"))
+		other.empty()
+		other.acceptedOnce(1)
+		c.empty()
+		c.acceptedOnce(2)
+	})
+	t.Run("LINE is to be left alone", func(t *testing.T) {
+		c := w.newChat()
+		w.sim.ForgetCalls()
+		c.says(1)
+		a := w.activities()
+		_, err := a.Send(t.Context(), activities.SendInput{ConversationID: c.id, NotBefore: w.Now().Add(700 * time.Millisecond).UnixMilli()})
+		var app *temporal.ApplicationError
+		require.ErrorAs(t, err, &app)
+		require.InDelta(t, 700, app.NextRetryDelay().Milliseconds(), 2)
+		require.Empty(t, c.calls("reply"))
+		c.pass(time.Second)
+		_, err = a.Send(t.Context(), activities.SendInput{ConversationID: c.id, NotBefore: 1})
+		require.NoError(t, err)
+		c.acceptedOnce(1)
+	})
+}
+
 func TestAPushWithoutAnAnswerIsRepeatedWithItsRetryKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

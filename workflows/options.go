@@ -51,12 +51,12 @@ func localStore(ctx workflow.Context, summary string) workflow.Context {
 
 // patientStore is the same step when the local form did not come through: the
 // database is away. The server retries it without limit and writes no history
-// while it does.
+// while it does. The intervals stay short, for the same reason as the lane's.
 func patientStore(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:           conversation.QueueStore,
 		StartToCloseTimeout: storeAttempt,
-		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 1.5, MaximumInterval: 10 * time.Second},
+		RetryPolicy:         &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 1.5, MaximumInterval: 3 * time.Second},
 		Summary:             summary,
 	})
 }
