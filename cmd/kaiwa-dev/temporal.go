@@ -32,6 +32,9 @@ func (c *temporalCommand) Run(ctx context.Context) error {
 	}
 	defer stopProfiles()
 	server, err := embedded.Start(ctx, embedded.Options{Path: c.File, Addr: c.Addr, UIAddr: c.UIAddr, Logger: logger})
+	if ctx.Err() != nil && err != nil {
+		return nil // told to stop before it had begun
+	}
 	if err != nil {
 		return err
 	}
