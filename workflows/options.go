@@ -75,12 +75,7 @@ func profileLookup(ctx workflow.Context) workflow.Context {
 
 // quickLookup is the same within the task at hand, while LINE is quick.
 func quickLookup(ctx workflow.Context) workflow.Context {
-	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		ScheduleToCloseTimeout: profileBudget,
-		StartToCloseTimeout:    profileBudget,
-		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
-		Summary:                "ask LINE for the customer's name",
-	})
+	return withinTask(ctx, profileBudget, "ask LINE for the customer's name")
 }
 
 // lane brings messages to LINE. Its retries have no limit: each batch has a
@@ -101,11 +96,16 @@ func lane(ctx workflow.Context) workflow.Context {
 // quickLane is the same within the task at hand. What it leaves, or fails at, is
 // for the other form.
 func quickLane(ctx workflow.Context) workflow.Context {
+	return withinTask(ctx, sendAttempt, "send what waits to LINE")
+}
+
+// withinTask is a call to LINE that is made once, as a local activity.
+func withinTask(ctx workflow.Context, budget time.Duration, summary string) workflow.Context {
 	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
-		ScheduleToCloseTimeout: sendAttempt,
-		StartToCloseTimeout:    sendAttempt,
+		ScheduleToCloseTimeout: budget,
+		StartToCloseTimeout:    budget,
 		RetryPolicy:            &temporal.RetryPolicy{MaximumAttempts: 1},
-		Summary:                "send what waits to LINE",
+		Summary:                summary,
 	})
 }
 
