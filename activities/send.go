@@ -48,8 +48,8 @@ const (
 	// to it than this, "expired" is as likely.
 	tokenLife = 55 * time.Second
 	// replyRetryWindow is how old a token may be for a reply to be asked again:
-	// the call has to be over within the token's life.
-	replyRetryWindow = 45 * time.Second
+	// the call has to be over within the token's life, and is given up then.
+	replyRetryWindow = 50 * time.Second
 	// retryKeyLife is how long after its first attempt a push is repeated. LINE
 	// forgets a retry key after 24 hours and would send again.
 	retryKeyLife = 23 * time.Hour
@@ -293,14 +293,19 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool) (*
 		return nil, nil, fmt.Errorf("body of batch %s: %w", b.ID, err)
 	}
 	client := a.line.As(plan.Channel.Token)
-	call, cancel := ctx, context.CancelFunc(func() {})
-	if quick {
-		call, cancel = context.WithTimeout(ctx, quickCall)
+	reply := b.Kind == string(conversation.ViaReply)
+	limit := tokenLife // the client gives up sooner by itself
+	if reply {
+		limit -= a.tokenAge(b)
 	}
+	if quick {
+		limit = min(limit, quickCall)
+	}
+	call, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	over := a.pace.begin()
 	var sent line.Sent
-	if b.Kind == string(conversation.ViaReply) {
+	if reply {
 		sent, err = client.Reply(call, b.ReplyToken, messages)
 	} else {
 		sent, err = client.Push(call, b.Recipient, conversation.RetryKey(b.ID), messages)

@@ -640,7 +640,7 @@ func TestAnAmbiguousReplyWhoseTokenDiedIsUncertain(t *testing.T) {
 	c.says(1)
 	_, err := c.send()
 	require.Error(t, err)
-	c.pass(45 * time.Second)
+	c.pass(50 * time.Second)
 	c.sim.ResetFaults()
 	c.says(1)
 	require.Empty(t, c.empty())

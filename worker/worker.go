@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -58,8 +59,10 @@ type Options struct {
 // Worker is Kaiwa's Temporal workers, one a task queue, so that one slow
 // dependency delays only itself.
 type Worker struct {
-	workers []worker.Worker
-	ended   atomic.Bool
+	workers    []worker.Worker
+	ended      atomic.Bool
+	asking     sync.WaitGroup
+	stopAsking context.CancelFunc
 }
 
 // Start starts polling.
@@ -68,7 +71,9 @@ func Start(o Options) (*Worker, error) {
 		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger, Metrics: o.Metrics, Tracer: o.Tracer,
 		WakeSurvey: o.WakeSurvey, PublicURL: o.PublicURL,
 	})
-	w := &Worker{}
+	ctx, stop := context.WithCancel(context.Background())
+	w := &Worker{stopAsking: stop}
+	w.asking.Go(func() { activities.AskAboutReplies(ctx, acts) })
 	for _, queue := range []string{conversation.QueueConversations, conversation.QueueStore, conversation.QueueLINE, conversation.QueueBots, conversation.QueueMedia, conversation.QueueRouting} {
 		one := worker.New(o.Temporal, queue, options(queue, o, w))
 		if runsWorkflows(queue) {
@@ -128,6 +133,7 @@ func (w *Worker) Polls() bool { return !w.ended.Load() }
 // the rest.
 func (w *Worker) Stop() {
 	w.ended.Store(true)
+	w.stopAsking()
 	done := make(chan struct{})
 	for _, one := range w.workers {
 		go func() { one.Stop(); done <- struct{}{} }()
@@ -135,4 +141,5 @@ func (w *Worker) Stop() {
 	for range w.workers {
 		<-done
 	}
+	w.asking.Wait()
 }

@@ -67,6 +67,25 @@ func TestAFileIsNotedWithItsMessageAndAnsweredAgain(t *testing.T) {
 	})
 }
 
+// A worker took a file in and closed the conversation, and died before Temporal
+// heard of either.
+func TestAFileThatCameBeforeACloseThatNobodyHeardOfIsNamed(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.receive(k.event("e1", "message", "hello"))
+		first := k.ingestFiles("", 0)
+		k.receive(k.event("e2", "file", ""))
+		took := k.ingestFiles(first.ConversationID, first.Seen)
+		require.Len(t, took.Media, 1)
+		_, err := k.closeIt(first.ConversationID, took.Seen, "bye")
+		require.NoError(t, err)
+		again := k.ingestFiles(first.ConversationID, first.Seen)
+		require.Equal(t, conversation.StatusClosed, again.Status)
+		require.Equal(t, took.Media, again.Media)
+	})
+}
+
 func TestTheFirstEndOfAFileCounts(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

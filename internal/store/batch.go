@@ -161,7 +161,8 @@ func (c conn) countAttempt(ctx context.Context, b *Batch, out **Batch) error {
 	b.Doubt = b.Doubt || b.Interrupted || b.Outcome == OutcomeUnclear
 	b.Attempts++
 	b.Outcome = ""
-	_, err := c.exec(ctx, `UPDATE batches SET attempts = $1, outcome = '', doubt = $2 WHERE id = $3`, b.Attempts, b.Doubt, b.ID)
+	_, err := c.exec(ctx, `UPDATE batches SET attempts = $1, outcome = '', doubt = $2, attempted_at = $3 WHERE id = $4`,
+		b.Attempts, b.Doubt, micros(c.s.now()), b.ID)
 	*out = b
 	return err
 }
@@ -234,8 +235,8 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	}
 	b.Body, b.MessageIDs = string(body), string(list)
 	if _, err := c.exec(ctx, `
-		INSERT INTO batches (id, conversation_id, ordinal, kind, recipient, reply_token, token_received_at, body, message_ids, state, attempts, deadline, created_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'frozen', 1, $10, $11)`,
+		INSERT INTO batches (id, conversation_id, ordinal, kind, recipient, reply_token, token_received_at, body, message_ids, state, attempts, deadline, created_at, attempted_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'frozen', 1, $10, $11, $11)`,
 		b.ID, conversationID, last.Ordinal+1, b.Kind, b.Recipient, b.ReplyToken, b.TokenReceivedAt, b.Body, b.MessageIDs, b.Deadline, b.CreatedAt); err != nil {
 		return nil, err
 	}

@@ -570,7 +570,12 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 	// Ownership moved without the workflow's knowing: a step was committed and
 	// its answer lost. What that step wanted sent must not be forgotten, nor what
 	// an earlier run had begun to send.
-	_, err = g.c.get(ctx, &g.res.Pending, anyPending, g.res.ConversationID)
+	if _, err = g.c.get(ctx, &g.res.Pending, anyPending, g.res.ConversationID); err != nil || p.Status != conversation.StatusClosed {
+		return err
+	}
+	// Nor the files that came before the close: a closed conversation's events
+	// are not told again.
+	g.res.Media, err = g.c.pendingFiles(ctx, g.res.ConversationID)
 	return err
 }
 
@@ -676,10 +681,6 @@ func (g *ingest) sayGoodbye(ctx context.Context, id string) error {
 		return err
 	}
 	_, err := g.c.get(ctx, &g.res.SurveyDue, `SELECT EXISTS (SELECT 1 FROM survey_invitations WHERE conversation_id = $1 AND `+notBegun+`)`, id)
-	if err != nil {
-		return err
-	}
-	g.res.Media, err = g.c.pendingFiles(ctx, id)
 	return err
 }
 

@@ -315,6 +315,8 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		by("a batch is frozen", next, "messages_unsent", "batches_in_order", "line_events_tokens")
 		by("an attempt is noted", func() { _, err := s.NoteAttempt(ctx, batch, store.OutcomeUnclear, ""); check(err) })
 		by("a batch is tried again", next)
+		by("replies in doubt", func() { _, err := s.DoubtfulReplies(ctx, time.Now(), time.Now().Add(-time.Minute), 10); check(err) }, "batches_one_frozen")
+		by("a reply in doubt is tried again", func() { _, err := s.AskAgain(ctx, id, time.Now(), time.Now().Add(-time.Minute)); check(err) }, "batches_one_frozen")
 		by("a batch is dissolved", finish(store.BatchEnd{State: store.BatchDissolved}))
 		next()
 		by("a message of a batch is refused", finish(store.BatchEnd{State: store.BatchFailed, Refused: []int{0}}))
