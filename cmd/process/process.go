@@ -154,8 +154,8 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 			return deliver(ctx, channelID, chatKey)
 		}
 	}
-	signaller := inbox.NewSignaller(wake, o.Logger).Counting(shared.Wakeups("chat"))
-	surveys := inbox.NewSignaller(inbox.TemporalSurveys(o.Temporal), o.Logger).Counting(shared.Wakeups("survey"))
+	signaller := inbox.NewSignaller(wake, o.Logger).Sparing(inbox.TemporalTasks(o.Temporal)).Counting(shared.Wakeups("chat"))
+	surveys := inbox.NewSignaller(inbox.TemporalSurveys(o.Temporal), o.Logger).Sparing(inbox.TemporalSurveyTasks(o.Temporal)).Counting(shared.Wakeups("survey"))
 	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger).Counting(shared.Kick)
 	events := feed.New(o.Store, o.Logger)
 	handler, err := api.New(api.Config{

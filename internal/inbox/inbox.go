@@ -47,6 +47,23 @@ func Temporal(c client.Client) Waker {
 	}
 }
 
+// Tasked tells whether a workflow that a Waker wakes has a task to do, waiting or
+// under way. When that cannot be found out, it has none.
+type Tasked func(ctx context.Context, channelID, chatKey string) bool
+
+// TemporalTasks returns the Tasked of what Temporal wakes.
+func TemporalTasks(c client.Client) Tasked {
+	return func(ctx context.Context, channelID, chatKey string) bool {
+		return hasTask(ctx, c, conversation.WorkflowID(channelID, chatKey))
+	}
+}
+
+// hasTask reads the state of a run, which Temporal has in memory.
+func hasTask(ctx context.Context, c client.Client, workflowID string) bool {
+	run, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
+	return err == nil && run.GetPendingWorkflowTask() != nil
+}
+
 // taskTimeout is how long a workflow task may take before Temporal gives it to
 // another worker: what a dead worker costs the customer.
 const taskTimeout = 5 * time.Second
@@ -72,6 +89,7 @@ func StartOptions(channelID, chatKey string) client.StartWorkflowOptions {
 // conversations instead of chats. It is safe for concurrent use.
 type Signaller struct {
 	wake   Waker
+	tasked Tasked
 	logger *slog.Logger
 	count  func(outcome string)
 
@@ -95,12 +113,13 @@ type key struct{ channelID, chatKey string }
 type chat struct {
 	underWay bool
 	again    bool // something came while one was under way
+	reminder bool // nothing new came: it is for the case that a wake-up was lost
 }
 
 // NewSignaller returns a Signaller. Close it.
 func NewSignaller(wake Waker, logger *slog.Logger) *Signaller {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &Signaller{wake: wake, logger: logger, count: func(string) {}, chats: map[key]*chat{}, ctx: ctx, cancel: cancel}
+	s := &Signaller{wake: wake, tasked: func(context.Context, string, string) bool { return false }, logger: logger, count: func(string) {}, chats: map[key]*chat{}, ctx: ctx, cancel: cancel}
 	s.idle = sync.NewCond(&s.mu)
 	return s
 }
@@ -111,6 +130,7 @@ const (
 	outcomeFailed    = "failed"
 	outcomeCoalesced = "coalesced" // another one does for both
 	outcomeDropped   = "dropped"   // too many waited
+	outcomeSpared    = "spared"    // a reminder of one that has a task to do
 )
 
 // Counting has a function told what became of each wake-up that is asked for.
@@ -120,8 +140,23 @@ func (s *Signaller) Counting(count func(outcome string)) *Signaller {
 	return s
 }
 
+// Sparing has reminders pass over whoever has a task to do anyway. It is called
+// before anything is asked for.
+func (s *Signaller) Sparing(tasked Tasked) *Signaller {
+	s.tasked = tasked
+	return s
+}
+
 // Notify asks for a chat to be woken. It never blocks.
-func (s *Signaller) Notify(channelID, chatKey string) {
+func (s *Signaller) Notify(channelID, chatKey string) { s.ask(channelID, chatKey, false) }
+
+// Remind is Notify for a chat whose events are unhandled for longer than they
+// should be: its wake-up was lost, or there is much to do. A chat with a task to
+// do is left alone, for the task takes everything in; another wake-up would only
+// make more work where there is too much.
+func (s *Signaller) Remind(channelID, chatKey string) { s.ask(channelID, chatKey, true) }
+
+func (s *Signaller) ask(channelID, chatKey string, reminder bool) {
 	k := key{channelID, chatKey}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,14 +165,16 @@ func (s *Signaller) Notify(channelID, chatKey string) {
 	}
 	if c := s.chats[k]; c != nil {
 		s.count(outcomeCoalesced)
-		c.again = c.again || c.underWay
+		if !reminder {
+			c.again, c.reminder = c.again || c.underWay, false
+		}
 		return
 	}
 	if len(s.chats) >= waitingChats {
 		s.count(outcomeDropped)
 		return
 	}
-	s.chats[k] = &chat{}
+	s.chats[k] = &chat{reminder: reminder}
 	s.queue = append(s.queue, k)
 	s.hurry()
 }
@@ -247,8 +284,9 @@ func (s *Signaller) work() {
 		s.queue = s.queue[1:]
 		c := s.chats[k]
 		c.underWay, c.again = true, false
+		reminder := c.reminder
 		s.mu.Unlock()
-		s.deliver(k)
+		s.deliver(k, reminder)
 		s.pause()
 		s.mu.Lock()
 		if c.again && !s.dropped {
@@ -263,9 +301,13 @@ func (s *Signaller) work() {
 	s.hurry()
 }
 
-func (s *Signaller) deliver(k key) {
+func (s *Signaller) deliver(k key, reminder bool) {
 	ctx, cancel := context.WithTimeout(s.ctx, signalTime)
 	defer cancel()
+	if reminder && s.tasked(ctx, k.channelID, k.chatKey) {
+		s.count(outcomeSpared)
+		return
+	}
 	failpoint.Hit("signal.before")
 	if err := s.wake(ctx, k.channelID, k.chatKey); err != nil {
 		s.count(outcomeFailed)

@@ -107,6 +107,34 @@ func TestWhatComesWhileAWakeUpIsUnderWayGoesTogetherWithOneMore(t *testing.T) {
 	})
 }
 
+func TestAReminderSparesWhoHasATaskToDo(t *testing.T) {
+	t.Parallel()
+	inTime(t, func(t *testing.T, d *door, s *Signaller) {
+		d.set(true)
+		asked := make(chan bool)
+		s.Sparing(func(_ context.Context, _, chat string) bool { asked <- true; return chat == "emma" })
+		s.Remind("shop", "emma")
+		s.Remind("shop", "noah")
+		<-asked
+		<-asked
+		synctest.Wait()
+		require.Zero(t, d.called("shop/emma"))
+		require.Equal(t, 1, d.called("shop/noah"), "its wake-up was lost")
+
+		s.Notify("shop", "emma")
+		synctest.Wait()
+		require.Equal(t, 1, d.called("shop/emma"), "something new came")
+
+		s.Remind("shop", "emma")
+		synctest.Wait()
+		s.Notify("shop", "emma") // while the question is under way
+		<-asked
+		synctest.Wait()
+		require.Equal(t, 2, d.called("shop/emma"))
+		s.Close()
+	})
+}
+
 func TestChatsThatWaitForTheirTurnAreWokenOnce(t *testing.T) {
 	t.Parallel()
 	inTime(t, func(t *testing.T, d *door, s *Signaller) {

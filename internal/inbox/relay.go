@@ -161,7 +161,7 @@ func (t *turns) ask(waiting []key, now time.Time, signaller *Signaller) (n int) 
 		if !t.limiter.AllowN(now, 1) {
 			return n // the others' turn is at the next look
 		}
-		signaller.Notify(k.channelID, k.chatKey)
+		signaller.Remind(k.channelID, k.chatKey)
 		n++
 		wait := min(max(2*asked[k].wait, relayAge), relayMaxWait)
 		asked[k] = patience{now.Add(wait), wait}

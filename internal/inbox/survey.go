@@ -35,3 +35,10 @@ func TemporalSurveys(c client.Client) Waker {
 			}, conversation.WorkflowSurvey, survey)
 	}
 }
+
+// TemporalSurveyTasks returns the Tasked of what TemporalSurveys wakes.
+func TemporalSurveyTasks(c client.Client) Tasked {
+	return func(ctx context.Context, _, conversationID string) bool {
+		return hasTask(ctx, c, conversation.SurveyWorkflowID(conversationID))
+	}
+}

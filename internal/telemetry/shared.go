@@ -24,7 +24,7 @@ func NewShared(registry prometheus.Registerer) (*Shared, error) {
 	statements := counter("kaiwa_sql_statements_total", "SQL statements by kind, BEGIN, COMMIT and ROLLBACK not counted.", "kind")
 	m := &Shared{
 		calls:   histogram(quick, "kaiwa_line_call_duration_seconds", "Calls to LINE by endpoint and outcome: ok, duplicate, or the class of the failure.", "endpoint", "outcome"),
-		wakeups: counter("kaiwa_wakeups_total", "Wake-ups of workflows by target and outcome: delivered, failed, coalesced with another, dropped because too many waited.", "target", "outcome"),
+		wakeups: counter("kaiwa_wakeups_total", "Wake-ups of workflows by target and outcome: delivered, failed, coalesced with another, dropped because too many waited, spared one that has a task to do.", "target", "outcome"),
 		kicks:   counter("kaiwa_dispatcher_kicks_total", "Kicks of the dispatcher by outcome: delivered, failed, coalesced with another.", "outcome"),
 		offers:  histogram(human, "kaiwa_offer_answer_seconds", "Time from an offer to its end, by how it ended.", "outcome"),
 		waits: prometheus.NewHistogram(prometheus.HistogramOpts{
