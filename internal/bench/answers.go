@@ -12,11 +12,11 @@ import (
 // of a bot that is a script.
 func (r *run) botAnswer(ctx context.Context) error {
 	chats := r.botted[:r.size.lanes]
-	if err := r.compare(ctx, 2, "one at a time", "answers/s", r.size.rounds, ratioAtLeast(0.7),
+	if err := r.compare(ctx, 2, "one at a time", "answers/s", r.size.rounds, ratioAtLeast(0.7), nil,
 		r.answeredOneAtATime(chats, r.size.oneEach), r.bare.oneAtATime(r.regular, r.size.oneEach)); err != nil {
 		return err
 	}
-	if err := r.compare(ctx, 2, "flood", "answers/s", r.size.rounds, ratioAtLeast(1.5),
+	if err := r.compare(ctx, 2, "flood", "answers/s", r.size.rounds, ratioAtLeast(1.5), nil,
 		r.answeredFlood(chats, r.size.floodEach), r.bare.flood(r.regular, r.size.floodEach)); err != nil {
 		return err
 	}
@@ -85,12 +85,12 @@ const inFlight = 8
 // agentMessage is scenario 3: from an agent's request to LINE's acceptance.
 func (r *run) agentMessage(ctx context.Context) error {
 	chats := r.served[:r.size.lanes]
-	if err := r.compare(ctx, 3, "one at a time", "messages/s", r.size.rounds, ratioAtLeast(0.7),
+	if err := r.compare(ctx, 3, "one at a time", "messages/s", r.size.rounds, ratioAtLeast(0.7), nil,
 		r.said(chats, 1, r.size.oneEach), r.bare.updates(r.regular, 1, r.size.oneEach)); err != nil {
 		return err
 	}
 	each := max(1, r.size.floodEach/inFlight)
-	return r.compare(ctx, 3, fmt.Sprintf("flood, %d at once in each conversation", inFlight), "messages/s", r.size.rounds, ratioAtLeast(0.7),
+	return r.compare(ctx, 3, fmt.Sprintf("flood, %d at once in each conversation", inFlight), "messages/s", r.size.rounds, ratioAtLeast(0.7), nil,
 		r.said(chats, inFlight, each), r.bare.updates(r.regular, inFlight, each))
 }
 

@@ -331,10 +331,12 @@ func (r *run) here(sqlite, postgres float64) float64 {
 // was run before it.
 func (r *run) seed(purpose uint64) uint64 { return cmp.Or(r.o.Seed, 1)*1_000_003 + purpose }
 
-// compare adds the figure of two rates that are measured side by side.
-func (r *run) compare(ctx context.Context, scenario int, what, unit string, rounds int, bar *Bar, kaiwa, baseline measure) error {
+// compare adds the figure of two rates that are measured side by side, and that
+// of the SQL statements Kaiwa ran for one message, with its bar if it has one.
+func (r *run) compare(ctx context.Context, scenario int, what, unit string, rounds int, bar, sqlBar *Bar, kaiwa, baseline measure) error {
 	r.o.Progress(fmt.Sprintf("%d %s", scenario, what))
-	rates, took, err := sideBySide(ctx, rounds, kaiwa, baseline)
+	var per statementsPer
+	rates, took, err := sideBySide(ctx, rounds, r.counted(kaiwa, &per), baseline)
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
@@ -344,6 +346,7 @@ func (r *run) compare(ctx context.Context, scenario int, what, unit string, roun
 			"p50_ms": millis(took[0].At(.5)), "p99_ms": millis(took[0].At(.99)), "baseline_p50_ms": millis(took[1].At(.5)), "baseline_p99_ms": millis(took[1].At(.99)),
 		},
 	})
+	r.report.Add(Figure{Scenario: scenario, What: what + ", SQL", Value: per.one(), Unit: "statements", Bar: sqlBar})
 	return nil
 }
 

@@ -19,9 +19,11 @@ const (
 	// floor is how often the feed looks whatever it was told, and how long it
 	// waits before it listens again.
 	floor = time.Second
-	// pace is the shortest time between two wake-ups of the readers: under load
-	// one look of each takes many batches.
-	pace = 50 * time.Millisecond
+	// To wake a reader takes its time, so under load one look of each takes many
+	// batches: readers are woken again after readerPace for each of them, but
+	// within minPace and maxPace.
+	readerPace       = 50 * time.Microsecond
+	minPace, maxPace = 2 * time.Millisecond, 50 * time.Millisecond
 	// kept is how many events are kept, and batch how many are read at once.
 	kept  = 4000
 	batch = 1000
@@ -159,6 +161,13 @@ func (f *Feed) wake() {
 	f.more = make(chan struct{})
 }
 
+// pace is the shortest time between two wake-ups of the readers.
+func (f *Feed) pace() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return min(max(time.Duration(f.readers)*readerPace, minPace), maxPace)
+}
+
 // Run watches the record until ctx is done. While nothing happens it costs one
 // statement a second, however many read, and a few a batch of events.
 func (f *Feed) Run(ctx context.Context) {
@@ -181,7 +190,7 @@ func (f *Feed) Run(ctx context.Context) {
 			away = false
 			if found {
 				f.wake()
-				if !pause(ctx, pace) {
+				if !pause(ctx, f.pace()) {
 					return
 				}
 			}

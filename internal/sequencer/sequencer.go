@@ -15,9 +15,11 @@ const (
 	// every is how often it looks whatever it was told: a hint may be lost, and
 	// SQLite gives none to another process.
 	every = 100 * time.Millisecond
-	// pace is the shortest time between two looks: under load one of them
-	// numbers what many transactions have written.
-	pace = 25 * time.Millisecond
+	// After a look it waits restShare times as long as that took, within minRest
+	// and maxRest: numbering costs an idle machine nothing and a busy one little,
+	// since one look numbers what many transactions have written meanwhile.
+	restShare        = 5
+	minRest, maxRest = 2 * time.Millisecond, 50 * time.Millisecond
 )
 
 // Run numbers events until ctx is done.
@@ -30,6 +32,7 @@ func Run(ctx context.Context, s *store.Store, logger *slog.Logger) {
 		tick := time.NewTicker(every)
 		defer tick.Stop()
 		for {
+			began := time.Now()
 			n, err := s.SequenceEvents(ctx)
 			switch {
 			case ctx.Err() != nil:
@@ -37,7 +40,7 @@ func Run(ctx context.Context, s *store.Store, logger *slog.Logger) {
 			case err != nil:
 				logger.Warn("events could not be numbered; it is tried again", slog.Any("error", err))
 			case n > 0: // there may be more
-				if !wait(ctx, pace) {
+				if !wait(ctx, min(max(restShare*time.Since(began), minRest), maxRest)) {
 					return
 				}
 				continue

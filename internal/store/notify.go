@@ -26,7 +26,8 @@ const (
 )
 
 // notify tells every listener, once the transaction has committed. SQLite's
-// listeners are in the process; see wakeLocal.
+// listeners are in the process, see wakeLocal, or hear of it by a file, see
+// hintFile.
 func (c conn) notify(ctx context.Context, channel string) error {
 	if c.s.d == dialectSQLite {
 		return nil
@@ -47,9 +48,8 @@ const (
 // notify wait for each other, so one notification follows what was committed
 // while the one before was under way.
 func (s *Store) recordGrew() {
-	if s.d == dialectSQLite {
-		s.wakeLocal(recordGrew)
-		return
+	if s.d == dialectSQLite && s.wakeLocal(recordGrew) {
+		return // there is one sequencer, and it is here
 	}
 	if s.told.Add(1) == 1 {
 		go s.tellSequencer()
@@ -59,10 +59,7 @@ func (s *Store) recordGrew() {
 func (s *Store) tellSequencer() {
 	for {
 		known := s.told.Load()
-		ctx, cancel := context.WithTimeout(s.closed, tellTime)
-		err := conn{s: s, x: s.w, beside: true}.notify(ctx, recordGrew) // PostgreSQL's
-		cancel()
-		if err != nil {
+		if err := s.hint(); err != nil {
 			s.told.Store(0)
 			return
 		}
@@ -74,6 +71,16 @@ func (s *Store) tellSequencer() {
 			return
 		}
 	}
+}
+
+// hint tells other processes that the record grew.
+func (s *Store) hint() error {
+	if s.d == dialectSQLite {
+		return s.hints.give()
+	}
+	ctx, cancel := context.WithTimeout(s.closed, tellTime)
+	defer cancel()
+	return conn{s: s, x: s.w, beside: true}.notify(ctx, recordGrew)
 }
 
 // ListenForRecords calls wake whenever something was committed that waits for
@@ -183,6 +190,9 @@ func (s *Store) listenLocal(ctx context.Context, channel string, wake func()) {
 	l.of[k][&wake] = struct{}{}
 	l.Unlock()
 	wake()
+	if channel == recordGrew {
+		s.hints.take(ctx, wake)
+	}
 	<-ctx.Done()
 	l.Lock()
 	defer l.Unlock()
@@ -191,11 +201,13 @@ func (s *Store) listenLocal(ctx context.Context, channel string, wake func()) {
 	}
 }
 
-// wakeLocal tells the listeners in this process.
-func (s *Store) wakeLocal(channel string) {
+// wakeLocal tells the listeners in this process, and whether there are any.
+func (s *Store) wakeLocal(channel string) bool {
 	localListeners.Lock()
 	defer localListeners.Unlock()
-	for wake := range localListeners.of[localChannel{s.url, channel}] {
+	listeners := localListeners.of[localChannel{s.url, channel}]
+	for wake := range listeners {
 		(*wake)()
 	}
+	return len(listeners) > 0
 }

@@ -65,6 +65,7 @@ type Store struct {
 
 	turns      turns         // SQLite: whose turn it is to write
 	neighbours *neighbours   // SQLite: the other processes that do
+	hints      *hintFile     // SQLite: how they are told
 	groupTime  time.Duration // groupTime, except in tests
 
 	told   atomic.Int32 // how often the record has grown since the sequencer was told
@@ -120,6 +121,7 @@ func (s *Store) openSQLite(path string) error {
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() + "?" + q.Encode()
 	s.w = openPool("sqlite", opener{&sqlite.Driver{}, dsn})
 	s.neighbours, _ = meetNeighbours(path) // a path that is wrong is told by Ping
+	s.hints = openHints(path)
 	s.w.SetMaxOpenConns(1)
 	s.r = openPool("sqlite", opener{&sqlite.Driver{}, dsn + "&mode=ro"})
 	s.r.SetMaxOpenConns(4)
@@ -167,6 +169,7 @@ func (s *Store) Close() error {
 		err = errors.Join(err, s.r.Close())
 	}
 	s.neighbours.close()
+	s.hints.close()
 	return err
 }
 
