@@ -178,7 +178,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	conversationID := to.ConversationID
 	var pending []pendingMessage
 	if err := c.list(ctx, &pending, `SELECT id, type, text, payload, sender_kind, coalesce(traceparent, '') AS trace FROM messages
-		WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '' ORDER BY occurred_at, ordinal LIMIT $2`, conversationID, BatchSize); err != nil {
+		WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '' ORDER BY occurred_at, ordinal`+limitTo(BatchSize), conversationID); err != nil {
 		return nil, err
 	}
 	now := c.s.now()

@@ -86,9 +86,7 @@ func (d dialect) conversationList(f ConversationFilter, after Position, limit in
 	}
 	args = append(args, before.At, before.ID)
 	at, id := fmt.Sprintf("$%d", len(args)-1), fmt.Sprintf("$%d", len(args))
-	// The limit stands in the text: a plan made before it is known expects a tenth
-	// of the table.
-	most := fmt.Sprintf(" LIMIT %d", limit)
+	most := limitTo(limit)
 	part := func(clause, order string) string {
 		return "SELECT c.id, c.created_at" + from + " WHERE " + strings.Join(append([]string{clause}, where...), " AND ") + " ORDER BY " + order + most
 	}

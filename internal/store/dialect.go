@@ -126,3 +126,8 @@ func (d dialect) unhex(text string) string {
 	}
 	return "unhex(" + text + ")"
 }
+
+// limitTo bounds a statement's rows. The number stands in the text: PostgreSQL
+// keeps a plan made before a parameter is known and expects a tenth of the table
+// then, and SQLite, which looks at it, prepares the statement again each time.
+func limitTo(n int) string { return fmt.Sprintf(" LIMIT %d", n) }

@@ -90,8 +90,8 @@ func (s *Store) SequenceEvents(ctx context.Context) (int, error) {
 		n, err = c.exec(ctx, `
 			WITH unnumbered AS (
 				SELECT id, row_number() OVER (ORDER BY id) AS n
-				FROM (SELECT id FROM events WHERE seq IS NULL ORDER BY id LIMIT $1) AS batch)
-			UPDATE events SET seq = $2 + unnumbered.n FROM unnumbered WHERE events.id = unnumbered.id`, sequenceLimit, last)
+				FROM (SELECT id FROM events WHERE seq IS NULL ORDER BY id`+limitTo(sequenceLimit)+`) AS batch)
+			UPDATE events SET seq = $1 + unnumbered.n FROM unnumbered WHERE events.id = unnumbered.id`, last)
 		if err != nil || n == 0 {
 			return err
 		}
@@ -123,11 +123,11 @@ func (s *Store) Events(ctx context.Context, after int64, limit int, conversation
 }
 
 func eventsAfter(after int64, limit int, conversationID string) (q string, args []any) {
-	q, args = `SELECT seq, type, conversation_id, subject_id, data, created_at FROM events WHERE seq > $1`, []any{after, limit}
+	q, args = `SELECT seq, type, conversation_id, subject_id, data, created_at FROM events WHERE seq > $1`, []any{after}
 	if conversationID != "" {
-		q, args = q+` AND conversation_id = $3`, append(args, conversationID)
+		q, args = q+` AND conversation_id = $2`, append(args, conversationID)
 	}
-	return q + ` ORDER BY seq LIMIT $2`, args
+	return q + ` ORDER BY seq` + limitTo(limit), args
 }
 
 // EventQuery asks for a page of the record.
@@ -168,7 +168,6 @@ func (s *Store) EventPage(ctx context.Context, q EventQuery) (EventPage, error) 
 	}
 	scan := max(eventScan, q.Limit)
 	part, args := eventsAfter(q.After, scan, q.ConversationID)
-	n := len(args)
 	var rows []struct {
 		Event
 		Upto    int64 `db:"upto"`
@@ -176,11 +175,11 @@ func (s *Store) EventPage(ctx context.Context, q EventQuery) (EventPage, error) 
 	}
 	err := s.read().list(ctx, &rows, fmt.Sprintf(`
 		WITH part AS (%s),
-			visible AS (SELECT * FROM part WHERE %s ORDER BY seq LIMIT $%d)
+			visible AS (SELECT * FROM part WHERE %s ORDER BY seq%s)
 		SELECT bounds.upto, bounds.scanned, COALESCE(visible.seq, 0) AS seq, COALESCE(type, '') AS type, COALESCE(conversation_id, '') AS conversation_id,
 			COALESCE(subject_id, '') AS subject_id, COALESCE(data, '') AS data, COALESCE(created_at, 0) AS created_at
 		FROM (SELECT COALESCE(max(seq), 0) AS upto, count(*) AS scanned FROM part) bounds LEFT JOIN visible ON TRUE ORDER BY visible.seq`,
-		part, s.d.eventVisibleTo("part", fmt.Sprintf("$%d", n+1)), n+2), append(args, q.AgentID, q.Limit)...)
+		part, s.d.eventVisibleTo("part", fmt.Sprintf("$%d", len(args)+1)), limitTo(q.Limit)), append(args, q.AgentID)...)
 	if err != nil {
 		return EventPage{}, err
 	}

@@ -243,10 +243,10 @@ func (g *ingest) claim(ctx context.Context, conversationID string, seen int64) (
 			handled_by  = $4
 		WHERE channel_id = $5 AND chat_key = $6 AND position > $7
 		  AND (handled_by = $4 OR id IN (
-			SELECT id FROM line_events WHERE channel_id = $5 AND chat_key = $6 AND position = $8 ORDER BY id LIMIT $9))
+			SELECT id FROM line_events WHERE channel_id = $5 AND chat_key = $6 AND position = $8 ORDER BY id`+limitTo(ingestLimit)+`))
 		  AND EXISTS (SELECT 1 FROM conversations WHERE id = $4 AND status <> 'closed')
 		RETURNING id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition, received_at, coalesce(traceparent, '') AS trace`,
-		g.chat.Tick, DispositionTaken, g.now, conversationID, g.req.ChannelID, g.req.ChatKey, seen, int64(notHandled), ingestLimit)
+		g.chat.Tick, DispositionTaken, g.now, conversationID, g.req.ChannelID, g.req.ChatKey, seen, int64(notHandled))
 	if err != nil {
 		return nil, err
 	}
@@ -619,8 +619,8 @@ func (g *ingest) fresh(ctx context.Context) error {
 	var rows []LINEEvent
 	if err := g.c.list(ctx, &rows, `
 		SELECT id, webhook_event_id, kind, source_type, source_id, line_time, standby, raw, position, disposition, received_at FROM line_events
-		WHERE channel_id = $1 AND chat_key = $2 AND position = $3 ORDER BY id LIMIT $4`,
-		g.req.ChannelID, g.req.ChatKey, int64(notHandled), ingestLimit); err != nil {
+		WHERE channel_id = $1 AND chat_key = $2 AND position = $3 ORDER BY id`+limitTo(ingestLimit),
+		g.req.ChannelID, g.req.ChatKey, int64(notHandled)); err != nil {
 		return err
 	}
 	if len(rows) == 0 {

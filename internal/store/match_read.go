@@ -176,7 +176,7 @@ func (m *match) readHeads(ctx context.Context, from place) (heads, singly []*wai
 	}
 	if err = m.list(ctx, &singly, `SELECT `+waitingColumns+` FROM conversations
 		WHERE owner = 'queue' AND routed_at > 0 AND (refused OR preferred_agent_id <> '') AND id > $1 AND `+notOnOffer+`
-		ORDER BY id LIMIT $2`, from.Singly, matchSingly+1); err != nil {
+		ORDER BY id`+limitTo(matchSingly+1), from.Singly); err != nil {
 		return nil, nil, to, err
 	}
 	if len(singly) > matchSingly {

@@ -18,8 +18,8 @@ import (
 func (m *match) silence(ctx context.Context) (int, error) {
 	var ids []string
 	if err := m.list(ctx, &ids, `UPDATE agent_states SET presence = 'offline', since = $1
-		WHERE agent_id IN (SELECT agent_id FROM agent_states WHERE presence <> 'offline' AND last_seen_at <= $2 LIMIT $3`+m.s.d.skipLocked()+`)
-		RETURNING agent_id`, micros(m.now), micros(m.now.Add(-conversation.PresenceGrace)), matchSilent); err != nil {
+		WHERE agent_id IN (SELECT agent_id FROM agent_states WHERE presence <> 'offline' AND last_seen_at <= $2`+limitTo(matchSilent)+m.s.d.skipLocked()+`)
+		RETURNING agent_id`, micros(m.now), micros(m.now.Add(-conversation.PresenceGrace))); err != nil {
 		return 0, err
 	}
 	var events []happened
@@ -39,8 +39,7 @@ func (m *match) endOffers(ctx context.Context) error {
 		Expired        bool   `db:"expired"`
 	}
 	if err := m.list(ctx, &over, `SELECT id, conversation_id, expires_at <= $1 AS expired FROM offers WHERE state = 'live' AND (expires_at <= $1
-			OR NOT EXISTS (SELECT 1 FROM agent_states s WHERE s.agent_id = offers.agent_id AND s.presence <> 'offline'))
-		LIMIT $2`, micros(m.now), matchOffers); err != nil || len(over) == 0 {
+			OR NOT EXISTS (SELECT 1 FROM agent_states s WHERE s.agent_id = offers.agent_id AND s.presence <> 'offline'))`+limitTo(matchOffers), micros(m.now)); err != nil || len(over) == 0 {
 		return err
 	}
 	m.res.More = m.res.More || len(over) == matchOffers

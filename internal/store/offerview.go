@@ -52,7 +52,7 @@ func (s *Store) OfferViews(ctx context.Context, agentID string) ([]OfferView, er
 		views[i] = r.OfferView
 		views[i].Offer = r.offer()
 		if err := s.read().list(ctx, &views[i].Messages, `SELECT `+messageColumns+` FROM messages
-			WHERE conversation_id = $1 AND NOT held ORDER BY occurred_at DESC, ordinal DESC, id DESC LIMIT $2`, r.ConversationID, offerMessages); err != nil {
+			WHERE conversation_id = $1 AND NOT held ORDER BY occurred_at DESC, ordinal DESC, id DESC`+limitTo(offerMessages), r.ConversationID); err != nil {
 			return nil, err
 		}
 		slices.Reverse(views[i].Messages)

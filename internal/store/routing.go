@@ -128,7 +128,7 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 		Type string `db:"type"`
 		Text string `db:"text"`
 	}
-	if err := s.read().list(ctx, &latest, routingTextsQuery, id, routing.MaxTexts); err != nil {
+	if err := s.read().list(ctx, &latest, routingTextsQuery+limitTo(routing.MaxTexts), id); err != nil {
 		return RoutingFacts{}, err
 	}
 	if len(latest) > 0 {
@@ -153,7 +153,7 @@ const routingFactsQuery = `
 
 const routingTextsQuery = `
 	SELECT type, text FROM messages WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND state <> 'recalled'
-	ORDER BY occurred_at DESC, ordinal DESC, id DESC LIMIT $2`
+	ORDER BY occurred_at DESC, ordinal DESC, id DESC`
 
 // RulesetsByID reads rulesets. One that is not there, or cannot be read, is not
 // in the result.

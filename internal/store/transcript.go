@@ -114,7 +114,7 @@ func (s *Store) Messages(ctx context.Context, conversationID string, after Messa
 	var list []Message
 	err := s.read().list(ctx, &list, `SELECT `+messageColumns+` FROM messages
 		WHERE conversation_id = $1 AND (occurred_at, ordinal, id) > ($2, $3, $4) AND NOT held
-		ORDER BY occurred_at, ordinal, id LIMIT $5`, conversationID, after.At, after.Ordinal, after.ID, limit)
+		ORDER BY occurred_at, ordinal, id`+limitTo(limit), conversationID, after.At, after.Ordinal, after.ID)
 	return list, err
 }
 
