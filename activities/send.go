@@ -283,7 +283,7 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool) (*
 	}
 	plan, err := a.plans.get(ctx, b.ChannelID)
 	if conversation.CodeOf(err) == conversation.CodeNotFound {
-		return unsent(b, store.BatchEnd{Failure: failureChannelGone, Detail: "The channel was deleted."}), nil, nil
+		return unsent(b.Doubt, store.BatchEnd{Failure: failureChannelGone, Detail: "The channel was deleted."}), nil, nil
 	}
 	if err != nil {
 		return nil, nil, final(err)
@@ -332,19 +332,19 @@ func (a *Activities) lapsed(b *store.Batch) *store.BatchEnd {
 	now := a.now()
 	switch {
 	case reply && a.tokenAge(b) >= replyRetryWindow && b.Doubt:
-		return unsent(b, store.BatchEnd{Failure: failureNoAnswer, Detail: b.Detail})
+		return unsent(b.Doubt, store.BatchEnd{Failure: failureNoAnswer, Detail: b.Detail})
 	case reply && a.tokenAge(b) >= replyRetryWindow:
 		return &store.BatchEnd{State: store.BatchDissolved, Detail: b.Detail}
 	case reply || b.Attempts == 1:
 		return nil
 	case b.Doubt && now.Sub(time.UnixMicro(b.CreatedAt)) >= retryKeyLife:
-		return unsent(b, store.BatchEnd{Failure: failureNoAnswer, Detail: b.Detail})
+		return unsent(b.Doubt, store.BatchEnd{Failure: failureNoAnswer, Detail: b.Detail})
 	case b.Interrupted:
 		// It was our side that was away. Asking once more sends the message, or
 		// tells that it was sent.
 		return nil
 	case now.UnixMicro() >= b.Deadline:
-		return unsent(b, store.BatchEnd{Failure: failureOutOfTime, Detail: b.Detail})
+		return unsent(b.Doubt, store.BatchEnd{Failure: failureOutOfTime, Detail: b.Detail})
 	}
 	return nil
 }
@@ -361,12 +361,13 @@ func (a *Activities) refused(ctx context.Context, client *line.Client, b *store.
 		}
 	}
 	end := store.BatchEnd{LINERequestID: refusal.RequestID, Failure: "line_" + string(class), Detail: wordsOf(refusal)}
+	inDoubt := b.Doubt && !settles(b, refusal, class)
 	switch class {
 	case line.ClassRateLimited, line.ClassTooManyToUser, line.ClassServer, line.ClassNoAnswer:
 		return nil
 	case line.ClassInvalidReplyToken:
 		switch {
-		case !b.Doubt:
+		case !inDoubt:
 			end.State, end.Failure = store.BatchDissolved, ""
 			return &end
 		case a.tokenAge(b) < tokenLife:
@@ -375,20 +376,30 @@ func (a *Activities) refused(ctx context.Context, client *line.Client, b *store.
 			return &store.BatchEnd{State: store.BatchAccepted, LINERequestID: refusal.RequestID}
 		}
 	case line.ClassRefused:
-		if !b.Doubt {
+		if !inDoubt {
 			end.Refused = refusedMessages(refusal, messages)
 		}
 	}
-	return unsent(b, end)
+	return unsent(inDoubt, end)
+}
+
+// settles tells whether a refusal of one attempt says that LINE took none of
+// those before: LINE answers 409 to a push whose retry key it has accepted, so
+// one that it calls too much for the month's quota is one that it has not taken.
+// Of who asks, and how often, it may speak before it looks at the key.
+//
+// Source: https://developers.line.biz/en/docs/messaging-api/retrying-api-request/
+func settles(b *store.Batch, refusal *line.Error, class line.Class) bool {
+	return b.Kind == string(conversation.ViaPush) && refusal.Class == line.ClassQuota && class == line.ClassQuota
 }
 
 // unsent completes the end of a batch that will not be tried again and of which
 // no attempt was accepted, as far as is known. If an earlier one may have been,
 // a refusal of the last one does not make it undone.
-func unsent(b *store.Batch, end store.BatchEnd) *store.BatchEnd {
+func unsent(inDoubt bool, end store.BatchEnd) *store.BatchEnd {
 	said := "LINE did not take the message in time."
 	end.State = store.BatchFailed
-	if b.Doubt {
+	if inDoubt {
 		end.State = store.BatchUncertain
 		said = "LINE did not say whether it took the message."
 	}

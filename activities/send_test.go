@@ -430,6 +430,31 @@ func TestASpentQuotaFailsTheMessageWithThatReason(t *testing.T) {
 	require.Equal(t, conversation.MessageAccepted, c.messages()[6].State, "replies are free")
 }
 
+// What a worker that died was answered, the quota tells: LINE knows the retry key
+// of a push that it took.
+func TestASpentQuotaTellsWhatBecameOfAnAttemptInDoubt(t *testing.T) {
+	t.Parallel()
+	for fault, state := range map[linesim.FaultKind]conversation.MessageState{
+		linesim.FaultDropRequest: conversation.MessageFailed, linesim.FaultDropAnswer: conversation.MessageAccepted,
+	} {
+		w := newWorld(t)
+		c := w.newChat()
+		c.pass(time.Minute)
+		c.says(1)
+		require.Empty(t, c.empty())
+		c.faults(linesim.Fault{Kind: fault, Endpoint: "push", Times: 1})
+		c.says(1)
+		_, err := c.send()
+		require.Error(t, err)
+		require.NoError(t, w.sim.ChangeChannel(t.Context(), lineChannel, func(l *linesim.Channel) { l.Quota = 1 }))
+		c.empty()
+		require.Equal(t, state, c.messages()[1].State)
+		if state == conversation.MessageFailed {
+			require.Equal(t, "line_quota", c.messages()[1].Failure)
+		}
+	}
+}
+
 // LINE reserves messages while another delivery runs, and calls the quota spent
 // when it is not; and it may call it a rate when it is the quota.
 func TestTheQuotaItselfTellsWhatA429Means(t *testing.T) {
