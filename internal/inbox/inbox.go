@@ -58,10 +58,11 @@ func TemporalTasks(c client.Client) Tasked {
 	}
 }
 
-// hasTask reads the state of a run, which Temporal has in memory.
+// hasTask reads the state of the latest run, which Temporal has in memory. One
+// that was terminated keeps the task that it had.
 func hasTask(ctx context.Context, c client.Client, workflowID string) bool {
 	run, err := c.DescribeWorkflowExecution(ctx, workflowID, "")
-	return err == nil && run.GetPendingWorkflowTask() != nil
+	return err == nil && run.GetWorkflowExecutionInfo().GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING && run.GetPendingWorkflowTask() != nil
 }
 
 // taskTimeout is how long a workflow task may take before Temporal gives it to
