@@ -23,9 +23,10 @@ type IngestInput struct {
 	ConversationID string `json:"conversation_id,omitempty"` // "" in a fresh run
 	Seen           int64  `json:"seen,omitempty"`
 	Epoch          int64  `json:"epoch,omitempty"`
-	Asking         bool   `json:"asking,omitempty"` // the customer's consent is awaited
-	RunID          string `json:"run_id,omitempty"` // of a fresh run
-	Left           string `json:"left,omitempty"`   // of a fresh run: where the one before has said goodbye
+	Asking         bool   `json:"asking,omitempty"`  // the customer's consent is awaited
+	Sending        bool   `json:"sending,omitempty"` // the lane works
+	RunID          string `json:"run_id,omitempty"`  // of a fresh run
+	Left           string `json:"left,omitempty"`    // of a fresh run: where the one before has said goodbye
 
 	// Turn, when set, has a script bot answer in the same activity: it needs
 	// nothing but the database, and a turn of its own would cost events.
@@ -60,7 +61,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	took := func(events []store.Taken) { parents = a.took(events) }
 	res, err := a.store.Ingest(ctx, store.IngestRequest{
 		ChannelID: in.ChannelID, ChatKey: in.ChatKey, ConversationID: in.ConversationID, Seen: in.Seen, Epoch: in.Epoch,
-		Asking: in.Asking, RunID: in.RunID, Left: in.Left, Deadline: attemptDeadline(ctx), Plan: &plan, Took: took,
+		Asking: in.Asking, Sending: in.Sending, RunID: in.RunID, Left: in.Left, Deadline: attemptDeadline(ctx), Plan: &plan, Took: took,
 	}, interpret)
 	if err != nil {
 		return IngestOutput{}, final(err)

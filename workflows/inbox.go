@@ -12,7 +12,7 @@ func (c *talk) ingest() {
 	c.drain()
 	in := activities.IngestInput{
 		ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, ConversationID: c.state.ConversationID, Seen: c.state.Seen, Epoch: c.state.Epoch,
-		Asking: c.phase() == conversation.PhaseConsent,
+		Asking: c.phase() == conversation.PhaseConsent, Sending: c.sending,
 	}
 	if !c.begun() {
 		in.RunID, in.Left = workflow.GetInfo(c.ctx).WorkflowExecution.RunID, c.in.Left

@@ -75,6 +75,7 @@ type IngestRequest struct {
 	Seen               int64     // the tick up to which the workflow has seen the chat
 	Epoch              int64     // the epoch the workflow knows
 	Asking             bool      // as far as the workflow knows, the customer's consent is awaited
+	Sending            bool      // the workflow's lane is at it: what is frozen is in its hands
 	RunID              string    // Temporal's run id, recorded on the conversation
 	Left               string    // the conversation that the run before a fresh one has said goodbye in
 	Deadline           time.Time // after it, the attempt changes nothing
@@ -517,6 +518,7 @@ type phaseRow struct {
 	Greeted       bool                       `db:"greeted"`
 	ClosureReason conversation.ClosureReason `db:"closure_reason"`
 	Pending       bool                       `db:"pending"` // messages wait that are in no batch yet
+	Frozen        bool                       `db:"frozen"`  // a batch is not finished
 	OfferedTo     string                     `db:"offered_to"`
 	OfferedUntil  int64                      `db:"offered_until"`
 }
@@ -525,6 +527,7 @@ type phaseRow struct {
 // indexes that hold hardly anything, and costs no statement of its own.
 const phaseColumns = `status, owner, epoch, queue_id, agent_id, bot_id, routed_at, greeted, closure_reason,
 	EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = conversations.id AND m.state = 'pending' AND m.batch_id = '') AS pending,
+	EXISTS (SELECT 1 FROM batches b WHERE b.conversation_id = conversations.id AND b.state = 'frozen') AS frozen,
 	coalesce((SELECT agent_id FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), '') AS offered_to,
 	coalesce((SELECT expires_at FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), 0) AS offered_until`
 
@@ -563,7 +566,9 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 	g.res.Status, g.res.Owner, g.res.Epoch, g.res.QueueID = p.Status, p.Owner, p.Epoch, p.QueueID
 	g.res.AgentID, g.res.BotID, g.res.Routed = p.AgentID, p.BotID, p.RoutedAt > 0
 	g.res.OfferedTo, g.res.OfferedUntil = p.OfferedTo, p.OfferedUntil
-	g.res.Greeted, g.res.ClosureReason, g.res.Pending = p.Greeted, p.ClosureReason, p.Pending
+	// A batch that the lane is not at was begun within a workflow task that did
+	// not complete: its worker died, and nobody else knows of it.
+	g.res.Greeted, g.res.ClosureReason, g.res.Pending = p.Greeted, p.ClosureReason, p.Pending || p.Frozen && !g.req.Sending
 	if p.Epoch == g.req.Epoch {
 		return nil
 	}
