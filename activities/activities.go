@@ -18,6 +18,7 @@ import (
 
 	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/dispatch"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 	"kaiwa/internal/telemetry"
@@ -34,6 +35,7 @@ type Activities struct {
 	pace       pace
 	inbox      Notifier
 	dispatcher Dispatcher
+	looker     *dispatch.Looker
 	wakeSurvey func(ctx context.Context, channelID, conversationID string) error
 	publicURL  string
 	metrics    *telemetry.Worker
@@ -76,6 +78,9 @@ type Options struct {
 	// they find out by themselves some time.
 	Inbox      Notifier
 	Dispatcher Dispatcher
+	// Looker makes the looks of the dispatcher's workflow; nil means one that
+	// tells nobody how long they take.
+	Looker *dispatch.Looker
 	// WakeSurvey wakes the workflow of the survey after a conversation, starting
 	// it if none runs; nil wakes none.
 	WakeSurvey func(ctx context.Context, channelID, conversationID string) error
@@ -94,7 +99,7 @@ func New(o Options) *Activities {
 	}
 	a := &Activities{
 		store: o.Store, line: o.LINE, blobs: o.Blobs, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), plans: newPlans(o.Store),
-		inbox: o.Inbox, dispatcher: o.Dispatcher, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
+		inbox: o.Inbox, dispatcher: o.Dispatcher, looker: o.Looker, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
 	}
 	if a.wakeSurvey == nil {
 		a.wakeSurvey = func(context.Context, string, string) error { return nil }
@@ -104,6 +109,9 @@ func New(o Options) *Activities {
 	}
 	if a.dispatcher == nil {
 		a.dispatcher = nobody{}
+	}
+	if a.looker == nil {
+		a.looker = &dispatch.Looker{Store: o.Store, Notify: a.inbox.Notify, Logger: o.Logger}
 	}
 	return a
 }

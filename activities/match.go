@@ -2,8 +2,6 @@ package activities
 
 import (
 	"context"
-	"log/slog"
-	"time"
 
 	"kaiwa/internal/store"
 )
@@ -23,25 +21,19 @@ type MatchOutput struct {
 	NextMS  int64  `json:"next_ms"` // when something happens by time alone, Unix milliseconds; 0 is never
 	More    bool   `json:"more,omitempty"`
 	After   string `json:"after,omitempty"`
+	// Lingers says that the run goes on for a while when there is nothing to do.
+	// Looks that were recorded before that was so do not have it.
+	Lingers bool `json:"lingers,omitempty"`
 }
 
-// Match makes one look; see store.Match. Conversations whose customers hear who
-// was found are woken; when that is lost, the relay repeats it.
+// Match makes one look; see dispatch.Looker.
 func (a *Activities) Match(ctx context.Context, in MatchInput) (MatchOutput, error) {
-	begun := time.Now()
-	res, err := a.store.Match(ctx, store.MatchRequest{After: in.After, Deadline: attemptDeadline(ctx)})
+	res, err := a.looker.Look(ctx, store.MatchRequest{After: in.After, Deadline: attemptDeadline(ctx)})
 	if err != nil {
 		return MatchOutput{}, final(err)
 	}
-	a.metrics.Look(res.Made, time.Since(begun))
-	for _, c := range res.Chats {
-		a.inbox.Notify(c.ChannelID, c.ChatKey)
-	}
-	if len(res.Skipped) > 0 {
-		a.logger.Error("cannot be read, so nothing of it is offered", slog.Any("ids", res.Skipped))
-	}
 	out := MatchOutput{
-		Waiting: res.Waiting, Offered: res.Offered, Present: res.Present, Made: res.Made, Ended: res.Ended, More: res.More, After: res.After,
+		Waiting: res.Waiting, Offered: res.Offered, Present: res.Present, Made: res.Made, Ended: res.Ended, More: res.More, After: res.After, Lingers: true,
 	}
 	if !res.NextAt.IsZero() {
 		out.NextMS = res.NextAt.UnixMilli() + 1 // by then it is over

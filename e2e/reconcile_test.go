@@ -33,7 +33,7 @@ import (
 func (k *kaiwa) reconciler() *reconcile.Reconciler {
 	return &reconcile.Reconciler{
 		Store: k.Store, Temporal: k.Temporal, Namespace: embedded.DefaultNamespace, Wake: reconcile.Waker(inbox.Temporal(k.Temporal)),
-		Kick:   dispatch.Temporal(k.Temporal),
+		Kick:   dispatch.Wake(k.Temporal),
 		Logger: slog.New(slog.DiscardHandler), Settled: time.Nanosecond,
 	}
 }

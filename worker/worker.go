@@ -19,6 +19,7 @@ import (
 	"kaiwa/activities"
 	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/dispatch"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 	"kaiwa/internal/telemetry"
@@ -42,9 +43,9 @@ type Options struct {
 	Blobs    *blob.Bucket
 	// BotHTTP reaches bots, MediaHTTP files that are not at LINE.
 	BotHTTP, MediaHTTP *http.Client
-	// Inbox wakes the workflows of chats, Dispatcher the one that matches.
+	// Inbox wakes the workflows of chats, Dispatcher gives people work.
 	Inbox      activities.Notifier
-	Dispatcher activities.Dispatcher
+	Dispatcher *dispatch.Dispatcher
 	// WakeSurvey wakes the workflow of a survey.
 	WakeSurvey func(ctx context.Context, channelID, conversationID string) error
 	PublicURL  string // how customers' browsers reach the API
@@ -68,7 +69,7 @@ type Worker struct {
 // Start starts polling.
 func Start(o Options) (*Worker, error) {
 	acts := activities.New(activities.Options{
-		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Logger: o.Logger, Metrics: o.Metrics, Tracer: o.Tracer,
+		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Looker: o.Dispatcher.Looker, Logger: o.Logger, Metrics: o.Metrics, Tracer: o.Tracer,
 		WakeSurvey: o.WakeSurvey, PublicURL: o.PublicURL,
 	})
 	ctx, stop := context.WithCancel(context.Background())

@@ -10,18 +10,15 @@ import (
 	"kaiwa/internal/conversation"
 )
 
-const (
-	// floorTime is how long somebody waits at most until the dispatcher looks,
-	// should a kick be lost.
-	floorTime = 10 * time.Second
-	// breath is the least time between a look and one that only time calls for.
-	breath = 200 * time.Millisecond
-)
+// breath is the least time between a look and one that only time calls for.
+const breath = 200 * time.Millisecond
 
-// Dispatcher offers the conversations that wait in queues to agents: it looks
-// when it is kicked, when time changes something, and at the latest every
-// floorTime. It keeps nothing from one look to the next, and ends when nobody
-// waits and nobody is there.
+// Dispatcher sees to it that the conversations that wait in queues are offered to
+// agents, whatever becomes of the processes that look by themselves when they
+// change something (see package dispatch): it looks when it is woken, when time
+// changes something, and at the latest every conversation.DispatcherFloor. It
+// keeps nothing from one look to the next, and ends when nobody has waited and
+// nobody has been there for conversation.DispatcherLinger.
 func Dispatcher(ctx workflow.Context) error {
 	d := &dispatcher{ctx: ctx, kicks: workflow.GetSignalChannel(ctx, conversation.SignalKick)}
 	for {
@@ -29,6 +26,7 @@ func Dispatcher(ctx workflow.Context) error {
 		if err := d.look(); err != nil {
 			return err
 		}
+		d.rest()
 		d.explain()
 		if workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
 			d.drain() // the next run begins with a look
@@ -48,6 +46,7 @@ type dispatcher struct {
 	ctx   workflow.Context
 	kicks workflow.ReceiveChannel
 	seen  activities.MatchOutput
+	quiet time.Time // since when there is nothing to wait for; zero while there is
 
 	timer time.Time // when the one timer rings; zero when none is set
 	rang  bool
@@ -73,10 +72,20 @@ func (d *dispatcher) look() error {
 	return err
 }
 
-// done tells whether there is nothing to wait for: whatever comes kicks, and a
-// kick starts a run.
+// rest notes since when there is nothing to wait for.
+func (d *dispatcher) rest() {
+	switch {
+	case d.seen.Waiting+d.seen.Offered+d.seen.Present > 0 || d.seen.More || d.kicks.Len() > 0:
+		d.quiet = time.Time{}
+	case d.quiet.IsZero():
+		d.quiet = workflow.Now(d.ctx)
+	}
+}
+
+// done tells whether there has been nothing to wait for long enough: whoever has
+// woken the run a moment ago counts on it.
 func (d *dispatcher) done() bool {
-	return d.seen.Waiting == 0 && d.seen.Offered == 0 && d.seen.Present == 0 && !d.seen.More && d.kicks.Len() == 0
+	return !d.quiet.IsZero() && (!d.seen.Lingers || workflow.Now(d.ctx).Sub(d.quiet) >= conversation.DispatcherLinger)
 }
 
 // nextLook is when the dispatcher looks without being kicked.
@@ -85,7 +94,7 @@ func (d *dispatcher) nextLook() time.Time {
 	if d.seen.More {
 		return now.Add(breath)
 	}
-	next := now.Add(floorTime)
+	next := now.Add(conversation.DispatcherFloor)
 	if at := time.UnixMilli(d.seen.NextMS); d.seen.NextMS != 0 && at.Before(next) {
 		next = at
 	}
@@ -109,6 +118,9 @@ func (d *dispatcher) wait() error {
 	}
 	if err := workflow.Await(d.ctx, func() bool { return d.rang || d.kicks.Len() > 0 }); err != nil {
 		return err
+	}
+	if d.kicks.Len() > 0 {
+		d.quiet = time.Time{}
 	}
 	d.rang = false
 	return nil

@@ -20,9 +20,6 @@ import (
 	"kaiwa/worker"
 )
 
-// floorTime is what the product promises.
-const floorTime = 10 * time.Second
-
 // floor is the dispatcher in a test with skipped time, on a real database whose
 // clock is the test's.
 type floor struct {
@@ -146,13 +143,30 @@ func (f *floor) run() {
 	require.True(f.t, f.env.IsWorkflowCompleted())
 }
 
-func TestTheDispatcherEndsWhenNobodyWaitsAndNobodyIsThere(t *testing.T) {
+// Who has woken it counts on it for a while: it looks on, and ends when nobody
+// has come.
+func TestTheDispatcherEndsWhenNobodyHasWaitedAndNobodyHasBeenThereForAWhile(t *testing.T) {
 	t.Parallel()
 	f := newDispatchFloor(t)
 	started := f.env.Now()
+	f.at(20*time.Second, f.kick)
 	f.run()
 	require.NoError(t, f.env.GetWorkflowError())
-	require.Less(t, f.env.Now().Sub(started), floorTime)
+	took := f.env.Now().Sub(started) - 20*time.Second
+	require.GreaterOrEqual(t, took, conversation.DispatcherLinger)
+	require.Less(t, took, conversation.DispatcherLinger+conversation.DispatcherFloor)
+}
+
+func TestWhoComesWhileTheDispatcherLingersIsFoundWithinTheFloor(t *testing.T) {
+	t.Parallel()
+	f := newDispatchFloor(t)
+	var mei, id string
+	f.at(conversation.DispatcherLinger-time.Second, func() { id, mei = f.waits(), f.agent("mei", time.Minute) })
+	f.at(conversation.DispatcherLinger+conversation.DispatcherFloor, func() {
+		require.Equal(t, []string{id}, f.onOffer(mei))
+		f.env.CancelWorkflow()
+	})
+	f.run()
 }
 
 func TestWhoWaitsIsOfferedAtOnceAndAgainWhenTheOfferRunsOut(t *testing.T) {
@@ -190,7 +204,7 @@ func TestALostKickCostsNobodyMoreThanTheFloor(t *testing.T) {
 				id = f.waits()
 				f.at(61*time.Second, func() { mei = f.agent("mei", 10*time.Minute) })
 			}
-			f.at(62*time.Second+floorTime, func() {
+			f.at(62*time.Second+conversation.DispatcherFloor, func() {
 				require.Equal(t, []string{id}, f.onOffer(mei))
 				f.env.CancelWorkflow()
 			})

@@ -31,6 +31,7 @@ import (
 	"kaiwa/internal/sequencer"
 	"kaiwa/internal/settings"
 	"kaiwa/internal/store"
+	"kaiwa/internal/telemetry"
 	"kaiwa/worker"
 )
 
@@ -77,6 +78,10 @@ func lineAPI(o settings.Outside, t *Telemetry) *line.API {
 	return line.New(line.Config{APIURL: o.LINEAPIURL, DataAPIURL: o.LINEDataAPIURL, Observe: t.shared.LINECall, Wrap: t.line})
 }
 
+func dispatcher(s *store.Store, c client.Client, chats *inbox.Signaller, m *telemetry.Shared, logger *slog.Logger) *dispatch.Dispatcher {
+	return dispatch.New(&dispatch.Looker{Store: s, Notify: chats.Notify, Looked: m.Look, Logger: logger}, dispatch.Wake(c)).Counting(m.Kick)
+}
+
 // API is a running API process.
 type API struct {
 	Addr    net.Addr
@@ -85,7 +90,7 @@ type API struct {
 	server  *http.Server
 	inbox   *inbox.Signaller
 	surveys *inbox.Signaller
-	kicker  *dispatch.Kicker
+	people  *dispatch.Dispatcher
 	stop    context.CancelFunc
 	wg      sync.WaitGroup
 
@@ -156,10 +161,10 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	}
 	signaller := inbox.NewSignaller(wake, o.Logger).Sparing(inbox.TemporalTasks(o.Temporal)).Counting(shared.Wakeups("chat"))
 	surveys := inbox.NewSignaller(inbox.TemporalSurveys(o.Temporal), o.Logger).Sparing(inbox.TemporalSurveyTasks(o.Temporal)).Counting(shared.Wakeups("survey"))
-	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger).Counting(shared.Kick)
+	people := dispatcher(o.Store, o.Temporal, signaller, shared, o.Logger)
 	events := feed.New(o.Store, o.Logger)
 	handler, err := api.New(api.Config{
-		Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Inbox: signaller, Surveys: surveys, Engine: engine.New(o.Temporal), Dispatcher: kicker, Feed: events, PublicURL: o.Outside.PublicURL,
+		Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Inbox: signaller, Surveys: surveys, Engine: engine.New(o.Temporal), Dispatcher: people, Feed: events, PublicURL: o.Outside.PublicURL,
 		Blobs: bucket, FilesURL: o.Outside.FilesURL,
 		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Metrics: o.Telemetry.Registry, Tracer: o.Telemetry.tracer, Console: o.Console,
 	})
@@ -169,7 +174,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	a := &API{Addr: listener.Addr(), handler: handler, delay: o.HTTP.DrainDelay, server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, surveys: surveys, kicker: kicker, stop: stop, closeBucket: closeBucket}
+	a := &API{Addr: listener.Addr(), handler: handler, delay: o.HTTP.DrainDelay, server: handler.HTTPServer(listener.Addr().String()), inbox: signaller, surveys: surveys, people: people, stop: stop, closeBucket: closeBucket}
 	relay := inbox.NewRelay(o.Store, signaller, surveys, o.Logger).Counting(metrics.Relayed)
 	a.wg.Go(func() { relay.Run(running) })
 	a.wg.Go(func() { sequencer.Run(running, o.Store, o.Logger) })
@@ -201,7 +206,7 @@ func (a *API) Stop() {
 	var flush sync.WaitGroup
 	flush.Go(a.inbox.Close)
 	flush.Go(a.surveys.Close)
-	flush.Go(a.kicker.Close)
+	flush.Go(a.people.Close)
 	flush.Wait()
 	a.stop()
 	a.wg.Wait()
@@ -212,7 +217,7 @@ func (a *API) Stop() {
 type Worker struct {
 	worker *worker.Worker
 	inbox  *inbox.Signaller
-	kicker *dispatch.Kicker
+	people *dispatch.Dispatcher
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 
@@ -253,9 +258,9 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 		return nil, err
 	}
 	signaller := inbox.NewSignaller(inbox.Temporal(o.Temporal), o.Logger).Counting(shared.Wakeups("chat"))
-	kicker := dispatch.NewKicker(dispatch.Temporal(o.Temporal), o.Logger).Counting(shared.Kick)
+	people := dispatcher(o.Store, o.Temporal, signaller, shared, o.Logger)
 	w, err := worker.Start(worker.Options{
-		Inbox: signaller, Dispatcher: kicker, WakeSurvey: inbox.TemporalSurveys(o.Temporal), PublicURL: o.Outside.PublicURL,
+		Inbox: signaller, Dispatcher: people, WakeSurvey: inbox.TemporalSurveys(o.Temporal), PublicURL: o.Outside.PublicURL,
 		Temporal: o.Temporal, Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Logger: o.Logger, Metrics: metrics, Tracer: o.Telemetry.tracer, Failed: o.Failed,
 		BotHTTP: o.Telemetry.bots(netguard.NewClient(netguard.Options{
 			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: botCallTime,
@@ -270,10 +275,10 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 		return nil, err
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx))
-	out := &Worker{worker: w, inbox: signaller, kicker: kicker, stop: stop, closeBucket: closeBucket}
+	out := &Worker{worker: w, inbox: signaller, people: people, stop: stop, closeBucket: closeBucket}
 	reconciler := &reconcile.Reconciler{
 		Store: o.Store, Temporal: o.Temporal, Namespace: o.Namespace, Wake: reconcile.Waker(inbox.Temporal(o.Temporal)),
-		Kick: dispatch.Temporal(o.Temporal), Logger: o.Logger, Observe: reconciled(metrics),
+		Kick: dispatch.Wake(o.Temporal), Logger: o.Logger, Observe: reconciled(metrics),
 	}
 	out.wg.Go(func() { reconciler.Run(running) })
 	return out, nil
@@ -285,7 +290,7 @@ func (w *Worker) Stop() {
 	w.worker.Stop()
 	var flush sync.WaitGroup
 	flush.Go(w.inbox.Close)
-	flush.Go(w.kicker.Close)
+	flush.Go(w.people.Close)
 	flush.Wait()
 	w.wg.Wait()
 	w.closeBucket()

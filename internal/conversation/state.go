@@ -47,6 +47,15 @@ func Presences() []Presence {
 // an authenticated call or an open event stream.
 const PresenceGrace = 150 * time.Second
 
+const (
+	// DispatcherFloor is how long somebody waits at most until the dispatcher
+	// looks, should whoever changed something be unable to.
+	DispatcherFloor = 10 * time.Second
+	// DispatcherLinger is how long the dispatcher goes on when there is nothing
+	// to do.
+	DispatcherLinger = 30 * time.Second
+)
+
 // OfferState is how an offer stands. Every state but live is final.
 type OfferState string
 

@@ -13,19 +13,23 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// calls is a dispatcher that notes when it was kicked.
+const pause = 50 * time.Millisecond
+
+// calls notes when it was called.
 type calls struct {
 	mu    sync.Mutex
 	at    []time.Time
 	fails error
 	hangs bool
+	takes time.Duration
 }
 
 func (c *calls) kick(ctx context.Context) error {
 	c.mu.Lock()
 	c.at = append(c.at, time.Now())
-	fails, hangs := c.fails, c.hangs
+	fails, hangs, takes := c.fails, c.hangs, c.takes
 	c.mu.Unlock()
+	time.Sleep(takes)
 	if hangs {
 		<-ctx.Done()
 		return ctx.Err()
@@ -49,54 +53,54 @@ func (c *calls) times() []time.Time {
 
 // inTime runs f where time passes only when all wait, and where nothing may be
 // left running.
-func inTime(t *testing.T, f func(t *testing.T, k *Kicker, c *calls)) {
+func inTime(t *testing.T, f func(t *testing.T, k *kicker, c *calls)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &calls{}
-		f(t, NewKicker(c.kick, slog.New(slog.DiscardHandler)), c)
+		f(t, newKicker("a test", c.kick, pause, 4, slog.New(slog.DiscardHandler)), c)
 	})
 }
 
 func TestTheFirstKickGoesAtOnceAndTheLastIsNotForgotten(t *testing.T) {
 	t.Parallel()
-	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
+	inTime(t, func(t *testing.T, k *kicker, c *calls) {
 		start := time.Now()
 		for range 1000 {
-			k.Kick(t.Context())
+			k.ask(t.Context())
 		}
 		synctest.Wait()
 		require.Equal(t, []time.Time{start}, c.times(), "leading edge")
 		time.Sleep(10 * time.Millisecond)
-		k.Kick(t.Context())
+		k.ask(t.Context())
 		time.Sleep(time.Second)
 		require.Equal(t, []time.Time{start, start.Add(pause)}, c.times(), "trailing edge, once")
 
-		k.Kick(t.Context())
+		k.ask(t.Context())
 		synctest.Wait()
 		require.Equal(t, start.Add(time.Second+10*time.Millisecond), c.times()[2], "at once again")
-		k.Close()
+		k.close()
 	})
 }
 
 func TestAtMostTwentyKicksASecond(t *testing.T) {
 	t.Parallel()
-	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
+	inTime(t, func(t *testing.T, k *kicker, c *calls) {
 		for range 2000 {
-			k.Kick(t.Context())
+			k.ask(t.Context())
 			time.Sleep(time.Millisecond)
 		}
 		require.LessOrEqual(t, c.count(), 41)
 		require.GreaterOrEqual(t, c.count(), 39, "and as often as that")
-		k.Close()
+		k.close()
 	})
 }
 
 func TestAKickThatFailsIsRepeatedUntilItComesThrough(t *testing.T) {
 	t.Parallel()
-	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
+	inTime(t, func(t *testing.T, k *kicker, c *calls) {
 		c.set(errors.New("Temporal is away"), false)
 		ctx, cancel := context.WithCancel(t.Context())
-		k.Kick(ctx)
+		k.ask(ctx)
 		cancel() // the request is over
 		time.Sleep(time.Minute)
 		tried := c.count()
@@ -107,44 +111,58 @@ func TestAKickThatFailsIsRepeatedUntilItComesThrough(t *testing.T) {
 		require.Equal(t, tried+1, c.count())
 		time.Sleep(time.Minute)
 		require.Equal(t, tried+1, c.count(), "and then no more")
-		k.Close()
+		k.close()
 	})
 }
 
 func TestAskingNeverWaitsAndClosingOnlySoLong(t *testing.T) {
 	t.Parallel()
-	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
+	inTime(t, func(t *testing.T, k *kicker, c *calls) {
 		c.set(nil, true)
 		start := time.Now()
 		for range 100 {
-			k.Kick(t.Context())
+			k.ask(t.Context())
 			synctest.Wait()
 		}
 		require.Equal(t, start, time.Now())
-		k.Close()
+		k.close()
 		require.Equal(t, kickTime, time.Since(start))
 		kicked := c.count()
 		require.LessOrEqual(t, kicked, 2)
-		k.Kick(t.Context()) // nothing any more
-		k.Close()
+		k.ask(t.Context()) // nothing any more
+		k.close()
 		require.Equal(t, kicked, c.count())
 	})
 }
 
 func TestClosingMakesTheKickThatIsOwed(t *testing.T) {
 	t.Parallel()
-	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
-		k.Kick(t.Context())
+	inTime(t, func(t *testing.T, k *kicker, c *calls) {
+		k.ask(t.Context())
 		synctest.Wait()
-		k.Kick(t.Context())
-		k.Close()
+		k.ask(t.Context())
+		k.close()
 		require.Equal(t, 2, c.count())
 	})
-	inTime(t, func(t *testing.T, k *Kicker, c *calls) {
+	inTime(t, func(t *testing.T, k *kicker, c *calls) {
 		c.set(errors.New("Temporal is away"), false)
-		k.Kick(t.Context())
+		k.ask(t.Context())
 		synctest.Wait()
-		k.Close()
+		k.close()
 		require.Equal(t, 2, c.count(), "once more, and then the dispatcher's next look is enough")
+	})
+}
+
+func TestWhatTakesLongIsDoneLessOften(t *testing.T) {
+	t.Parallel()
+	inTime(t, func(t *testing.T, k *kicker, c *calls) {
+		c.takes = 100 * time.Millisecond
+		start := time.Now()
+		k.ask(t.Context())
+		synctest.Wait()
+		k.ask(t.Context())
+		time.Sleep(time.Second)
+		require.Equal(t, []time.Time{start, start.Add(500 * time.Millisecond)}, c.times())
+		k.close()
 	})
 }

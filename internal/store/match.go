@@ -19,7 +19,8 @@ type MatchRequest struct {
 	After    string
 	Deadline time.Time // after it, the attempt changes nothing
 
-	atMost int // offers; 0 is matchOffers
+	atMost   int  // offers; 0 is matchOffers
+	overlaps bool // does not wait for its turn, as a look that everybody gave up and that goes on all the same
 }
 
 // MatchResult is what a look found and did.
@@ -68,9 +69,11 @@ const (
 func (s *Store) Match(ctx context.Context, req MatchRequest) (MatchResult, error) {
 	var res MatchResult
 	err := s.txAlone(ctx, func(c conn) error {
-		var last int64
-		if _, err := c.get(ctx, &last, `SELECT value FROM counters WHERE name = 'dispatcher'`+s.d.forUpdate()); err != nil {
-			return err
+		if !req.overlaps {
+			var last int64
+			if _, err := c.get(ctx, &last, `SELECT value FROM counters WHERE name = 'dispatcher'`+s.d.forUpdate()); err != nil {
+				return err
+			}
 		}
 		if err := s.late(req.Deadline); err != nil {
 			return err

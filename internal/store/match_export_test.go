@@ -5,3 +5,9 @@ func (r MatchRequest) AtMostForTest(n int) MatchRequest {
 	r.atMost = n
 	return r
 }
+
+// OverlappingForTest makes a look that does not wait for its turn.
+func (r MatchRequest) OverlappingForTest() MatchRequest {
+	r.overlaps = true
+	return r
+}

@@ -14,6 +14,8 @@ type Shared struct {
 	calls      *prometheus.HistogramVec
 	wakeups    *prometheus.CounterVec
 	kicks      *prometheus.CounterVec
+	looks      prometheus.Histogram
+	matches    prometheus.Histogram
 	statements [statementKinds]prometheus.Counter
 	offers     *prometheus.HistogramVec
 	waits      prometheus.Histogram
@@ -25,8 +27,14 @@ func NewShared(registry prometheus.Registerer) (*Shared, error) {
 	m := &Shared{
 		calls:   histogram(quick, "kaiwa_line_call_duration_seconds", "Calls to LINE by endpoint and outcome: ok, duplicate, or the class of the failure.", "endpoint", "outcome"),
 		wakeups: counter("kaiwa_wakeups_total", "Wake-ups of workflows by target and outcome: delivered, failed, coalesced with another, dropped because too many waited, spared one that has a task to do.", "target", "outcome"),
-		kicks:   counter("kaiwa_dispatcher_kicks_total", "Kicks of the dispatcher by outcome: delivered, failed, coalesced with another.", "outcome"),
-		offers:  histogram(human, "kaiwa_offer_answer_seconds", "Time from an offer to its end, by how it ended.", "outcome"),
+		kicks:   counter("kaiwa_dispatcher_kicks_total", "Kicks of the dispatcher's workflow by outcome: delivered, failed, coalesced with another.", "outcome"),
+		looks: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "kaiwa_dispatcher_look_duration_seconds", Help: "Looks of the dispatcher.", Buckets: quick,
+		}),
+		matches: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "kaiwa_dispatcher_look_offers", Help: "Offers made in a look of the dispatcher.", Buckets: []float64{0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
+		}),
+		offers: histogram(human, "kaiwa_offer_answer_seconds", "Time from an offer to its end, by how it ended.", "outcome"),
 		waits: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "kaiwa_queue_wait_seconds", Help: "Time that a conversation has waited in a queue until an agent had it.", Buckets: human,
 		}),
@@ -37,7 +45,7 @@ func NewShared(registry prometheus.Registerer) (*Shared, error) {
 	for _, state := range []conversation.OfferState{conversation.OfferAccepted, conversation.OfferDeclined, conversation.OfferTimedOut, conversation.OfferRescinded} {
 		m.offers.WithLabelValues(string(state))
 	}
-	return m, register(registry, m.calls, m.wakeups, m.kicks, statements, m.offers, m.waits)
+	return m, register(registry, m.calls, m.wakeups, m.kicks, m.looks, m.matches, statements, m.offers, m.waits)
 }
 
 // LINECall counts a call to LINE.
@@ -51,8 +59,14 @@ func (m *Shared) Wakeups(target string) func(outcome string) {
 	return func(outcome string) { of.WithLabelValues(outcome).Inc() }
 }
 
-// Kick counts a kick of the dispatcher.
+// Kick counts a kick of the dispatcher's workflow.
 func (m *Shared) Kick(outcome string) { m.kicks.WithLabelValues(outcome).Inc() }
+
+// Look counts a look of the dispatcher.
+func (m *Shared) Look(offers int, took time.Duration) {
+	m.looks.Observe(took.Seconds())
+	m.matches.Observe(float64(offers))
+}
 
 // OfferEnded counts an offer that has ended.
 func (m *Shared) OfferEnded(state conversation.OfferState, after time.Duration) {

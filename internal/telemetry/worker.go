@@ -13,8 +13,6 @@ type Worker struct {
 	batches    *prometheus.CounterVec
 	messages   *prometheus.CounterVec
 	turns      *prometheus.HistogramVec
-	looks      prometheus.Histogram
-	matches    prometheus.Histogram
 	findings   *prometheus.GaugeVec
 	mended     prometheus.Counter
 	reconciled prometheus.Gauge
@@ -26,20 +24,16 @@ func NewWorker(registry prometheus.Registerer) (*Worker, error) {
 		return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets})
 	}
 	m := &Worker{
-		ingested: plain(quick, "kaiwa_line_event_ingest_delay_seconds", "Time from the receipt of an event to its commit into a conversation."),
-		replied:  plain(quick, "kaiwa_line_reply_delay_seconds", "Time from the receipt of a webhook to LINE's acceptance of the reply made with its token."),
-		batches:  counter("kaiwa_line_batches_total", "Batches of messages by the way they took and their end.", "via", "state"),
-		messages: counter("kaiwa_line_messages_total", "Messages of finished batches by the way they took and their state: accepted, failed, uncertain.", "via", "state"),
-		turns:    histogram(quick, "kaiwa_bot_turn_duration_seconds", "Turns of bots, from question to stored answer, by kind of bot, outcome and failure.", "kind", "outcome", "failure"),
-		looks:    plain(quick, "kaiwa_dispatcher_look_duration_seconds", "Looks of the dispatcher."),
-		matches: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "kaiwa_dispatcher_look_offers", Help: "Offers made in a look of the dispatcher.", Buckets: []float64{0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000},
-		}),
+		ingested:   plain(quick, "kaiwa_line_event_ingest_delay_seconds", "Time from the receipt of an event to its commit into a conversation."),
+		replied:    plain(quick, "kaiwa_line_reply_delay_seconds", "Time from the receipt of a webhook to LINE's acceptance of the reply made with its token."),
+		batches:    counter("kaiwa_line_batches_total", "Batches of messages by the way they took and their end.", "via", "state"),
+		messages:   counter("kaiwa_line_messages_total", "Messages of finished batches by the way they took and their state: accepted, failed, uncertain.", "via", "state"),
+		turns:      histogram(quick, "kaiwa_bot_turn_duration_seconds", "Turns of bots, from question to stored answer, by kind of bot, outcome and failure.", "kind", "outcome", "failure"),
 		findings:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kaiwa_reconciler_findings", Help: "What the reconciler's last look in this process found, by kind."}, []string{"kind"}),
 		mended:     prometheus.NewCounter(prometheus.CounterOpts{Name: "kaiwa_reconciler_mended_total", Help: "Chats that the reconciler has woken."}),
 		reconciled: prometheus.NewGauge(prometheus.GaugeOpts{Name: "kaiwa_reconciler_last_look_timestamp_seconds", Help: "When the reconciler last looked in this process; 0 before it has led."}),
 	}
-	return m, register(registry, m.ingested, m.replied, m.batches, m.messages, m.turns, m.looks, m.matches, m.findings, m.mended, m.reconciled)
+	return m, register(registry, m.ingested, m.replied, m.batches, m.messages, m.turns, m.findings, m.mended, m.reconciled)
 }
 
 // Ingested counts an event that was committed into a conversation.
@@ -74,14 +68,6 @@ func (m *Worker) Messages(via, state string, n int) {
 func (m *Worker) Turn(kind, outcome, failure string, took time.Duration) {
 	if m != nil {
 		m.turns.WithLabelValues(kind, outcome, failure).Observe(took.Seconds())
-	}
-}
-
-// Look counts a look of the dispatcher.
-func (m *Worker) Look(offers int, took time.Duration) {
-	if m != nil {
-		m.looks.Observe(took.Seconds())
-		m.matches.Observe(float64(offers))
 	}
 }
 
