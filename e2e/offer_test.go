@@ -113,7 +113,7 @@ func TestWhoWaitsIsOfferedToAgentsUntilOneAccepts(t *testing.T) {
 }
 
 // Whoever waits is offered all the same after an operator stopped the
-// dispatcher: whatever happens next starts it.
+// dispatcher, and whatever happens next starts it again.
 func TestADispatcherThatIsTerminatedIsMissedByNobody(t *testing.T) {
 	t.Parallel()
 	k := start(t, "sqlite")
@@ -123,10 +123,21 @@ func TestADispatcherThatIsTerminatedIsMissedByNobody(t *testing.T) {
 	k.isOffered(kenta, k.newCustomer("Emma").asksForAPerson())
 	require.NoError(t, k.Temporal.TerminateWorkflow(t.Context(), conversation.WorkflowDispatcherID, "", "a test"))
 	k.isOffered(kenta, k.newCustomer("Somchai").asksForAPerson())
-	require.NoError(t, k.Temporal.CancelWorkflow(t.Context(), conversation.WorkflowDispatcherID, ""))
+	state := func(run string) (runID, status string) {
+		d, err := k.Temporal.DescribeWorkflowExecution(t.Context(), conversation.WorkflowDispatcherID, run)
+		require.NoError(t, err)
+		return d.WorkflowExecutionInfo.Execution.RunId, d.WorkflowExecutionInfo.Status.String()
+	}
+	var run string
 	k.eventually(func() bool {
-		d, err := k.Temporal.DescribeWorkflowExecution(t.Context(), conversation.WorkflowDispatcherID, "")
-		return err == nil && d.WorkflowExecutionInfo.Status.String() == "Canceled"
+		var status string
+		run, status = state("")
+		return status == "Running"
+	}, "it runs again")
+	require.NoError(t, k.Temporal.CancelWorkflow(t.Context(), conversation.WorkflowDispatcherID, run))
+	k.eventually(func() bool {
+		_, status := state(run)
+		return status == "Canceled"
 	}, "the dispatcher obeys")
 	kenta.isThere(conversation.PresenceAway)
 	kenta.isThere(conversation.PresenceAvailable)
