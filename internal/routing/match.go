@@ -459,8 +459,8 @@ func (c *contender) busyUntil() time.Time {
 	return c.IdleSince
 }
 
-// waited is for how long the customer has waited.
-func (i *Item) waited(now time.Time) time.Duration { return now.Sub(i.WaitingSince) }
+// waited is for how long the customer has waited; clocks may differ.
+func (i *Item) waited(now time.Time) time.Duration { return max(0, now.Sub(i.WaitingSince)) }
 
 func (i *Item) maxOffers() int64 {
 	if i.MaxOffers < 1 {

@@ -448,7 +448,7 @@ func fits(s Snapshot, a Agent, x Item) bool {
 		return false
 	}
 	if q.Method == Custom && !slices.ContainsFunc(q.Custom.Rules, func(r AssignmentRule) bool {
-		return s.Now.Sub(x.WaitingSince) >= r.after() && holds(r, a, x) == (evaluation{matched: true}) && (r.IgnoreSkills || !unskilled(a, x))
+		return max(0, s.Now.Sub(x.WaitingSince)) >= r.after() && holds(r, a, x) == (evaluation{matched: true}) && (r.IgnoreSkills || !unskilled(a, x))
 	}) {
 		return false
 	}

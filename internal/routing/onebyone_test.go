@@ -118,6 +118,7 @@ func decide(s Snapshot, queue map[string]Queue, agents []Agent, x Item) Verdict 
 			return Verdict{Placement: Offered, AgentID: id, Why: WhyContact, Counts: map[Reason]int{ReasonChosen: 1}, Agents: []AgentVerdict{{id, ReasonChosen}}}
 		}
 	}
+	waited := max(0, s.Now.Sub(x.WaitingSince))
 	byRule := map[string][]bool{} // of each agent, whether each rule would let them have it
 	var failures []RuleLog
 	var bring []time.Time // when rules let somebody have it who has room
@@ -136,13 +137,12 @@ func decide(s Snapshot, queue map[string]Queue, agents []Agent, x Item) Verdict 
 				}
 				can := e.matched && (r.IgnoreSkills || !unskilled(a, x))
 				byRule[a.ID] = append(byRule[a.ID], can)
-				if at := x.WaitingSince.Add(r.after()); can && at.After(s.Now) && hasRoom(a, x.Requirement) && times(x, a.ID) < x.maxOffers() {
+				if at := x.WaitingSince.Add(r.after()); can && waited < r.after() && hasRoom(a, x.Requirement) && times(x, a.ID) < x.maxOffers() {
 					bring = append(bring, at)
 				}
 			}
 		}
 	}
-	waited := s.Now.Sub(x.WaitingSince)
 	byNow := func(a Agent) bool { // some rule that holds lets them have it
 		for i, can := range byRule[a.ID] {
 			if can && waited >= q.Custom.Rules[i].after() {
