@@ -212,7 +212,7 @@ func TestUnderConcurrentWorkLimitsHold(t *testing.T) {
 			over, err := f.s.QueryForTest(ctx, `SELECT COALESCE(max(h.agent_id || ' has ' || x.n || ' of ' || h.at_most), '') FROM agent_capacity_profiles h JOIN (
 				SELECT agent_id, profile_id, count(DISTINCT conversation_id) AS n FROM (
 					SELECT agent_id, capacity_profile_id AS profile_id, id AS conversation_id FROM conversations WHERE owner = 'agent'
-					UNION ALL SELECT agent_id, capacity_profile_id, conversation_id FROM offers WHERE state = 'live'
+					UNION ALL SELECT o.agent_id, c.capacity_profile_id, c.id FROM offers o JOIN conversations c ON c.id = o.conversation_id WHERE o.state = 'live'
 					UNION ALL SELECT u.agent_id, u.profile_id, u.conversation_id FROM capacity_used u JOIN capacity_profiles p ON p.id = u.profile_id AND p.reset = 'end_of_day'
 				) AS work GROUP BY agent_id, profile_id) AS x ON x.agent_id = h.agent_id AND x.profile_id = h.profile_id WHERE x.n > h.at_most`)
 			if err != nil {

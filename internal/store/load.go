@@ -85,8 +85,9 @@ func (d dialect) workOfProfiles() string {
 			FROM agent_capacity_profiles h JOIN capacity_profiles p ON p.id = h.profile_id WHERE h.agent_id ` + among + `
 		UNION ALL SELECT held.agent_id, ` + noLoad + `held.capacity_profile_id, 0, '', FALSE, held.id, 0
 			FROM conversations held WHERE held.agent_id ` + among + ` AND held.owner = 'agent' AND held.capacity_profile_id <> ''
-		UNION ALL SELECT offered.agent_id, ` + noLoad + `offered.capacity_profile_id, 0, '', FALSE, offered.conversation_id, 0
-			FROM offers offered WHERE offered.agent_id ` + among + ` AND offered.state = 'live' AND offered.capacity_profile_id <> ''
+		UNION ALL SELECT offered.agent_id, ` + noLoad + `c.capacity_profile_id, 0, '', FALSE, c.id, 0
+			FROM offers offered JOIN conversations c ON c.id = offered.conversation_id AND c.capacity_profile_id <> ''
+			WHERE offered.agent_id ` + among + ` AND offered.state = 'live'
 		UNION ALL SELECT used.agent_id, ` + noLoad + `used.profile_id, 0, '', FALSE, used.conversation_id, used.ended_at
 			FROM capacity_used used JOIN capacity_profiles p ON p.id = used.profile_id AND p.reset = 'end_of_day'
 			WHERE used.agent_id ` + among + ` AND used.ended_at >= $2`

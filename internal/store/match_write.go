@@ -121,7 +121,7 @@ func (m *match) carryOut(ctx context.Context, decided routing.Result) error {
 		}
 		made[o.ConversationID] = offerRow{
 			ID:             conversation.DerivedID(conversation.PrefixOffer, o.ConversationID, now.Epoch, now.Offers),
-			ConversationID: o.ConversationID, AgentID: o.AgentID, QueueID: o.QueueID, Epoch: now.Epoch, Units: o.Units, ProfileID: o.ProfileID,
+			ConversationID: o.ConversationID, AgentID: o.AgentID, QueueID: o.QueueID, Epoch: now.Epoch, Units: o.Units,
 			State: conversation.OfferLive, CreatedAt: micros(m.now), ExpiresAt: micros(m.now.Add(m.patience(o.ConversationID))),
 		}
 		rows = append(rows, made[o.ConversationID])
@@ -306,15 +306,15 @@ func (m *match) makeOffers(ctx context.Context, rows []offerRow) error {
 	inserted := make([][]any, len(rows))
 	last := map[string]int64{}
 	for i, o := range rows {
-		inserted[i] = []any{o.ID, o.ConversationID, o.AgentID, o.QueueID, o.Epoch, o.Units, o.State, o.CreatedAt, o.ExpiresAt, o.ProfileID}
+		inserted[i] = []any{o.ID, o.ConversationID, o.AgentID, o.QueueID, o.Epoch, o.Units, o.State, o.CreatedAt, o.ExpiresAt}
 		last[o.AgentID] = micros(m.now) + int64(i) // for the next look they are in the order of this one
 		if m.tells[o.ConversationID] {
 			w := m.items[o.ConversationID]
 			m.res.Chats = append(m.res.Chats, Chat{w.ChannelID, w.ChatKey})
 		}
 	}
-	if _, err := m.exec(ctx, `INSERT INTO offers (id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at, capacity_profile_id) SELECT * FROM `+
-		m.s.d.rows(1, "id TEXT", "conversation TEXT", "agent TEXT", "queue TEXT", "epoch BIGINT", "units BIGINT", "state TEXT", "created BIGINT", "expires BIGINT", "profile TEXT")+` AS said`,
+	if _, err := m.exec(ctx, `INSERT INTO offers (id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at) SELECT * FROM `+
+		m.s.d.rows(1, "id TEXT", "conversation TEXT", "agent TEXT", "queue TEXT", "epoch BIGINT", "units BIGINT", "state TEXT", "created BIGINT", "expires BIGINT")+` AS said`,
 		jsonOf(inserted)); err != nil {
 		return err
 	}

@@ -25,10 +25,9 @@ type offerRow struct {
 	State          conversation.OfferState `db:"state"`
 	CreatedAt      int64                   `db:"created_at"`
 	ExpiresAt      int64                   `db:"expires_at"`
-	ProfileID      string                  `db:"capacity_profile_id"` // what it counts against instead of units; "" is none
 }
 
-const offerColumns = "id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at, capacity_profile_id"
+const offerColumns = "id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at"
 
 // compare orders offers, the oldest first.
 func (r offerRow) compare(other offerRow) int {
@@ -40,12 +39,11 @@ type Offer struct {
 	ID, ConversationID, AgentID, QueueID string
 	State                                conversation.OfferState
 	Units                                int64
-	CreatedAt, ExpiresAt                 int64  // microseconds
-	ProfileID                            string // the capacity profile it counts against instead of units; "" is none
+	CreatedAt, ExpiresAt                 int64 // microseconds
 }
 
 func (r offerRow) offer() Offer {
-	return Offer{r.ID, r.ConversationID, r.AgentID, r.QueueID, r.State, r.Units, r.CreatedAt, r.ExpiresAt, r.ProfileID}
+	return Offer{r.ID, r.ConversationID, r.AgentID, r.QueueID, r.State, r.Units, r.CreatedAt, r.ExpiresAt}
 }
 
 // recordOffers records what became of offers, and says so in the routing log

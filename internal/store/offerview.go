@@ -35,7 +35,7 @@ func (s *Store) OfferViews(ctx context.Context, agentID string) ([]OfferView, er
 		OfferView
 	}
 	var rows []viewed
-	if err := s.read().list(ctx, &rows, `SELECT o.id, o.conversation_id, o.agent_id, o.queue_id, o.epoch, o.units, o.state, o.created_at, o.expires_at, o.capacity_profile_id,
+	if err := s.read().list(ctx, &rows, `SELECT o.id, o.conversation_id, o.agent_id, o.queue_id, o.epoch, o.units, o.state, o.created_at, o.expires_at,
 			coalesce(p.display_name, '') AS display_name, coalesce(p.picture_url, '') AS picture_url,
 			CASE WHEN c.language <> '' THEN c.language ELSE coalesce(p.language, '') END AS language,
 			coalesce(k.id, '') AS contact_id, coalesce(k.name, '') AS contact_name, coalesce(q.name, '') AS queue_name,

@@ -25,7 +25,6 @@ CREATE INDEX agent_capacity_profiles_by_profile ON agent_capacity_profiles (prof
 
 -- What counts against a profile takes no units.
 ALTER TABLE conversations ADD COLUMN capacity_profile_id TEXT NOT NULL DEFAULT '';
-ALTER TABLE offers ADD COLUMN capacity_profile_id TEXT NOT NULL DEFAULT '';
 
 -- What agents had of a profile and let go of: it counts until the day ends.
 CREATE TABLE capacity_used (
@@ -57,7 +56,6 @@ ALTER TABLE conversations DROP COLUMN contact_agents;
 DROP TABLE contact_agents;
 ALTER TABLE queues DROP COLUMN custom;
 DROP TABLE capacity_used;
-ALTER TABLE offers DROP COLUMN capacity_profile_id;
 ALTER TABLE conversations DROP COLUMN capacity_profile_id;
 DROP TABLE agent_capacity_profiles;
 DROP TABLE capacity_profiles;
