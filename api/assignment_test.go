@@ -31,7 +31,9 @@ func TestACapacityProfileIsGivenToAgentsAndCountedAgainst(t *testing.T) {
 
 		agent := "/api/v1/agents/" + b.agents[store.RoleAgent].ID
 		require.Empty(t, b.as(store.RoleAgent, "GET", agent, nil).get(t, "capacity_profiles"))
-		give := func(list ...any) response { return b.patch(agent, map[string]any{"capacity_profiles": list}) }
+		give := func(list ...any) response {
+			return b.patch(agent, map[string]any{"capacity_profiles": append([]any{}, list...)})
+		}
 		require.Equal(t, []any{map[string]any{"profile_id": id, "limit": float64(4)}}, give(map[string]any{"profile_id": id}).get(t, "capacity_profiles"), "the profile's limit when none is said")
 		require.Equal(t, float64(7), give(map[string]any{"profile_id": id, "limit": 7}).get(t, "capacity_profiles", 0, "limit"))
 		require.Equal(t, float64(7), b.patch(agent, map[string]any{"capacity": 5}).get(t, "capacity_profiles", 0, "limit"), "what is left out stays")

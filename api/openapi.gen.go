@@ -1629,9 +1629,9 @@ type ConversationList struct {
 // ConversationStatus defines model for ConversationStatus.
 type ConversationStatus string
 
-// CustomAssignment Of a queue whose assignment is custom: who is served first, and by whom. See docs/routing.md for what conditions may
-// ask. The lists are replaced as a whole.
-type CustomAssignment = routing.CustomAssignment
+// CustomAssignment Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
+// what conditions may ask. The lists are replaced as a whole.
+type CustomAssignment = *routing.CustomAssignment
 
 // DeclineInput defines model for DeclineInput.
 type DeclineInput struct {
@@ -1963,11 +1963,12 @@ type Queue struct {
 	// CreatedAt RFC 3339, UTC, with milliseconds.
 	CreatedAt Timestamp `json:"created_at"`
 
-	// Custom Of the assignment custom; otherwise null.
-	Custom   *routing.CustomAssignment `json:"custom"`
-	ID       string                    `json:"id"`
-	Name     string                    `json:"name"`
-	Priority int64                     `json:"priority"`
+	// Custom Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
+	// what conditions may ask. The lists are replaced as a whole.
+	Custom   CustomAssignment `json:"custom"`
+	ID       string           `json:"id"`
+	Name     string           `json:"name"`
+	Priority int64            `json:"priority"`
 
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt Timestamp `json:"updated_at"`
@@ -1985,9 +1986,10 @@ type QueueInput struct {
 	// CalendarID When it is open; always without one.
 	CalendarID string `json:"calendar_id,omitempty"`
 
-	// Custom Of the assignment custom.
-	Custom *routing.CustomAssignment `json:"custom,omitempty"`
-	Name   string                    `json:"name"`
+	// Custom Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
+	// what conditions may ask. The lists are replaced as a whole.
+	Custom CustomAssignment `json:"custom,omitempty"`
+	Name   string           `json:"name"`
 
 	// Priority Smaller is served first; 100 when left out.
 	Priority *int64 `json:"priority,omitempty"`
