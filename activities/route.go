@@ -76,6 +76,8 @@ type classified struct {
 	Matching   conversation.Matching    `json:"matching"`
 	Language   string                   `json:"language,omitempty"`
 	Attributes map[string]string        `json:"attributes"`
+	// CapacityProfileID is what it counts against instead of units.
+	CapacityProfileID string `json:"capacity_profile_id,omitempty"`
 }
 
 // routed is what the routing log keeps of a choice of queue.
@@ -87,6 +89,8 @@ type routed struct {
 	Warning routing.QueueReason `json:"warning,omitempty"`
 	Hours   string              `json:"hours"`
 	OpensAt *time.Time          `json:"opens_at,omitempty"` // of a queue that is closed
+
+	custom *routing.CustomAssignment // of the queue
 }
 
 // The outcomes in the routing log that are not routing's own words.
@@ -124,11 +128,14 @@ func (a *Activities) decide(ctx context.Context, plan store.Plan, facts store.Ro
 	}
 	outcome := routing.Classify(rules, facts.Facts)
 	about.Rules, about.Priority, about.Skills, about.Language, about.Attributes = append([]routing.RuleLog{}, outcome.Log...), outcome.Priority, outcome.Skills, outcome.Language, outcome.Attributes
-	if about.Units = outcome.Units; about.Units == 0 {
-		about.Units = settings.CapacityUnits
+	about.Units, about.CapacityProfileID = outcome.Units, outcome.CapacityProfileID
+	if about.Units == 0 && about.CapacityProfileID == "" {
+		if about.CapacityProfileID = settings.CapacityProfileID; about.CapacityProfileID == "" {
+			about.Units = settings.CapacityUnits
+		}
 	}
 	facts.Conversation.Priority, facts.Conversation.Units, facts.Conversation.Language = about.Priority, about.Units, about.Language
-	facts.Conversation.Attributes, facts.Conversation.Skills = about.Attributes, levels(about.Skills)
+	facts.Conversation.Attributes, facts.Conversation.Skills, facts.Conversation.CapacityProfileID = about.Attributes, levels(about.Skills), about.CapacityProfileID
 
 	where, how, err := a.queueFor(ctx, plan, facts, sets)
 	if err != nil {
@@ -144,10 +151,14 @@ func (a *Activities) decide(ctx context.Context, plan store.Plan, facts store.Ro
 	if err != nil {
 		return nil, "", err
 	}
-	requirement := routing.Requirement{Units: about.Units, Skills: about.Skills, Matching: about.Matching, Presences: settings.Assignment.Presences}
+	requirement := routing.Requirement{
+		Units: about.Units, ProfileID: about.CapacityProfileID, Skills: about.Skills, Matching: about.Matching, Presences: settings.Assignment.Presences, First: facts.ContactAgents,
+	}
+	kind := routing.KindOf(where.custom, requirement, routing.FactsOf(requirement, about.Priority, about.Language, about.Attributes))
 	return &store.Routing{
 		QueueID: where.QueueID, Priority: about.Priority, Skills: about.Skills, Matching: about.Matching, Units: about.Units,
-		Requirement: requirement.Signature(), Language: about.Language, Attributes: about.Attributes, Log: log,
+		CapacityProfileID: about.CapacityProfileID, ContactAgents: facts.ContactAgents,
+		Requirement: kind, Language: about.Language, Attributes: about.Attributes, Log: log,
 	}, where.Hours, nil
 }
 
@@ -179,6 +190,7 @@ func (a *Activities) queueFor(ctx context.Context, plan store.Plan, facts store.
 		how = string(out.Result)
 		where.QueueID, where.RuleID, where.Warning, where.Rules = out.QueueID, out.RuleID, out.Warning, append([]routing.RuleLog{}, out.Log...)
 	}
+	where.custom = states[where.QueueID].Custom
 	where.Hours, where.OpensAt, err = a.hours(ctx, states[where.QueueID].CalendarID, facts.Now)
 	return where, how, err
 }
@@ -224,7 +236,7 @@ func (a *Activities) told(ctx context.Context, plan store.Plan, found *store.Rou
 		return automessage.Holiday, nil
 	}
 	if plan.Workstream.Mode == store.ModePush {
-		free, err := a.store.SomebodyFree(ctx, found.QueueID, plan.Workstream.Settings.Assignment.Presences, found.Units)
+		free, err := a.store.SomebodyFree(ctx, found.QueueID, plan.Workstream.Settings.Assignment.Presences, found.Units, found.CapacityProfileID)
 		if free || err != nil {
 			return "", err
 		}

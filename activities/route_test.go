@@ -400,3 +400,50 @@ func TestNobodyIsToldThatNobodyIsFreeWhileSomebodyIs(t *testing.T) {
 		})
 	}
 }
+
+func TestAConversationIsRoutedByProfileContactAndTheQueuesOwnRules(t *testing.T) {
+	t.Parallel()
+	custom := &routing.CustomAssignment{
+		Buckets: []routing.PriorityBucket{{ID: "gold", Condition: `conversation.attributes[?"plan"].orValue("") == "gold"`, Order: routing.ByAge}},
+		Rules:   []routing.AssignmentRule{{ID: "r", Condition: "true"}},
+	}
+	for _, c := range []struct {
+		text, profile string
+		units         int64
+		attributes    map[string]string
+	}{{"refund", "cpf_refunds", 0, map[string]string{"plan": "gold"}}, {"hello", "cpf_all", 0, nil}, {"small", "", 2, nil}} {
+		t.Run(c.text, func(t *testing.T) {
+			t.Parallel()
+			eachOffice(t, func(o *office, w *store.Workstream) {
+				for _, name := range []string{"all", "refunds"} {
+					_, err := o.store.CreateCapacityProfile(o.t.Context(), store.Origin{}, store.CapacityProfile{ID: "cpf_" + name, Name: name, LimitDefault: 2, Reset: store.ResetImmediate})
+					require.NoError(o.t, err)
+				}
+				w.Settings.CapacityProfileID = "cpf_all"
+				w.Settings.ClassificationRulesetIDs = []string{o.classification(
+					routing.Rule{Condition: `message.text == "refund"`, Outputs: routing.Outputs{CapacityProfileID: "cpf_refunds", Attributes: c.attributes}},
+					routing.Rule{Condition: `message.text == "small"`, Outputs: routing.Outputs{Units: 2}},
+				)}
+				_, err := o.store.UpdateQueue(o.t.Context(), store.Origin{}, o.orders.ID, store.AnyVersion, func(q *store.Queue) error {
+					q.Assignment, q.Custom = routing.Custom, custom
+					return nil
+				})
+				require.NoError(o.t, err)
+			}, func(t *testing.T, o *office) {
+				agents, err := o.store.Agents(t.Context(), store.Cursor{}, 1)
+				require.NoError(t, err)
+				k, err := o.store.CreateContact(t.Context(), store.Origin{}, store.Contact{Name: "Emma", PreferredAgentIDs: []string{agents[0].ID}})
+				require.NoError(t, err)
+				o.writes(c.text)
+				o.rows(`UPDATE conversations SET contact_id = $1 WHERE id = $2 RETURNING id`, k.ID, o.id)
+				require.Equal(t, o.orders.ID, o.route().QueueID)
+				r := routing.Requirement{Units: c.units, ProfileID: c.profile, First: []string{agents[0].ID}}
+				require.Equal(t, [][]string{{c.profile, fmt.Sprint(c.units), agents[0].ID, routing.KindOf(custom, r, routing.FactsOf(r, 0, "", c.attributes))}},
+					o.rows(`SELECT capacity_profile_id, units, contact_agents, requirement FROM conversations WHERE id = $1`, o.id))
+				_, entries := o.log()
+				require.Equal(t, float64(c.units), entries[0]["units"])
+				require.Equal(t, c.profile != "", entries[0]["capacity_profile_id"] == c.profile)
+			})
+		})
+	}
+}

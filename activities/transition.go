@@ -130,17 +130,23 @@ func disposition(plan store.Plan, in TransitionInput) error {
 // refused when a person named it; when a bot did, routing decides. One that
 // nobody is a member of would never be served: the fallback queue is taken.
 func (a *Activities) destination(ctx context.Context, plan store.Plan, event conversation.Event, req *store.TransitionRequest) error {
-	members, err := a.store.CountMembers(ctx, req.QueueID)
-	if conversation.CodeOf(err) == conversation.CodeNotFound && event != conversation.EventTransferredQueue {
+	fallback := plan.Workstream.FallbackQueueID
+	queues, err := a.store.QueueStates(ctx, req.QueueID, fallback)
+	if err != nil {
+		return err
+	}
+	q, there := queues[req.QueueID]
+	if !there && event != conversation.EventTransferredQueue {
 		req.QueueID = ""
 		return nil
 	}
-	if err != nil {
-		return named(err, "/queue_id")
+	if !there {
+		return named(conversation.Errorf(conversation.CodeNotFound, "There is no queue %q.", req.QueueID), "/queue_id")
 	}
-	if members == 0 && plan.Workstream.FallbackQueueID != "" && plan.Workstream.FallbackQueueID != req.QueueID {
-		req.QueueID, req.Note = plan.Workstream.FallbackQueueID, noteNoMembers
+	if q.Members == 0 && fallback != "" && fallback != req.QueueID {
+		q, req.QueueID, req.Note = queues[fallback], fallback, noteNoMembers
 	}
+	req.CustomQueue = q.Custom != nil
 	return nil
 }
 

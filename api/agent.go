@@ -17,7 +17,8 @@ const defaultLocale = "en"
 func showAgent(a store.Agent, st store.AgentState) Agent {
 	return Agent{
 		ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: a.Capacity, Skills: append([]AgentSkill{}, a.Skills...),
-		State: showAgentState(st), Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt),
+		CapacityProfiles: append([]AgentCapacityProfile{}, a.CapacityProfiles...),
+		State:            showAgentState(st), Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt),
 	}
 }
 
@@ -36,7 +37,13 @@ func (in AgentInput) apply(a *store.Agent) error {
 		a.Capacity = *in.Capacity
 	}
 	a.Skills = slices.SortedFunc(slices.Values(in.Skills), func(x, y AgentSkill) int { return strings.Compare(x.SkillID, y.SkillID) })
+	a.CapacityProfiles = slices.SortedFunc(slices.Values(in.CapacityProfiles), func(x, y AgentCapacityProfile) int { return strings.Compare(x.ProfileID, y.ProfileID) })
 	var wrong invalid
+	for i, p := range in.CapacityProfiles {
+		if slices.ContainsFunc(in.CapacityProfiles[:i], func(earlier AgentCapacityProfile) bool { return earlier.ProfileID == p.ProfileID }) {
+			wrong.add("/capacity_profiles/"+strconv.Itoa(i)+"/profile_id", "The agent has this capacity profile in the list already.")
+		}
+	}
 	for i, k := range in.Skills {
 		if slices.ContainsFunc(in.Skills[:i], func(earlier AgentSkill) bool { return earlier.SkillID == k.SkillID }) {
 			wrong.add("/skills/"+strconv.Itoa(i)+"/skill_id", "The agent has this skill in the list already.")
@@ -76,6 +83,9 @@ func (s *Server) ListAgents(ctx context.Context, r ListAgentsRequestObject) (Lis
 // CreateAgent creates an agent.
 func (s *Server) CreateAgent(ctx context.Context, r CreateAgentRequestObject) (CreateAgentResponseObject, error) {
 	a := store.Agent{ID: idFor(ctx, conversation.PrefixAgent)}
+	if err := s.profileLimits(ctx, r.Body.CapacityProfiles); err != nil {
+		return nil, err
+	}
 	if err := r.Body.apply(&a); err != nil {
 		return nil, err
 	}
@@ -99,7 +109,10 @@ func (s *Server) UpdateAgent(ctx context.Context, r UpdateAgentRequestObject) (U
 	}
 	a, err := s.store.UpdateAgent(ctx, origin(ctx), r.ID, version, func(a *store.Agent) error {
 		var in AgentInput
-		if err := mergePatch(AgentInput{Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: &a.Capacity, Skills: a.Skills}, *r.Body, &in); err != nil {
+		if err := mergePatch(AgentInput{Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: &a.Capacity, Skills: a.Skills, CapacityProfiles: a.CapacityProfiles}, *r.Body, &in); err != nil {
+			return err
+		}
+		if err := s.profileLimits(ctx, in.CapacityProfiles); err != nil {
 			return err
 		}
 		return in.apply(a)

@@ -2,6 +2,8 @@ package api
 
 import (
 	"context"
+	"slices"
+	"strconv"
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
@@ -10,7 +12,8 @@ import (
 func showContact(k store.Contact) Contact {
 	return Contact{
 		ID: k.ID, Name: k.Name, Email: Nullable(k.Email), Phone: Nullable(k.Phone), CustomerNumber: Nullable(k.CustomerNumber), Company: Nullable(k.Company),
-		Version: k.Version, CreatedAt: Time(k.CreatedAt), UpdatedAt: Time(k.UpdatedAt),
+		PreferredAgentIds: append([]string{}, k.PreferredAgentIDs...),
+		Version:           k.Version, CreatedAt: Time(k.CreatedAt), UpdatedAt: Time(k.UpdatedAt),
 	}
 }
 
@@ -18,8 +21,17 @@ func contactResponse(k store.Contact) ContactJSONResponse {
 	return ContactJSONResponse{Body: showContact(k), Headers: ContactResponseHeaders{ETag: etag(k.Version)}}
 }
 
-func (in ContactInput) apply(k *store.Contact) {
+// apply checks the input and puts it into k.
+func (in ContactInput) apply(k *store.Contact) error {
 	k.Name, k.Email, k.Phone, k.CustomerNumber, k.Company = in.Name, in.Email, in.Phone, in.CustomerNumber, in.Company
+	k.PreferredAgentIDs = append([]string(nil), in.PreferredAgentIds...)
+	var wrong invalid
+	for i, id := range in.PreferredAgentIds {
+		if slices.Contains(in.PreferredAgentIds[:i], id) {
+			wrong.add("/preferred_agent_ids/"+strconv.Itoa(i), "This agent is in the list already.")
+		}
+	}
+	return wrong.err()
 }
 
 // ListContacts lists contacts.
@@ -33,7 +45,9 @@ func (s *Server) ListContacts(ctx context.Context, r ListContactsRequestObject) 
 // CreateContact creates a contact.
 func (s *Server) CreateContact(ctx context.Context, r CreateContactRequestObject) (CreateContactResponseObject, error) {
 	k := store.Contact{ID: idFor(ctx, conversation.PrefixContact)}
-	r.Body.apply(&k)
+	if err := r.Body.apply(&k); err != nil {
+		return nil, err
+	}
 	k, err := s.store.CreateContact(ctx, origin(ctx), k)
 	return CreateContact201JSONResponse{contactResponse(k)}, err
 }
@@ -52,11 +66,10 @@ func (s *Server) UpdateContact(ctx context.Context, r UpdateContactRequestObject
 	}
 	k, err := s.store.UpdateContact(ctx, origin(ctx), r.ID, version, func(k *store.Contact) error {
 		var in ContactInput
-		if err := mergePatch(ContactInput{Name: k.Name, Email: k.Email, Phone: k.Phone, CustomerNumber: k.CustomerNumber, Company: k.Company}, *r.Body, &in); err != nil {
+		if err := mergePatch(ContactInput{Name: k.Name, Email: k.Email, Phone: k.Phone, CustomerNumber: k.CustomerNumber, Company: k.Company, PreferredAgentIds: k.PreferredAgentIDs}, *r.Body, &in); err != nil {
 			return err
 		}
-		in.apply(k)
-		return nil
+		return in.apply(k)
 	})
 	return UpdateContact200JSONResponse{contactResponse(k)}, err
 }

@@ -21,6 +21,36 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AssignmentCriterionBy.
+const (
+	AssignmentCriterionByFreeCapacity AssignmentCriterionBy = "free_capacity"
+	AssignmentCriterionByIdle         AssignmentCriterionBy = "idle"
+	AssignmentCriterionByLoad         AssignmentCriterionBy = "load"
+	AssignmentCriterionByProficiency  AssignmentCriterionBy = "proficiency"
+	AssignmentCriterionByRoundRobin   AssignmentCriterionBy = "round_robin"
+	AssignmentCriterionBySkillFit     AssignmentCriterionBy = "skill_fit"
+)
+
+// Valid indicates whether the value is a known member of the AssignmentCriterionBy enum.
+func (e AssignmentCriterionBy) Valid() bool {
+	switch e {
+	case AssignmentCriterionByFreeCapacity:
+		return true
+	case AssignmentCriterionByIdle:
+		return true
+	case AssignmentCriterionByLoad:
+		return true
+	case AssignmentCriterionByProficiency:
+		return true
+	case AssignmentCriterionByRoundRobin:
+		return true
+	case AssignmentCriterionBySkillFit:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AssignmentSettingsAffinity.
 const (
 	AssignmentSettingsAffinityOff     AssignmentSettingsAffinity = "off"
@@ -231,6 +261,42 @@ func (e BotInputKind) Valid() bool {
 	case BotInputKindScript:
 		return true
 	case BotInputKindWebhook:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CapacityProfileReset.
+const (
+	CapacityProfileResetEndOfDay  CapacityProfileReset = "end_of_day"
+	CapacityProfileResetImmediate CapacityProfileReset = "immediate"
+)
+
+// Valid indicates whether the value is a known member of the CapacityProfileReset enum.
+func (e CapacityProfileReset) Valid() bool {
+	switch e {
+	case CapacityProfileResetEndOfDay:
+		return true
+	case CapacityProfileResetImmediate:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CapacityProfileInputReset.
+const (
+	CapacityProfileInputResetEndOfDay  CapacityProfileInputReset = "end_of_day"
+	CapacityProfileInputResetImmediate CapacityProfileInputReset = "immediate"
+)
+
+// Valid indicates whether the value is a known member of the CapacityProfileInputReset enum.
+func (e CapacityProfileInputReset) Valid() bool {
+	switch e {
+	case CapacityProfileInputResetEndOfDay:
+		return true
+	case CapacityProfileInputResetImmediate:
 		return true
 	default:
 		return false
@@ -594,8 +660,27 @@ func (e Presence) Valid() bool {
 	}
 }
 
+// Defines values for PriorityBucketOrder.
+const (
+	PriorityBucketOrderOldest   PriorityBucketOrder = "oldest"
+	PriorityBucketOrderPriority PriorityBucketOrder = "priority"
+)
+
+// Valid indicates whether the value is a known member of the PriorityBucketOrder enum.
+func (e PriorityBucketOrder) Valid() bool {
+	switch e {
+	case PriorityBucketOrderOldest:
+		return true
+	case PriorityBucketOrderPriority:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for QueueAssignment.
 const (
+	QueueAssignmentCustom          QueueAssignment = "custom"
 	QueueAssignmentHighestCapacity QueueAssignment = "highest_capacity"
 	QueueAssignmentLongestIdle     QueueAssignment = "longest_idle"
 	QueueAssignmentRoundRobin      QueueAssignment = "round_robin"
@@ -604,6 +689,8 @@ const (
 // Valid indicates whether the value is a known member of the QueueAssignment enum.
 func (e QueueAssignment) Valid() bool {
 	switch e {
+	case QueueAssignmentCustom:
+		return true
 	case QueueAssignmentHighestCapacity:
 		return true
 	case QueueAssignmentLongestIdle:
@@ -617,6 +704,7 @@ func (e QueueAssignment) Valid() bool {
 
 // Defines values for QueueInputAssignment.
 const (
+	QueueInputAssignmentCustom          QueueInputAssignment = "custom"
 	QueueInputAssignmentHighestCapacity QueueInputAssignment = "highest_capacity"
 	QueueInputAssignmentLongestIdle     QueueInputAssignment = "longest_idle"
 	QueueInputAssignmentRoundRobin      QueueInputAssignment = "round_robin"
@@ -625,6 +713,8 @@ const (
 // Valid indicates whether the value is a known member of the QueueInputAssignment enum.
 func (e QueueInputAssignment) Valid() bool {
 	switch e {
+	case QueueInputAssignmentCustom:
+		return true
 	case QueueInputAssignmentHighestCapacity:
 		return true
 	case QueueInputAssignmentLongestIdle:
@@ -924,7 +1014,8 @@ func (e ListSurveyInvitationsParamsState) Valid() bool {
 // Agent defines model for Agent.
 type Agent struct {
 	// Capacity How many units of work the agent can hold.
-	Capacity int64 `json:"capacity"`
+	Capacity         int64                  `json:"capacity"`
+	CapacityProfiles []AgentCapacityProfile `json:"capacity_profiles"`
 
 	// CreatedAt RFC 3339, UTC, with milliseconds.
 	CreatedAt Timestamp    `json:"created_at"`
@@ -943,11 +1034,17 @@ type Agent struct {
 	Version   int64     `json:"version"`
 }
 
+// AgentCapacityProfile defines model for AgentCapacityProfile.
+type AgentCapacityProfile = store.AgentCapacityProfile
+
 // AgentInput defines model for AgentInput.
 type AgentInput struct {
 	// Capacity How many units of work the agent can hold; 3 when left out.
 	Capacity *int64 `json:"capacity,omitempty"`
-	Email    string `json:"email"`
+
+	// CapacityProfiles All of them: the list is replaced as a whole.
+	CapacityProfiles []AgentCapacityProfile `json:"capacity_profiles,omitempty"`
+	Email            string                 `json:"email"`
 
 	// Locale A BCP 47 tag such as ja or zh-TW.
 	Locale string `json:"locale,omitempty"`
@@ -994,6 +1091,37 @@ type AgentState struct {
 // AssignInput defines model for AssignInput.
 type AssignInput struct {
 	AgentID string `json:"agent_id"`
+}
+
+// AssignmentCriterion The smaller value comes first, unless descending.
+type AssignmentCriterion struct {
+	By         AssignmentCriterionBy `json:"by"`
+	Descending bool                  `json:"descending,omitempty"`
+
+	// SkillID Of proficiency: whose level counts.
+	SkillID string `json:"skill_id,omitempty"`
+}
+
+// AssignmentCriterionBy defines model for AssignmentCriterion.By.
+type AssignmentCriterionBy string
+
+// AssignmentRule defines model for AssignmentRule.
+type AssignmentRule struct {
+	// AfterSeconds For how long the customer must have waited for the rule to hold; 0 when left out.
+	AfterSeconds int64 `json:"after_seconds,omitempty"`
+
+	// Condition An expression in CEL over conversation and agent.
+	Condition string `json:"condition"`
+
+	// ID Names the rule in the routing log. One is made when it is left out.
+	ID string `json:"id,omitempty"`
+
+	// IgnoreSkills Whoever matches can have it whatever skills it requires.
+	IgnoreSkills bool   `json:"ignore_skills,omitempty"`
+	Name         string `json:"name,omitempty"`
+
+	// OrderBy How those who can have it are compared; ties go round.
+	OrderBy []AssignmentCriterion `json:"order_by,omitempty"`
 }
 
 // AssignmentSettings How conversations are offered to agents.
@@ -1256,6 +1384,54 @@ type CalendarPatch = json.RawMessage
 // CalendarSpan One that closes at or before the time it opens closes on the day after.
 type CalendarSpan = calendar.Span
 
+// CapacityProfile A named limit of concurrent work. A conversation that counts against one takes no units of an agent's capacity.
+type CapacityProfile struct {
+	Blocks bool `json:"blocks"`
+
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt    Timestamp            `json:"created_at"`
+	ID           string               `json:"id"`
+	LimitDefault int64                `json:"limit_default"`
+	Name         string               `json:"name"`
+	Reset        CapacityProfileReset `json:"reset"`
+
+	// UpdatedAt RFC 3339, UTC, with milliseconds.
+	UpdatedAt Timestamp `json:"updated_at"`
+	Version   int64     `json:"version"`
+	Zone      Nullable  `json:"zone"`
+}
+
+// CapacityProfileReset defines model for CapacityProfile.Reset.
+type CapacityProfileReset string
+
+// CapacityProfileInput defines model for CapacityProfileInput.
+type CapacityProfileInput struct {
+	// Blocks An agent who has reached the limit is offered nothing else either. False when left out.
+	Blocks bool `json:"blocks,omitempty"`
+
+	// LimitDefault How many conversations an agent can have of it, where nothing else is said for the agent.
+	LimitDefault int64  `json:"limit_default"`
+	Name         string `json:"name"`
+
+	// Reset Until when a conversation counts: until the agent lets go of it (the default), or until the midnight after that.
+	Reset CapacityProfileInputReset `json:"reset,omitempty"`
+
+	// Zone When the day ends, with end_of_day: an IANA time zone such as Asia/Tokyo.
+	Zone string `json:"zone,omitempty"`
+}
+
+// CapacityProfileInputReset Until when a conversation counts: until the agent lets go of it (the default), or until the midnight after that.
+type CapacityProfileInputReset string
+
+// CapacityProfileList defines model for CapacityProfileList.
+type CapacityProfileList struct {
+	Items      []CapacityProfile `json:"items"`
+	NextCursor Nullable          `json:"next_cursor"`
+}
+
+// CapacityProfilePatch A JSON merge patch.
+type CapacityProfilePatch = json.RawMessage
+
 // Channel defines model for Channel.
 type Channel struct {
 	// AutomatedMessages They win over those of the workstream.
@@ -1358,12 +1534,13 @@ type Contact struct {
 	Company Nullable `json:"company"`
 
 	// CreatedAt RFC 3339, UTC, with milliseconds.
-	CreatedAt      Timestamp `json:"created_at"`
-	CustomerNumber Nullable  `json:"customer_number"`
-	Email          Nullable  `json:"email"`
-	ID             string    `json:"id"`
-	Name           string    `json:"name"`
-	Phone          Nullable  `json:"phone"`
+	CreatedAt         Timestamp `json:"created_at"`
+	CustomerNumber    Nullable  `json:"customer_number"`
+	Email             Nullable  `json:"email"`
+	ID                string    `json:"id"`
+	Name              string    `json:"name"`
+	Phone             Nullable  `json:"phone"`
+	PreferredAgentIds []string  `json:"preferred_agent_ids"`
 
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt Timestamp `json:"updated_at"`
@@ -1377,6 +1554,9 @@ type ContactInput struct {
 	Email          string `json:"email,omitempty"`
 	Name           string `json:"name"`
 	Phone          string `json:"phone,omitempty"`
+
+	// PreferredAgentIds Agents who are offered what they write before anybody else, in order. The list is replaced as a whole.
+	PreferredAgentIds []string `json:"preferred_agent_ids,omitempty"`
 }
 
 // ContactLink defines model for ContactLink.
@@ -1448,6 +1628,10 @@ type ConversationList struct {
 
 // ConversationStatus defines model for ConversationStatus.
 type ConversationStatus string
+
+// CustomAssignment Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
+// what conditions may ask. The lists are replaced as a whole.
+type CustomAssignment = *routing.CustomAssignment
 
 // DeclineInput defines model for DeclineInput.
 type DeclineInput struct {
@@ -1667,7 +1851,7 @@ type Offer struct {
 	// Summary The bot's words for the agent.
 	Summary Nullable `json:"summary"`
 
-	// Units Of the agent's capacity.
+	// Units Of the agent's capacity; 0 when it counts against a capacity profile.
 	Units int64 `json:"units"`
 
 	// WaitingSince RFC 3339, UTC, with milliseconds.
@@ -1731,6 +1915,22 @@ type PresenceInput struct {
 	Presence Presence `json:"presence"`
 }
 
+// PriorityBucket defines model for PriorityBucket.
+type PriorityBucket struct {
+	// Condition An expression in CEL over conversation. A conversation is in the first bucket that matches.
+	Condition string `json:"condition"`
+
+	// ID Names the bucket in the routing log. One is made when it is left out.
+	ID   string `json:"id,omitempty"`
+	Name string `json:"name,omitempty"`
+
+	// Order Who comes first in it: the larger priority (the default), or who has waited longest.
+	Order PriorityBucketOrder `json:"order,omitempty"`
+}
+
+// PriorityBucketOrder Who comes first in it: the larger priority (the default), or who has waited longest.
+type PriorityBucketOrder string
+
 // PrivacySettings defines model for PrivacySettings.
 type PrivacySettings struct {
 	// Consent Whether a customer must agree to this version of the notice before any bot or agent sees what they write.
@@ -1762,9 +1962,13 @@ type Queue struct {
 
 	// CreatedAt RFC 3339, UTC, with milliseconds.
 	CreatedAt Timestamp `json:"created_at"`
-	ID        string    `json:"id"`
-	Name      string    `json:"name"`
-	Priority  int64     `json:"priority"`
+
+	// Custom Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
+	// what conditions may ask. The lists are replaced as a whole.
+	Custom   CustomAssignment `json:"custom"`
+	ID       string           `json:"id"`
+	Name     string           `json:"name"`
+	Priority int64            `json:"priority"`
 
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt Timestamp `json:"updated_at"`
@@ -1781,7 +1985,11 @@ type QueueInput struct {
 
 	// CalendarID When it is open; always without one.
 	CalendarID string `json:"calendar_id,omitempty"`
-	Name       string `json:"name"`
+
+	// Custom Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
+	// what conditions may ask. The lists are replaced as a whole.
+	Custom CustomAssignment `json:"custom,omitempty"`
+	Name   string           `json:"name"`
 
 	// Priority Smaller is served first; 100 when left out.
 	Priority *int64 `json:"priority,omitempty"`
@@ -2331,6 +2539,33 @@ type UpdateCalendarParams struct {
 	IfMatch IfMatch `json:"If-Match,omitempty"`
 }
 
+// ListCapacityProfilesParams defines parameters for ListCapacityProfiles.
+type ListCapacityProfilesParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateCapacityProfileParams defines parameters for CreateCapacityProfile.
+type CreateCapacityProfileParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteCapacityProfileParams defines parameters for DeleteCapacityProfile.
+type DeleteCapacityProfileParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateCapacityProfileParams defines parameters for UpdateCapacityProfile.
+type UpdateCapacityProfileParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListChannelsParams defines parameters for ListChannels.
 type ListChannelsParams struct {
 	// Limit How many items at most; 50 when left out.
@@ -2775,6 +3010,12 @@ type CreateCalendarJSONRequestBody = CalendarInput
 // UpdateCalendarJSONRequestBody defines body for UpdateCalendar for application/json ContentType.
 type UpdateCalendarJSONRequestBody = CalendarPatch
 
+// CreateCapacityProfileJSONRequestBody defines body for CreateCapacityProfile for application/json ContentType.
+type CreateCapacityProfileJSONRequestBody = CapacityProfileInput
+
+// UpdateCapacityProfileJSONRequestBody defines body for UpdateCapacityProfile for application/json ContentType.
+type UpdateCapacityProfileJSONRequestBody = CapacityProfilePatch
+
 // CreateChannelJSONRequestBody defines body for CreateChannel for application/json ContentType.
 type CreateChannelJSONRequestBody = ChannelInput
 
@@ -2951,6 +3192,21 @@ type ServerInterface interface {
 	// UpdateCalendar Changes a calendar, by a JSON merge patch.
 	// (PATCH /api/v1/calendars/{id})
 	UpdateCalendar(ctx echo.Context, id ID, params UpdateCalendarParams) error
+	// ListCapacityProfiles Lists capacity profiles, oldest first.
+	// (GET /api/v1/capacity-profiles)
+	ListCapacityProfiles(ctx echo.Context, params ListCapacityProfilesParams) error
+	// CreateCapacityProfile Creates a capacity profile.
+	// (POST /api/v1/capacity-profiles)
+	CreateCapacityProfile(ctx echo.Context, params CreateCapacityProfileParams) error
+	// DeleteCapacityProfile Deletes a capacity profile.
+	// (DELETE /api/v1/capacity-profiles/{id})
+	DeleteCapacityProfile(ctx echo.Context, id ID, params DeleteCapacityProfileParams) error
+	// GetCapacityProfile Reads a capacity profile.
+	// (GET /api/v1/capacity-profiles/{id})
+	GetCapacityProfile(ctx echo.Context, id ID) error
+	// UpdateCapacityProfile Changes a capacity profile, by a JSON merge patch.
+	// (PATCH /api/v1/capacity-profiles/{id})
+	UpdateCapacityProfile(ctx echo.Context, id ID, params UpdateCapacityProfileParams) error
 	// ListChannels Lists channels, oldest first.
 	// (GET /api/v1/channels)
 	ListChannels(ctx echo.Context, params ListChannelsParams) error
@@ -3744,6 +4000,148 @@ func (w *ServerInterfaceWrapper) UpdateCalendar(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.UpdateCalendar(ctx, id, params)
+	return err
+}
+
+// ListCapacityProfiles converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCapacityProfiles(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCapacityProfilesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCapacityProfiles(ctx, params)
+	return err
+}
+
+// CreateCapacityProfile converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateCapacityProfile(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCapacityProfileParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateCapacityProfile(ctx, params)
+	return err
+}
+
+// DeleteCapacityProfile converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteCapacityProfile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteCapacityProfileParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteCapacityProfile(ctx, id, params)
+	return err
+}
+
+// GetCapacityProfile converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCapacityProfile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCapacityProfile(ctx, id)
+	return err
+}
+
+// UpdateCapacityProfile converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateCapacityProfile(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateCapacityProfileParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateCapacityProfile(ctx, id, params)
 	return err
 }
 
@@ -6132,6 +6530,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v1/skills/:id", wrapper.DeleteSkill, options.OperationMiddlewares["DeleteSkill"]...)
 	router.GET(options.BaseURL+"/api/v1/skills/:id", wrapper.GetSkill, options.OperationMiddlewares["GetSkill"]...)
 	router.PATCH(options.BaseURL+"/api/v1/skills/:id", wrapper.UpdateSkill, options.OperationMiddlewares["UpdateSkill"]...)
+	router.GET(options.BaseURL+"/api/v1/capacity-profiles", wrapper.ListCapacityProfiles, options.OperationMiddlewares["ListCapacityProfiles"]...)
+	router.POST(options.BaseURL+"/api/v1/capacity-profiles", wrapper.CreateCapacityProfile, options.OperationMiddlewares["CreateCapacityProfile"]...)
+	router.DELETE(options.BaseURL+"/api/v1/capacity-profiles/:id", wrapper.DeleteCapacityProfile, options.OperationMiddlewares["DeleteCapacityProfile"]...)
+	router.GET(options.BaseURL+"/api/v1/capacity-profiles/:id", wrapper.GetCapacityProfile, options.OperationMiddlewares["GetCapacityProfile"]...)
+	router.PATCH(options.BaseURL+"/api/v1/capacity-profiles/:id", wrapper.UpdateCapacityProfile, options.OperationMiddlewares["UpdateCapacityProfile"]...)
 	router.GET(options.BaseURL+"/api/v1/agents", wrapper.ListAgents, options.OperationMiddlewares["ListAgents"]...)
 	router.POST(options.BaseURL+"/api/v1/agents", wrapper.CreateAgent, options.OperationMiddlewares["CreateAgent"]...)
 	router.PUT(options.BaseURL+"/api/v1/agents/:id/presence", wrapper.SetAgentPresence, options.OperationMiddlewares["SetAgentPresence"]...)
@@ -6201,6 +6604,15 @@ type CalendarJSONResponse struct {
 	Body Calendar
 
 	Headers CalendarResponseHeaders
+}
+
+type CapacityProfileResponseHeaders struct {
+	ETag string
+}
+type CapacityProfileJSONResponse struct {
+	Body CapacityProfile
+
+	Headers CapacityProfileResponseHeaders
 }
 
 type ChannelResponseHeaders struct {
@@ -7090,6 +7502,202 @@ type UpdateCalendardefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response UpdateCalendardefaultApplicationProblemPlusJSONResponse) VisitUpdateCalendarResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCapacityProfilesRequestObject struct {
+	Params ListCapacityProfilesParams
+}
+
+type ListCapacityProfilesResponseObject interface {
+	VisitListCapacityProfilesResponse(w http.ResponseWriter) error
+}
+
+type ListCapacityProfiles200JSONResponse CapacityProfileList
+
+func (response ListCapacityProfiles200JSONResponse) VisitListCapacityProfilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCapacityProfilesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCapacityProfilesdefaultApplicationProblemPlusJSONResponse) VisitListCapacityProfilesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCapacityProfileRequestObject struct {
+	Params CreateCapacityProfileParams
+	Body   *CreateCapacityProfileJSONRequestBody
+}
+
+type CreateCapacityProfileResponseObject interface {
+	VisitCreateCapacityProfileResponse(w http.ResponseWriter) error
+}
+
+type CreateCapacityProfile201JSONResponse struct{ CapacityProfileJSONResponse }
+
+func (response CreateCapacityProfile201JSONResponse) VisitCreateCapacityProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCapacityProfiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateCapacityProfiledefaultApplicationProblemPlusJSONResponse) VisitCreateCapacityProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCapacityProfileRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteCapacityProfileParams
+}
+
+type DeleteCapacityProfileResponseObject interface {
+	VisitDeleteCapacityProfileResponse(w http.ResponseWriter) error
+}
+
+type DeleteCapacityProfile204Response struct {
+}
+
+func (response DeleteCapacityProfile204Response) VisitDeleteCapacityProfileResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteCapacityProfiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteCapacityProfiledefaultApplicationProblemPlusJSONResponse) VisitDeleteCapacityProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCapacityProfileRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetCapacityProfileResponseObject interface {
+	VisitGetCapacityProfileResponse(w http.ResponseWriter) error
+}
+
+type GetCapacityProfile200JSONResponse struct{ CapacityProfileJSONResponse }
+
+func (response GetCapacityProfile200JSONResponse) VisitGetCapacityProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCapacityProfiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCapacityProfiledefaultApplicationProblemPlusJSONResponse) VisitGetCapacityProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateCapacityProfileRequestObject struct {
+	ID     ID `json:"id"`
+	Params UpdateCapacityProfileParams
+	Body   *UpdateCapacityProfileJSONRequestBody
+}
+
+type UpdateCapacityProfileResponseObject interface {
+	VisitUpdateCapacityProfileResponse(w http.ResponseWriter) error
+}
+
+type UpdateCapacityProfile200JSONResponse struct{ CapacityProfileJSONResponse }
+
+func (response UpdateCapacityProfile200JSONResponse) VisitUpdateCapacityProfileResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateCapacityProfiledefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateCapacityProfiledefaultApplicationProblemPlusJSONResponse) VisitUpdateCapacityProfileResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10243,6 +10851,21 @@ type StrictServerInterface interface {
 	// UpdateCalendar Changes a calendar, by a JSON merge patch.
 	// (PATCH /api/v1/calendars/{id})
 	UpdateCalendar(ctx context.Context, request UpdateCalendarRequestObject) (UpdateCalendarResponseObject, error)
+	// ListCapacityProfiles Lists capacity profiles, oldest first.
+	// (GET /api/v1/capacity-profiles)
+	ListCapacityProfiles(ctx context.Context, request ListCapacityProfilesRequestObject) (ListCapacityProfilesResponseObject, error)
+	// CreateCapacityProfile Creates a capacity profile.
+	// (POST /api/v1/capacity-profiles)
+	CreateCapacityProfile(ctx context.Context, request CreateCapacityProfileRequestObject) (CreateCapacityProfileResponseObject, error)
+	// DeleteCapacityProfile Deletes a capacity profile.
+	// (DELETE /api/v1/capacity-profiles/{id})
+	DeleteCapacityProfile(ctx context.Context, request DeleteCapacityProfileRequestObject) (DeleteCapacityProfileResponseObject, error)
+	// GetCapacityProfile Reads a capacity profile.
+	// (GET /api/v1/capacity-profiles/{id})
+	GetCapacityProfile(ctx context.Context, request GetCapacityProfileRequestObject) (GetCapacityProfileResponseObject, error)
+	// UpdateCapacityProfile Changes a capacity profile, by a JSON merge patch.
+	// (PATCH /api/v1/capacity-profiles/{id})
+	UpdateCapacityProfile(ctx context.Context, request UpdateCapacityProfileRequestObject) (UpdateCapacityProfileResponseObject, error)
 	// ListChannels Lists channels, oldest first.
 	// (GET /api/v1/channels)
 	ListChannels(ctx context.Context, request ListChannelsRequestObject) (ListChannelsResponseObject, error)
@@ -11196,6 +11819,179 @@ func (sh *strictHandler) UpdateCalendar(ctx echo.Context, id ID, params UpdateCa
 		return err
 	} else if validResponse, ok := response.(UpdateCalendarResponseObject); ok {
 		return validResponse.VisitUpdateCalendarResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCapacityProfiles operation middleware
+func (sh *strictHandler) ListCapacityProfiles(ctx echo.Context, params ListCapacityProfilesParams) error {
+	var request ListCapacityProfilesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCapacityProfiles(ctx.Request().Context(), request.(ListCapacityProfilesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCapacityProfiles")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCapacityProfilesResponseObject); ok {
+		return validResponse.VisitListCapacityProfilesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateCapacityProfile operation middleware
+func (sh *strictHandler) CreateCapacityProfile(ctx echo.Context, params CreateCapacityProfileParams) error {
+	var request CreateCapacityProfileRequestObject
+
+	request.Params = params
+
+	var body CreateCapacityProfileJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCapacityProfile(ctx.Request().Context(), request.(CreateCapacityProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCapacityProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateCapacityProfileResponseObject); ok {
+		return validResponse.VisitCreateCapacityProfileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteCapacityProfile operation middleware
+func (sh *strictHandler) DeleteCapacityProfile(ctx echo.Context, id ID, params DeleteCapacityProfileParams) error {
+	var request DeleteCapacityProfileRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteCapacityProfile(ctx.Request().Context(), request.(DeleteCapacityProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteCapacityProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteCapacityProfileResponseObject); ok {
+		return validResponse.VisitDeleteCapacityProfileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCapacityProfile operation middleware
+func (sh *strictHandler) GetCapacityProfile(ctx echo.Context, id ID) error {
+	var request GetCapacityProfileRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCapacityProfile(ctx.Request().Context(), request.(GetCapacityProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCapacityProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCapacityProfileResponseObject); ok {
+		return validResponse.VisitGetCapacityProfileResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateCapacityProfile operation middleware
+func (sh *strictHandler) UpdateCapacityProfile(ctx echo.Context, id ID, params UpdateCapacityProfileParams) error {
+	var request UpdateCapacityProfileRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateCapacityProfileJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateCapacityProfile(ctx.Request().Context(), request.(UpdateCapacityProfileRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateCapacityProfile")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateCapacityProfileResponseObject); ok {
+		return validResponse.VisitUpdateCapacityProfileResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -12,7 +12,7 @@ const defaultPriority = 100
 
 func showQueue(q store.Queue) Queue {
 	return Queue{
-		ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: QueueAssignment(q.Assignment), CalendarID: Nullable(q.CalendarID),
+		ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: QueueAssignment(q.Assignment), Custom: q.Custom, CalendarID: Nullable(q.CalendarID),
 		Version: q.Version, CreatedAt: Time(q.CreatedAt), UpdatedAt: Time(q.UpdatedAt),
 	}
 }
@@ -21,11 +21,22 @@ func queueResponse(q store.Queue) QueueJSONResponse {
 	return QueueJSONResponse{Body: showQueue(q), Headers: QueueResponseHeaders{ETag: etag(q.Version)}}
 }
 
-func (in QueueInput) apply(q *store.Queue) {
-	q.Name, q.Priority, q.Assignment, q.CalendarID = in.Name, defaultPriority, routing.Method(in.Assignment), in.CalendarID
+// apply checks the input and puts it into q.
+func (in QueueInput) apply(q *store.Queue) error {
+	q.Name, q.Priority, q.Assignment, q.Custom, q.CalendarID = in.Name, defaultPriority, routing.Method(in.Assignment), in.Custom, in.CalendarID
 	if in.Priority != nil {
 		q.Priority = *in.Priority
 	}
+	switch {
+	case q.Assignment == routing.Custom && q.Custom == nil:
+		return conversation.Invalid("/custom", "Say who is served first, and by whom, or choose another assignment.")
+	case q.Assignment != routing.Custom && q.Custom != nil:
+		return conversation.Invalid("/custom", "This belongs to the assignment custom. Take it out (null), or set assignment to custom.")
+	case q.Custom == nil:
+		return nil
+	}
+	q.Custom.Defaults(func(prefix string) string { return conversation.NewID(conversation.Prefix(prefix)) })
+	return invalid(routing.CheckCustom("/custom", *q.Custom)).err()
 }
 
 // ListQueues lists queues.
@@ -39,7 +50,9 @@ func (s *Server) ListQueues(ctx context.Context, r ListQueuesRequestObject) (Lis
 // CreateQueue creates a queue.
 func (s *Server) CreateQueue(ctx context.Context, r CreateQueueRequestObject) (CreateQueueResponseObject, error) {
 	q := store.Queue{ID: idFor(ctx, conversation.PrefixQueue)}
-	r.Body.apply(&q)
+	if err := r.Body.apply(&q); err != nil {
+		return nil, err
+	}
 	q, err := s.store.CreateQueue(ctx, origin(ctx), q)
 	return CreateQueue201JSONResponse{queueResponse(q)}, err
 }
@@ -59,12 +72,11 @@ func (s *Server) UpdateQueue(ctx context.Context, r UpdateQueueRequestObject) (U
 	q, err := s.store.UpdateQueue(ctx, origin(ctx), r.ID, version, func(q *store.Queue) error {
 		var in QueueInput
 		if err := mergePatch(QueueInput{
-			Name: q.Name, Priority: &q.Priority, Assignment: QueueInputAssignment(q.Assignment), CalendarID: q.CalendarID,
+			Name: q.Name, Priority: &q.Priority, Assignment: QueueInputAssignment(q.Assignment), Custom: q.Custom, CalendarID: q.CalendarID,
 		}, *r.Body, &in); err != nil {
 			return err
 		}
-		in.apply(q)
-		return nil
+		return in.apply(q)
 	})
 	return UpdateQueue200JSONResponse{queueResponse(q)}, s.dispatched(ctx, err)
 }

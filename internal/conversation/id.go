@@ -41,6 +41,8 @@ const (
 	PrefixAttachment   Prefix = "att_"
 	PrefixConsent      Prefix = "cst_"
 	PrefixRoutingEntry Prefix = "rtl_"
+	// PrefixCapacityProfile begins the id of a capacity profile.
+	PrefixCapacityProfile Prefix = "cpf_"
 )
 
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

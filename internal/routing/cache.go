@@ -11,37 +11,44 @@ const cacheSize = 2048
 // full it becomes the old one, and what nobody asked for since goes.
 type cache struct {
 	mu         sync.Mutex
-	young, old map[string]*condition
+	young, old map[scoped]*condition
+}
+
+// scoped is a condition's text, and what it is asked over.
+type scoped struct {
+	scope scope
+	expr  string
 }
 
 var compiled cache
 
-func (c *cache) get(expr string) (*condition, *ConditionError) {
+func (c *cache) get(s scope, expr string) (*condition, *ConditionError) {
+	key := scoped{s, expr}
 	c.mu.Lock()
-	found := c.young[expr]
+	found := c.young[key]
 	if found == nil {
-		if found = c.old[expr]; found != nil {
-			c.put(expr, found)
+		if found = c.old[key]; found != nil {
+			c.put(key, found)
 		}
 	}
 	c.mu.Unlock()
 	if found != nil {
 		return found, nil
 	}
-	fresh, err := compile(expr)
+	fresh, err := s.compile(expr)
 	if err != nil {
 		return nil, err
 	}
 	c.mu.Lock()
-	c.put(expr, fresh)
+	c.put(key, fresh)
 	c.mu.Unlock()
 	return fresh, nil
 }
 
 // put is called with the lock held.
-func (c *cache) put(expr string, x *condition) {
+func (c *cache) put(key scoped, x *condition) {
 	if c.young == nil || len(c.young) >= cacheSize {
-		c.young, c.old = make(map[string]*condition), c.young
+		c.young, c.old = make(map[scoped]*condition), c.young
 	}
-	c.young[expr] = x
+	c.young[key] = x
 }

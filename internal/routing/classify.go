@@ -24,8 +24,8 @@ type RuleLog struct {
 	Queues    []QueueSkip `json:"queues,omitempty"`  // which a matching rule names and could not use
 }
 
-// Outcome is what classification found. Priority, Language, Attributes, Skills
-// and Units begin as they were in the facts.
+// Outcome is what classification found. Priority, Language, Attributes, Skills,
+// Units and CapacityProfileID begin as they were in the facts.
 type Outcome struct {
 	Attributes map[string]string        `json:"attributes"`
 	Priority   int64                    `json:"priority"`
@@ -33,6 +33,9 @@ type Outcome struct {
 	Units      int64                    `json:"units"`
 	Language   string                   `json:"language"`
 	Log        []RuleLog                `json:"rules"` // nil when no rule was asked
+	// CapacityProfileID is what it counts against instead of Units, which are 0
+	// then.
+	CapacityProfileID string `json:"capacity_profile_id,omitempty"`
 }
 
 // Classify asks the rulesets in their order. Of each, the first rule that
@@ -54,7 +57,7 @@ func Classify(rulesets []Ruleset, facts Facts) Outcome {
 			}
 		}
 	}
-	return Outcome{c.Attributes, c.Priority, skillList(c.Skills), c.Units, c.Language, log}
+	return Outcome{c.Attributes, c.Priority, skillList(c.Skills), c.Units, c.Language, log, c.CapacityProfileID}
 }
 
 func judge(id, condition string, variables map[string]any) RuleLog {
@@ -68,7 +71,9 @@ func judge(id, condition string, variables map[string]any) RuleLog {
 	return RuleLog{RuleID: id, Verdict: RuleNotMatched}
 }
 
-// apply sets a rule's outputs. A skill already required gets the new level.
+// apply sets a rule's outputs. A skill already required gets the new level. What
+// counts against units counts against no capacity profile, and the other way
+// round.
 func (c *ConversationFacts) apply(o Outputs) {
 	for name, value := range o.Attributes {
 		c.Attributes[name] = value
@@ -80,7 +85,10 @@ func (c *ConversationFacts) apply(o Outputs) {
 		c.Skills[s.SkillID] = s.Level
 	}
 	if o.Units > 0 {
-		c.Units = o.Units
+		c.Units, c.CapacityProfileID = o.Units, ""
+	}
+	if o.CapacityProfileID != "" {
+		c.Units, c.CapacityProfileID = 0, o.CapacityProfileID
 	}
 	if o.Language != "" {
 		c.Language = o.Language

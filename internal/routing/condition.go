@@ -47,7 +47,7 @@ func (e *ConditionError) Error() string {
 // Compile tells whether expr is a condition: an expression in CEL over the
 // names of Facts that gives true or false. The error is a *ConditionError.
 func Compile(expr string) error {
-	if _, err := compile(expr); err != nil {
+	if _, err := scopeRule.compile(expr); err != nil {
 		return err
 	}
 	return nil
@@ -57,10 +57,37 @@ func Compile(expr string) error {
 type condition struct {
 	program cel.Program
 	source  *ast.SourceInfo
+	asks    asks
 }
 
+// scope is what a condition is asked over.
+type scope int
+
+const (
+	scopeRule       scope = iota // the names of Facts
+	scopeBucket                  // conversation, as QueuedFacts
+	scopeAssignment              // conversation, as QueuedFacts, and agent, as AgentFacts
+)
+
+func (s scope) environment() *cel.Env {
+	if s == scopeRule {
+		return environment()
+	}
+	return queueEnvironments()[s]
+}
+
+// queueEnvironments are those of conditions of custom assignments.
+var queueEnvironments = sync.OnceValue(func() map[scope]*cel.Env {
+	facts := ext.NativeTypes(ext.ParseStructTag("json"), reflect.TypeFor[QueuedFacts](), reflect.TypeFor[AgentFacts]())
+	queued := cel.Variable("conversation", cel.ObjectType("routing.QueuedFacts"))
+	return map[scope]*cel.Env{
+		scopeBucket:     environmentOf(facts, queued),
+		scopeAssignment: environmentOf(facts, queued, cel.Variable("agent", cel.ObjectType("routing.AgentFacts"))),
+	}
+})
+
 var environment = sync.OnceValue(func() *cel.Env {
-	env, err := cel.NewEnv(
+	return environmentOf(
 		ext.NativeTypes(ext.ParseStructTag("json"),
 			reflect.TypeFor[MessageFacts](), reflect.TypeFor[ConversationFacts](), reflect.TypeFor[CustomerFacts](),
 			reflect.TypeFor[ChannelFacts](), reflect.TypeFor[BotFacts]()),
@@ -70,7 +97,13 @@ var environment = sync.OnceValue(func() *cel.Env {
 		cel.Variable("channel", cel.ObjectType("routing.ChannelFacts")),
 		cel.Variable("bot", cel.ObjectType("routing.BotFacts")),
 		cel.Variable("context", cel.MapType(cel.StringType, cel.StringType)),
-		cel.Variable("now", cel.TimestampType),
+		cel.Variable("now", cel.TimestampType))
+})
+
+// environmentOf makes an environment with names of its own, and with the
+// functions and limits of all.
+func environmentOf(names ...cel.EnvOption) *cel.Env {
+	env, err := cel.NewEnv(append(names,
 		cel.OptionalTypes(),
 		cel.EnableHiddenAccumulatorName(true),
 		cel.DefaultUTCTimeZone(true),
@@ -80,12 +113,12 @@ var environment = sync.OnceValue(func() *cel.Env {
 		cel.ExtendedValidations(),
 		ext.Strings(),
 		cel.ASTValidators(noGrowth{}),
-	)
+	)...)
 	if err != nil {
 		panic(fmt.Sprintf("the environment of conditions: %v", err)) // a mistake in this file
 	}
 	return env
-})
+}
 
 // noGrowth refuses what makes texts, lists or maps larger than those in the
 // facts, and lists so deep in each other that comparing two takes for ever. A
@@ -141,26 +174,26 @@ func depth(t *cel.Type) int {
 	return deepest
 }
 
-func compile(expr string) (*condition, *ConditionError) {
+func (s scope) compile(expr string) (*condition, *ConditionError) {
 	if strings.TrimSpace(expr) == "" {
 		return nil, &ConditionError{Line: 1, Column: 1, Detail: "there is no condition", Hint: "Write true for a rule that always matches."}
 	}
-	checked, issues := environment().Compile(expr)
+	checked, issues := s.environment().Compile(expr)
 	if found := issues.Errors(); len(found) > 0 {
 		first := found[0]
 		return nil, &ConditionError{
 			Line: max(1, first.Location.Line()), Column: max(0, first.Location.Column()) + 1,
-			Detail: plain(first.Message), Hint: hint(plain(first.Message)),
+			Detail: plain(first.Message), Hint: s.hint(plain(first.Message)),
 		}
 	}
 	if t := checked.OutputType(); !t.IsExactType(cel.BoolType) {
 		return nil, &ConditionError{Line: 1, Column: 1, Detail: "this gives a " + cel.FormatCELType(t) + ", not true or false", Hint: "Compare it with something: ==, !=, <, >, in."}
 	}
-	program, err := environment().Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
+	program, err := s.environment().Program(checked, cel.CostLimit(maxCost), cel.EvalOptions(cel.OptOptimize))
 	if err != nil {
-		return nil, &ConditionError{Line: 1, Column: 1, Detail: plain(err.Error()), Hint: hint(plain(err.Error()))}
+		return nil, &ConditionError{Line: 1, Column: 1, Detail: plain(err.Error()), Hint: s.hint(plain(err.Error()))}
 	}
-	return &condition{program, checked.NativeRep().SourceInfo()}, nil
+	return &condition{program, checked.NativeRep().SourceInfo(), looksAt(checked.NativeRep())}, nil
 }
 
 // plain is the first sentence of what the compiler says, without its marks.
@@ -171,7 +204,7 @@ func plain(message string) string {
 	message = strings.ReplaceAll(message, "'<EOF>'", "the end")
 	for class, name := range map[string]string{
 		"routing.MessageFacts": "message", "routing.ConversationFacts": "conversation", "routing.CustomerFacts": "customer",
-		"routing.ChannelFacts": "channel", "routing.BotFacts": "bot",
+		"routing.ChannelFacts": "channel", "routing.BotFacts": "bot", "routing.QueuedFacts": "conversation", "routing.AgentFacts": "agent",
 	} {
 		message = strings.ReplaceAll(message, class, name)
 	}
@@ -201,7 +234,21 @@ var hints = []struct{ sign, hint string }{
 	{"mismatched input", "Use == to compare, && and || to combine."},
 }
 
-func hint(message string) string {
+// queueHints are looked for first in conditions of custom assignments.
+var queueHints = []struct{ sign, hint string }{
+	{growth, "Ask each text for what it contains, as in conversation.language.startsWith(\"zh\")."},
+	{"undeclared reference", "The names are conversation and, in the rules, agent; a text stands in quotation marks."},
+	{"undefined field", "The fields of conversation and agent are in docs/routing.md; for how long somebody has waited a rule has after_seconds."},
+}
+
+func (s scope) hint(message string) string {
+	if s != scopeRule {
+		for _, h := range queueHints {
+			if strings.Contains(message, h.sign) {
+				return h.hint
+			}
+		}
+	}
 	for _, h := range hints {
 		if strings.Contains(message, h.sign) {
 			return h.hint
@@ -263,7 +310,12 @@ type evaluation struct {
 
 // evaluate asks the condition expr about the facts behind variables.
 func evaluate(expr string, variables map[string]any) evaluation {
-	c, err := compiled.get(expr)
+	return evaluateIn(scopeRule, expr, variables)
+}
+
+// evaluateIn asks a condition of a scope.
+func evaluateIn(s scope, expr string, variables map[string]any) evaluation {
+	c, err := compiled.get(s, expr)
 	if err != nil {
 		return evaluation{failure: FailureCondition, line: err.Line, column: err.Column}
 	}

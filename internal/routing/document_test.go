@@ -1,6 +1,7 @@
 package routing
 
 import (
+	"encoding/json"
 	"os"
 	"reflect"
 	"regexp"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/conversation"
 )
 
 func TestThePageOnRoutingIsTrue(t *testing.T) {
@@ -24,9 +27,18 @@ func TestThePageOnRoutingIsTrue(t *testing.T) {
 		assert.Empty(t, evaluate(e[1], someFacts().variables()).failure, e[1])
 	}
 
+	customs := regexp.MustCompile("(?s)```json\n(.*?)\n```").FindAllStringSubmatch(page, -1)
+	require.NotEmpty(t, customs)
+	for _, e := range customs {
+		var c CustomAssignment
+		require.NoError(t, json.Unmarshal([]byte(e[1]), &c))
+		c.Defaults(func(prefix string) string { return conversation.NewID(conversation.Prefix(prefix)) })
+		assert.Empty(t, CheckCustom("", c))
+	}
+
 	names := []string{"context", "now"}
 	for name, facts := range map[string]any{
-		"message": MessageFacts{}, "conversation": ConversationFacts{}, "customer": CustomerFacts{}, "channel": ChannelFacts{}, "bot": BotFacts{},
+		"message": MessageFacts{}, "conversation": ConversationFacts{}, "customer": CustomerFacts{}, "channel": ChannelFacts{}, "bot": BotFacts{}, "agent": AgentFacts{},
 	} {
 		for i := range reflect.TypeOf(facts).NumField() {
 			names = append(names, name+"."+reflect.TypeOf(facts).Field(i).Tag.Get("json"))
@@ -41,6 +53,7 @@ func TestThePageOnRoutingIsTrue(t *testing.T) {
 	for _, w := range []any{
 		FailureCondition, FailureOther, RuleMatched, RuleNotMatched, RuleError, RuleSkipped, QueueMissing, QueueEmpty, RouteByRule, RouteBySplit, RouteFallback, RouteNone,
 		Offered, NoAgent, WaitsForOne, UnknownQueue, WhyPreferred, WhyOnly, WhyFewestRefusals, WhyClosest, WhyHighestCapacity, WhyRoundRobin, WhyLongestIdle,
+		WhyContact, WhyRule, Custom, ByPriority, ByAge, ByFreeCapacity, ByLoad, ByIdle, BySkillFit, ByProficiency, ByRound,
 	} {
 		names = append(names, reflect.ValueOf(w).String())
 	}

@@ -32,7 +32,8 @@ type MessageFacts struct {
 }
 
 // ConversationFacts is what is known of the conversation. Classification
-// changes Priority, Language, Attributes, Skills and Units on its way.
+// changes Priority, Language, Attributes, Skills, Units and CapacityProfileID on
+// its way.
 type ConversationFacts struct {
 	ID             string            `json:"id"`
 	Priority       int64             `json:"priority"` // larger is served first
@@ -44,6 +45,9 @@ type ConversationFacts struct {
 	Attributes     map[string]string `json:"attributes"`
 	Skills         map[string]int    `json:"skills"` // required level by skill id
 	Units          int64             `json:"units"`  // of an agent's capacity; 0 while nothing set it
+	// CapacityProfileID is what it counts against instead of units; "" while
+	// nothing set it.
+	CapacityProfileID string `json:"capacity_profile_id"`
 }
 
 // CustomerFacts is what is known of the person.

@@ -2,6 +2,7 @@ package routing
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -367,7 +368,7 @@ func TestSignatureIsTheSameForTheSameRequirement(t *testing.T) {
 
 // snapshots draws small snapshots in which everything meets everything.
 func snapshots(t *rapid.T) Snapshot {
-	queueIDs := []string{"que_1", "que_2", "que_3"}
+	queueIDs, profileIDs := []string{"que_1", "que_2", "que_3"}, []string{"cpf_1", "cpf_2"}
 	agentIDs := []string{"a", "b", "c", "d", "e", "f"}
 	skills := []string{"skl_1", "skl_2"}
 	presence := rapid.SampledFrom([]conversation.Presence{available, available, available, busy})
@@ -377,7 +378,11 @@ func snapshots(t *rapid.T) Snapshot {
 	}
 	s := Snapshot{Now: monday}
 	for _, id := range queueIDs[:rapid.IntRange(1, 3).Draw(t, "queues")] {
-		s.Queues = append(s.Queues, Queue{id, rapid.Int64Range(0, 2).Draw(t, "queue priority"), rapid.SampledFrom([]Method{"", HighestCapacity, RoundRobin, LongestIdle}).Draw(t, "method")})
+		q := Queue{ID: id, Priority: rapid.Int64Range(0, 2).Draw(t, "queue priority"), Method: rapid.SampledFrom([]Method{"", HighestCapacity, RoundRobin, LongestIdle, Custom, Custom}).Draw(t, "method")}
+		if q.Method == Custom {
+			q.Custom = customs(t)
+		}
+		s.Queues = append(s.Queues, q)
 	}
 	for _, id := range agentIDs[:rapid.IntRange(0, 6).Draw(t, "agents")] {
 		a := Agent{
@@ -386,6 +391,12 @@ func snapshots(t *rapid.T) Snapshot {
 		}
 		for _, skill := range some(skills).Draw(t, "skills") {
 			a.Levels[skill] = rapid.IntRange(1, 3).Draw(t, "level")
+		}
+		for _, id := range some(profileIDs).Draw(t, "profiles") {
+			if a.Profiles == nil {
+				a.Profiles = map[string]Profile{}
+			}
+			a.Profiles[id] = Profile{Limit: rapid.Int64Range(1, 3).Draw(t, "limit"), Load: rapid.Int64Range(0, 3).Draw(t, "of profile"), Blocks: rapid.IntRange(0, 3).Draw(t, "blocks") == 0}
 		}
 		s.Agents = append(s.Agents, a)
 	}
@@ -398,6 +409,12 @@ func snapshots(t *rapid.T) Snapshot {
 		if rapid.IntRange(0, 3).Draw(t, "other presences") == 0 {
 			r.Presences = []conversation.Presence{busy, available}
 		}
+		if rapid.IntRange(0, 2).Draw(t, "by profile") == 0 {
+			r.ProfileID = rapid.SampledFrom(profileIDs).Draw(t, "profile")
+		}
+		if rapid.IntRange(0, 3).Draw(t, "contact prefers") == 0 {
+			r.First = some(agentIDs[2:5]).Draw(t, "preferred by the contact")
+		}
 		for _, skill := range some(skills).Draw(t, "required") {
 			r.Skills = append(r.Skills, conversation.SkillNeed{SkillID: skill, Level: rapid.IntRange(1, 3).Draw(t, "required level")})
 		}
@@ -407,7 +424,8 @@ func snapshots(t *rapid.T) Snapshot {
 		x := Item{
 			ConversationID: fmt.Sprintf("cnv_%02d", i), QueueID: rapid.SampledFrom(queueIDs).Draw(t, "queue"),
 			Priority: rapid.Int64Range(0, 1).Draw(t, "priority"), WaitingSince: when.Draw(t, "waiting"), MaxOffers: rapid.Int64Range(0, 4).Draw(t, "max offers"),
-			Requirement: rapid.SampledFrom(requirements).Draw(t, "requirement"),
+			Requirement: rapid.SampledFrom(requirements).Draw(t, "requirement"), Language: rapid.SampledFrom([]string{"", "ja"}).Draw(t, "language"),
+			Attributes: rapid.SampledFrom([]map[string]string{nil, {"topic": "refund"}, {"topic": "order", "shop": "1"}}).Draw(t, "attributes"),
 		}
 		for _, id := range some(agentIDs[:3]).Draw(t, "refused by") {
 			x.Refusals = append(x.Refusals, Refusal{id, rapid.Int64Range(1, 3).Draw(t, "times")})
@@ -420,27 +438,60 @@ func snapshots(t *rapid.T) Snapshot {
 	return s
 }
 
-// fits tells, in words of its own, whether a with free units may be offered x
-// as anybody may.
-func fits(a Agent, x Item, free int64) bool {
-	if !slices.Contains(a.QueueIDs, x.QueueID) || free < max(1, x.Requirement.Units) {
+// fits tells, in words of its own, whether a may be offered x as anybody may.
+func fits(s Snapshot, a Agent, x Item) bool {
+	if !slices.Contains(a.QueueIDs, x.QueueID) || !hasRoom(a, x.Requirement) || !isThere(a, x.Requirement) {
 		return false
 	}
-	if len(x.Requirement.Presences) == 0 && a.Presence != available || len(x.Requirement.Presences) > 0 && !slices.Contains(x.Requirement.Presences, a.Presence) {
+	q := s.Queues[slices.IndexFunc(s.Queues, func(q Queue) bool { return q.ID == x.QueueID })]
+	if q.Method != Custom && unskilled(a, x) {
 		return false
 	}
-	if m := x.Requirement.Matching; m == conversation.MatchingExact || m == "" {
-		for _, need := range x.Requirement.Skills {
-			if a.Levels[need.SkillID] < need.Level {
-				return false
-			}
-		}
+	if q.Method == Custom && !slices.ContainsFunc(q.Custom.Rules, func(r AssignmentRule) bool {
+		return max(0, s.Now.Sub(x.WaitingSince)) >= r.after() && holds(r, a, x) == (evaluation{matched: true}) && (r.IgnoreSkills || !unskilled(a, x))
+	}) {
+		return false
 	}
 	limit := x.MaxOffers
 	if limit == 0 {
 		limit = DefaultMaxOffers
 	}
 	return times(x, a.ID) < limit
+}
+
+func isThere(a Agent, r Requirement) bool {
+	return len(r.Presences) == 0 && a.Presence == available || slices.Contains(r.Presences, a.Presence)
+}
+
+func unskilled(a Agent, x Item) bool {
+	if m := x.Requirement.Matching; m != conversation.MatchingExact && m != "" {
+		return false
+	}
+	return slices.ContainsFunc(x.Requirement.Skills, func(need conversation.SkillNeed) bool { return a.Levels[need.SkillID] < need.Level })
+}
+
+func hasRoom(a Agent, r Requirement) bool {
+	for id, p := range a.Profiles {
+		if p.Blocks && p.Load >= p.Limit && id != r.ProfileID {
+			return false
+		}
+	}
+	if r.ProfileID != "" {
+		p, has := a.Profiles[r.ProfileID]
+		return has && p.Load < p.Limit
+	}
+	return a.Capacity-a.Load >= max(1, r.Units)
+}
+
+// holding is a with an offer more (1), or less (-1).
+func holding(a Agent, o Offer, n int64) Agent {
+	a.Load += n * o.Units
+	if p, has := a.Profiles[o.ProfileID]; has {
+		a.Profiles = maps.Clone(a.Profiles)
+		p.Load += n
+		a.Profiles[o.ProfileID] = p
+	}
+	return a
 }
 
 func times(x Item, agentID string) int64 {
@@ -457,9 +508,9 @@ func TestMatchProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		s := snapshots(t)
 		r := Match(s)
-		agents, items, free := map[string]Agent{}, map[string]Item{}, map[string]int64{}
+		agents, items := map[string]Agent{}, map[string]Item{}
 		for _, a := range s.Agents {
-			agents[a.ID], free[a.ID] = a, a.Capacity-a.Load
+			agents[a.ID] = a
 		}
 		for _, x := range s.Items {
 			items[x.ConversationID] = x
@@ -474,22 +525,32 @@ func TestMatchProperties(t *testing.T) {
 			}
 			offers[o.ConversationID] = o
 			switch {
-			case o.Units != max(1, x.Requirement.Units) || o.QueueID != x.QueueID:
+			case o.Units != x.Requirement.normal().Units || o.ProfileID != x.Requirement.ProfileID || o.QueueID != x.QueueID:
 				t.Fatalf("the offer is not the item's: %+v", o)
 			case o.Why == WhyPreferred:
 				if x.Affinity.AgentID != o.AgentID || !slices.Contains(x.Requirement.normal().Presences, a.Presence) || times(x, a.ID) >= x.maxOffers() {
 					t.Fatalf("%s is not preferred: %+v", a.ID, x)
 				}
-			case !fits(a, x, free[a.ID]):
+			case o.Why == WhyContact:
+				place := slices.Index(x.Requirement.First, a.ID)
+				if place < 0 || !isThere(a, x.Requirement) || !hasRoom(a, x.Requirement) || times(x, a.ID) > 0 {
+					t.Fatalf("%s cannot have %s first", a.ID, x.ConversationID)
+				}
+				for _, id := range x.Requirement.First[:place] {
+					if other, there := agents[id]; there && isThere(other, x.Requirement) && hasRoom(other, x.Requirement) && times(x, id) == 0 {
+						t.Fatalf("%s is preferred to %s for %s", id, a.ID, x.ConversationID)
+					}
+				}
+			case !fits(s, a, x):
 				t.Fatalf("%s is offered to %s, who cannot have it", o.ConversationID, o.AgentID)
 			default:
-				for _, other := range s.Agents { // declines rotate
-					if times(x, other.ID) < times(x, a.ID) && fits(other, x, free[other.ID]) {
+				for _, other := range agents { // declines rotate
+					if times(x, other.ID) < times(x, a.ID) && fits(s, other, x) {
 						t.Fatalf("%s is asked again about %s before %s", a.ID, x.ConversationID, other.ID)
 					}
 				}
 			}
-			free[o.AgentID] -= o.Units
+			agents[o.AgentID] = holding(a, o, 1)
 		}
 
 		// Every item has one verdict, which agrees with the offers and counts everybody.
@@ -503,22 +564,24 @@ func TestMatchProperties(t *testing.T) {
 			if isOffered != (v.Placement == Offered) || isOffered && (o.AgentID != v.AgentID || o.Why != v.Why) {
 				t.Fatalf("verdict %+v, offer %+v", v, o)
 			}
-			if sum := counted(v); v.Placement == NoAgent && sum != len(s.Agents) || isOffered && v.Why != WhyPreferred && sum != len(s.Agents) {
+			if sum := counted(v); v.Placement == NoAgent && sum != len(s.Agents) || isOffered && v.Why != WhyPreferred && v.Why != WhyContact && sum != len(s.Agents) {
 				t.Fatalf("%d of %d agents counted: %+v", sum, len(s.Agents), v)
 			}
-			if v.Until != nil && (next.IsZero() || v.Until.Before(next)) {
-				next = *v.Until
+			for _, at := range []*time.Time{v.Until, v.NextRuleAt} {
+				if at != nil && (next.IsZero() || at.Before(next)) {
+					next = *at
+				}
 			}
 			if v.Placement != NoAgent {
 				continue
 			}
 			// An item stays only when nobody can have it, before and after the lesser ones.
-			for _, a := range s.Agents {
-				if fits(a, x, free[a.ID]) {
+			for _, a := range agents {
+				if fits(s, a, x) {
 					t.Fatalf("%s could have %s", a.ID, x.ConversationID)
 				}
 				for _, later := range r.Verdicts[i+1:] {
-					if o, ok := offers[later.ConversationID]; ok && o.AgentID == a.ID && fits(a, x, free[a.ID]+o.Units) {
+					if o, ok := offers[later.ConversationID]; ok && o.AgentID == a.ID && fits(s, holding(a, o, -1), x) {
 						t.Fatalf("%s got %s, but %s comes before", a.ID, later.ConversationID, x.ConversationID)
 					}
 				}
@@ -562,7 +625,7 @@ func TestDeclinesRotateFairly(t *testing.T) {
 		s.Items = []Item{item("cnv_1", func(i *Item) { i.MaxOffers = rapid.Int64Range(1, 5).Draw(t, "limit") })}
 		able := map[string]bool{}
 		for _, a := range s.Agents {
-			able[a.ID] = fits(a, s.Items[0], a.Capacity-a.Load)
+			able[a.ID] = fits(s, a, s.Items[0])
 		}
 		asked := map[string]int64{}
 		for {
@@ -597,7 +660,7 @@ func BenchmarkMatch(b *testing.B) {
 	random := rand.New(rand.NewPCG(1, 2))
 	s := Snapshot{Now: monday}
 	for q := range 10 {
-		s.Queues = append(s.Queues, Queue{fmt.Sprintf("que_%d", q), int64(q % 3), []Method{HighestCapacity, RoundRobin, LongestIdle}[q%3]})
+		s.Queues = append(s.Queues, Queue{ID: fmt.Sprintf("que_%d", q), Priority: int64(q % 3), Method: []Method{HighestCapacity, RoundRobin, LongestIdle}[q%3]})
 	}
 	for i := range 200 {
 		a := agent(fmt.Sprintf("agt_%03d", i), works(fmt.Sprintf("que_%d", i%10), fmt.Sprintf("que_%d", i/20)), load(random.Int64N(4)), offered(-i), idle(-i))

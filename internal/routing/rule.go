@@ -39,7 +39,9 @@ type Outputs struct {
 	Priority   *int64                   `json:"priority,omitempty"` // larger is served first
 	Skills     []conversation.SkillNeed `json:"skills,omitempty"`   // required, added to those already required
 	Units      int64                    `json:"units,omitempty"`    // of an agent's capacity
-	Language   string                   `json:"language,omitempty"` // a locale, such as ja or zh-TW
+	// CapacityProfileID is what it counts against instead of units.
+	CapacityProfileID string `json:"capacity_profile_id,omitempty"`
+	Language          string `json:"language,omitempty"` // a locale, such as ja or zh-TW
 }
 
 // Ruleset is a list of rules of which the first that matches counts.
@@ -117,6 +119,17 @@ func (c *checker) count(at string, n, limit int) {
 }
 
 func (c *checker) rule(at, id, name, condition string) {
+	c.named(at, id, name)
+	c.condition(at+"/condition", scopeRule, condition)
+}
+
+func (c *checker) condition(at string, s scope, condition string) {
+	if _, err := s.compile(condition); err != nil {
+		c.say(at, "%s", err)
+	}
+}
+
+func (c *checker) named(at, id, name string) {
 	switch {
 	case id == "":
 		c.say(at+"/id", "A rule has an id.")
@@ -126,9 +139,6 @@ func (c *checker) rule(at, id, name, condition string) {
 	c.ids[id] = true
 	if utf8.RuneCountInString(name) > MaxRuleName {
 		c.say(at+"/name", "The name is longer than %d characters.", MaxRuleName)
-	}
-	if err := Compile(condition); err != nil {
-		c.say(at+"/condition", "%s", err)
 	}
 }
 
@@ -162,6 +172,9 @@ func (c *checker) outputs(at string, o Outputs) {
 	}
 	if o.Units < 0 || o.Units > MaxUnits {
 		c.say(at+"/units", "Units are between 1 and %d; leave them out to keep the workstream's.", MaxUnits)
+	}
+	if o.Units > 0 && o.CapacityProfileID != "" {
+		c.say(at+"/capacity_profile_id", "A conversation counts against a capacity profile or takes units, not both.")
 	}
 	if o.Language != "" && !locale.Valid(o.Language) {
 		c.say(at+"/language", "This is not a known language tag such as en, ja or zh-TW.")

@@ -217,21 +217,21 @@ func pointers(wrong []conversation.FieldError) []string {
 func TestConditionsAreRememberedAndForgotten(t *testing.T) {
 	t.Parallel()
 	var c cache
-	kept, err := c.get("true")
+	kept, err := c.get(scopeRule, "true")
 	assert.Nil(t, err)
 	for i := range 2*cacheSize + 10 {
 		if i%100 == 0 {
-			again, _ := c.get("true")
+			again, _ := c.get(scopeRule, "true")
 			assert.Same(t, kept, again, "what is asked for stays")
 		}
 		c.mu.Lock()
-		c.put(fmt.Sprint(i), kept)
+		c.put(scoped{expr: fmt.Sprint(i)}, kept)
 		c.mu.Unlock()
 	}
 	assert.LessOrEqual(t, len(c.young)+len(c.old), 2*cacheSize)
-	assert.NotContains(t, c.old, "0")
-	assert.NotContains(t, c.young, "0")
-	_, err = c.get("1")
+	assert.NotContains(t, c.old, scoped{expr: "0"})
+	assert.NotContains(t, c.young, scoped{expr: "0"})
+	_, err = c.get(scopeRule, "1")
 	assert.NotNil(t, err, "forgotten, so compiled anew")
 }
 

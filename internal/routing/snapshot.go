@@ -31,16 +31,20 @@ const (
 	HighestCapacity Method = "highest_capacity" // the most free units; ties round robin
 	RoundRobin      Method = "round_robin"      // whoever was offered something least recently
 	LongestIdle     Method = "longest_idle"     // whoever neither let go of work nor was offered some for longest
+	Custom          Method = "custom"           // by the queue's own buckets and rules
 )
 
 // Valid tells whether m is one of the methods.
-func (m Method) Valid() bool { return m == HighestCapacity || m == RoundRobin || m == LongestIdle }
+func (m Method) Valid() bool {
+	return m == HighestCapacity || m == RoundRobin || m == LongestIdle || m == Custom
+}
 
 // Queue is a queue whose items are to be placed.
 type Queue struct {
 	ID       string
-	Priority int64  // smaller is served first
-	Method   Method // "" is HighestCapacity
+	Priority int64             // smaller is served first
+	Method   Method            // "" is HighestCapacity
+	Custom   *CustomAssignment // of the method Custom
 }
 
 // Item is a conversation that waits and has no live offer.
@@ -50,6 +54,8 @@ type Item struct {
 	Priority       int64     // larger is served first
 	WaitingSince   time.Time // when the customer first waited
 	Requirement    Requirement
+	Language       string            // as classified
+	Attributes     map[string]string // as classified
 	Refusals       []Refusal
 	MaxOffers      int64 // to one agent; less than 1 is DefaultMaxOffers
 	Affinity       Affinity
@@ -93,6 +99,7 @@ type Agent struct {
 	Presence      conversation.Presence // the effective one
 	Capacity      int64                 // units
 	Load          int64                 // units held and on offer
+	Profiles      map[string]Profile    // their capacity profiles, by id
 	Levels        map[string]int        // of the skills they have, by skill id
 	QueueIDs      []string              // the queues they are a member of
 	IdleSince     time.Time             // when they last let go of work; zero is never

@@ -19,7 +19,8 @@ type Result struct {
 	Cut    bool
 	Behind string
 	// NextAt is when the result may change by time alone: the nearest end of an
-	// affinity. Zero is never.
+	// affinity, or the nearest time at which a rule brings somebody who can have an
+	// item that nobody can have yet. Zero is never.
 	NextAt time.Time
 }
 
@@ -28,7 +29,8 @@ type Offer struct {
 	ConversationID string
 	QueueID        string
 	AgentID        string
-	Units          int64
+	Units          int64  // 0 when it counts against a capacity profile
+	ProfileID      string // the capacity profile it counts against; "" is none
 	Why            Why
 }
 
@@ -38,12 +40,14 @@ type Why string
 // The reasons for an offer.
 const (
 	WhyPreferred       Why = "preferred_agent"  // served the customer last
+	WhyContact         Why = "contact_agent"    // is one of those the contact prefers
 	WhyOnly            Why = "only_one"         // nobody else could have it
 	WhyFewestRefusals  Why = "fewest_refusals"  // let it pass less often than the others
 	WhyClosest         Why = "closest_skills"   // fits the required skills best
 	WhyHighestCapacity Why = "highest_capacity" // by the queue's method
 	WhyRoundRobin      Why = "round_robin"
 	WhyLongestIdle     Why = "longest_idle"
+	WhyRule            Why = "rule" // by a rule of the queue; the verdict names it
 )
 
 // Placement says what came of an item.
@@ -63,17 +67,24 @@ type Reason string
 // The reasons, the nearest miss first. Where several apply, the last of them is
 // given.
 const (
-	ReasonChosen    Reason = "chosen"     // is offered it
-	ReasonOutranked Reason = "outranked"  // could have had it; somebody else came first
-	ReasonRefused   Reason = "refused"    // let it pass, and others have not had it as often
-	ReasonCapacity  Reason = "capacity"   // has not enough free units
-	ReasonTooOften  Reason = "max_offers" // let it pass as often as one agent is asked
-	ReasonSkill     Reason = "skill"      // lacks a required skill or its level
-	ReasonPresence  Reason = "presence"   // is in no allowed presence
-	ReasonNotMember Reason = "not_member" // does not work the queue; counted, never named
+	ReasonChosen        Reason = "chosen"         // is offered it
+	ReasonOutranked     Reason = "outranked"      // could have had it; somebody else came first
+	ReasonRefused       Reason = "refused"        // let it pass, and others have not had it as often
+	ReasonCapacity      Reason = "capacity"       // has not enough free units
+	ReasonProfileFull   Reason = "profile_full"   // has reached their limit of its capacity profile
+	ReasonProfileBlocks Reason = "profile_blocks" // has reached their limit of another profile, which blocks
+	ReasonTooOften      Reason = "max_offers"     // let it pass as often as one agent is asked
+	ReasonNoRule        Reason = "no_rule"        // matches no rule of the queue that holds by now
+	ReasonSkill         Reason = "skill"          // lacks a required skill or its level
+	ReasonNoProfile     Reason = "no_profile"     // has no limit of its capacity profile
+	ReasonPresence      Reason = "presence"       // is in no allowed presence
+	ReasonNotMember     Reason = "not_member"     // does not work the queue; counted, never named
 )
 
-var reasons = []Reason{ReasonChosen, ReasonOutranked, ReasonRefused, ReasonCapacity, ReasonTooOften, ReasonSkill, ReasonPresence, ReasonNotMember}
+var reasons = []Reason{
+	ReasonChosen, ReasonOutranked, ReasonRefused, ReasonCapacity, ReasonProfileFull, ReasonProfileBlocks, ReasonTooOften, ReasonNoRule, ReasonSkill,
+	ReasonNoProfile, ReasonPresence, ReasonNotMember,
+}
 
 // Verdict says why an item was placed or not. Verdicts may share their Counts
 // and Agents, which are not to be changed.
@@ -81,11 +92,15 @@ type Verdict struct {
 	ConversationID string         `json:"-"`
 	QueueID        string         `json:"queue_id"`
 	Placement      Placement      `json:"placement"`
-	AgentID        string         `json:"agent_id,omitempty"` // who is offered it, or waited for
-	Why            Why            `json:"why,omitempty"`      // of an offer
-	Until          *time.Time     `json:"until,omitempty"`    // when waiting for an agent ends; nil is never
-	Counts         map[Reason]int `json:"counts"`             // agents by reason
-	Agents         []AgentVerdict `json:"agents"`             // at most MaxNamed, the nearest misses first
+	AgentID        string         `json:"agent_id,omitempty"`     // who is offered it, or waited for
+	Why            Why            `json:"why,omitempty"`          // of an offer
+	RuleID         string         `json:"rule_id,omitempty"`      // of the queue, that decided
+	BucketID       string         `json:"bucket_id,omitempty"`    // of the queue, that it is in
+	Until          *time.Time     `json:"until,omitempty"`        // when waiting for an agent ends; nil is never
+	NextRuleAt     *time.Time     `json:"next_rule_at,omitempty"` // when a rule brings somebody who can have it; nil is never
+	Failures       []RuleLog      `json:"failures,omitempty"`     // conditions of the queue that could not be evaluated
+	Counts         map[Reason]int `json:"counts"`                 // agents by reason
+	Agents         []AgentVerdict `json:"agents"`                 // at most MaxNamed, the nearest misses first
 	// Shared says that an item before this one asked the same and had the same
 	// verdict.
 	Shared bool `json:"-"`

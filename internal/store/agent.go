@@ -38,16 +38,19 @@ const DefaultCapacity = 3
 
 // Agent is somebody who works with Kaiwa: agent, supervisor or administrator.
 type Agent struct {
-	ID        string
-	Name      string
-	Email     string // unique, lower case
-	Role      Role
-	Locale    string
-	Capacity  int64        // units of work they can hold
-	Skills    []AgentSkill // in the order of their ids; an Identity leaves them out
-	Version   int64
-	CreatedAt time.Time
-	UpdatedAt time.Time
+	ID       string
+	Name     string
+	Email    string // unique, lower case
+	Role     Role
+	Locale   string
+	Capacity int64        // units of work they can hold
+	Skills   []AgentSkill // in the order of their ids; an Identity leaves them out
+	// CapacityProfiles are their limits, in the order of the profiles' ids; an
+	// Identity leaves them out.
+	CapacityProfiles []AgentCapacityProfile
+	Version          int64
+	CreatedAt        time.Time
+	UpdatedAt        time.Time
 }
 
 type agentRow struct {
@@ -81,6 +84,9 @@ var agents = &family[Agent, agentRow]{
 		for _, k := range a.Skills {
 			f["skills/"+k.SkillID] = k.Level
 		}
+		for _, p := range a.CapacityProfiles {
+			f["capacity_profiles/"+p.ProfileID] = p.Limit
+		}
 		return f
 	},
 	first: func(ctx context.Context, c conn) error {
@@ -96,13 +102,30 @@ var agents = &family[Agent, agentRow]{
 		if err := c.exist(ctx, "skills", "skill", refs); err != nil {
 			return err
 		}
+		refs = references{}
+		for _, p := range a.CapacityProfiles {
+			refs.add(p.ProfileID, "/capacity_profiles")
+		}
+		if err := c.exist(ctx, "capacity_profiles", "capacity profile", refs); err != nil {
+			return err
+		}
 		if a.Role == RoleAdmin {
 			return nil
 		}
 		return c.anotherAdmin(ctx, a.ID)
 	},
-	load: loadAgentSkills,
-	save: saveAgentSkills,
+	load: func(ctx context.Context, c conn, items []Agent) error {
+		if err := loadAgentSkills(ctx, c, items); err != nil {
+			return err
+		}
+		return loadAgentProfiles(ctx, c, items)
+	},
+	save: func(ctx context.Context, c conn, a Agent) error {
+		if err := saveAgentSkills(ctx, c, a); err != nil {
+			return err
+		}
+		return saveAgentProfiles(ctx, c, a)
+	},
 	unused: func(ctx context.Context, c conn, a Agent) error {
 		if err := c.anotherAdmin(ctx, a.ID); err != nil {
 			return err
@@ -145,15 +168,15 @@ func (s *Store) Agents(ctx context.Context, after Cursor, limit int) ([]Agent, e
 }
 
 // CreateAgent stores an agent; CodeConflict when the email address is taken,
-// CodeInvalid when a skill is not there.
+// CodeInvalid when a skill or capacity profile is not there.
 func (s *Store) CreateAgent(ctx context.Context, by Origin, a Agent) (Agent, error) {
 	return agents.create(ctx, s, by, a)
 }
 
 // UpdateAgent changes an agent: CodeNotFound, CodeVersionStale, CodeConflict,
-// CodeInvalid when a skill is not there, CodeInUse for the role of the only
-// administrator. Its tokens follow its role, and what it is offered its capacity
-// and skills, at once.
+// CodeInvalid when a skill or capacity profile is not there, CodeInUse for the
+// role of the only administrator. Its tokens follow its role, and what it is
+// offered its capacity and skills, at once.
 func (s *Store) UpdateAgent(ctx context.Context, by Origin, id string, version int64, change func(*Agent) error) (Agent, error) {
 	return agents.update(ctx, s, by, id, version, change)
 }

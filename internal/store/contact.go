@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -16,9 +17,12 @@ type Contact struct {
 	Phone          string
 	CustomerNumber string
 	Company        string
-	Version        int64
-	CreatedAt      time.Time
-	UpdatedAt      time.Time
+	// PreferredAgentIDs are whom they are offered to first, in order: at most
+	// MaxPreferredAgents.
+	PreferredAgentIDs []string
+	Version           int64
+	CreatedAt         time.Time
+	UpdatedAt         time.Time
 }
 
 type contactRow struct {
@@ -50,13 +54,61 @@ var contacts = &family[Contact, contactRow]{
 	facts: func(k Contact) map[string]any {
 		return map[string]any{
 			"name": hidden(k.Name), "email": hidden(k.Email), "phone": hidden(k.Phone), "customer_number": hidden(k.CustomerNumber), "company": hidden(k.Company),
+			"preferred_agent_ids": k.PreferredAgentIDs,
 		}
 	},
-	uses: none[Contact],
+	uses: func(ctx context.Context, c conn, k Contact) error {
+		refs := references{}
+		for i, id := range k.PreferredAgentIDs {
+			refs.add(id, fmt.Sprintf("/preferred_agent_ids/%d", i))
+		}
+		return c.exist(ctx, "agents", "agent", refs)
+	},
+	load: loadContactAgents,
+	save: saveContactAgents,
 	unused: func(ctx context.Context, c conn, k Contact) error {
 		return c.inUse(ctx, "The customer %q is linked to this contact. Take the link away first.",
 			"SELECT display_name FROM social_profiles WHERE contact_id = $1", k.ID)
 	},
+}
+
+// MaxPreferredAgents is how many agents a contact may prefer.
+const MaxPreferredAgents = 3
+
+// loadContactAgents reads whom contacts prefer.
+func loadContactAgents(ctx context.Context, c conn, items []Contact) error {
+	ids := make([]any, len(items))
+	for i, k := range items {
+		ids[i] = k.ID
+	}
+	var rows []struct {
+		ContactID string `db:"contact_id"`
+		AgentID   string `db:"agent_id"`
+	}
+	if err := c.list(ctx, &rows, "SELECT contact_id, agent_id FROM contact_agents WHERE contact_id IN "+values(1, len(ids), 1)+" ORDER BY contact_id, place", ids...); err != nil {
+		return err
+	}
+	preferred := map[string][]string{}
+	for _, r := range rows {
+		preferred[r.ContactID] = append(preferred[r.ContactID], r.AgentID)
+	}
+	for i, k := range items {
+		items[i].PreferredAgentIDs = preferred[k.ID]
+	}
+	return nil
+}
+
+// saveContactAgents replaces whom a contact prefers.
+func saveContactAgents(ctx context.Context, c conn, k Contact) error {
+	if _, err := c.exec(ctx, "DELETE FROM contact_agents WHERE contact_id = $1", k.ID); err != nil || len(k.PreferredAgentIDs) == 0 {
+		return err
+	}
+	args := make([]any, 0, 3*len(k.PreferredAgentIDs))
+	for i, id := range k.PreferredAgentIDs {
+		args = append(args, k.ID, id, i)
+	}
+	_, err := c.exec(ctx, "INSERT INTO contact_agents (contact_id, agent_id, place) VALUES "+values(len(k.PreferredAgentIDs), 3, 1), args...)
+	return err
 }
 
 // Contact reads one contact; CodeNotFound when there is none.
@@ -79,12 +131,15 @@ func (s *Store) Contacts(ctx context.Context, search string, after Cursor, limit
 	return contacts.opened(ctx, s, s.read(), rows...)
 }
 
-// CreateContact stores a contact.
+// CreateContact stores a contact; CodeInvalid when an agent they prefer is not
+// there.
 func (s *Store) CreateContact(ctx context.Context, by Origin, k Contact) (Contact, error) {
 	return contacts.create(ctx, s, by, k)
 }
 
-// UpdateContact changes a contact: CodeNotFound, CodeVersionStale.
+// UpdateContact changes a contact: CodeNotFound, CodeVersionStale, CodeInvalid
+// when an agent they prefer is not there. Whom they prefer counts for what is
+// routed from now on.
 func (s *Store) UpdateContact(ctx context.Context, by Origin, id string, version int64, change func(*Contact) error) (Contact, error) {
 	return contacts.update(ctx, s, by, id, version, change)
 }

@@ -286,9 +286,8 @@ func (f *family[T, R]) violation(err error) error {
 // PostgreSQL names the index, SQLite table.column.
 func violates(err error, index string) bool {
 	text := err.Error()
-	table, column, _ := strings.Cut(index, "_")
-	return strings.Contains(text, `unique constraint "`+index+`"`) ||
-		strings.Contains(text, "UNIQUE constraint failed: "+table+"."+column)
+	_, failed, _ := strings.Cut(text, "UNIQUE constraint failed: ")
+	return strings.Contains(text, `unique constraint "`+index+`"`) || strings.HasPrefix(strings.Replace(failed, ".", "_", 1), index)
 }
 
 // exists locks the row of something that is referred to, and says which field

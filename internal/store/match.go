@@ -8,7 +8,6 @@ import (
 	"slices"
 	"time"
 
-	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
 	"kaiwa/internal/routing"
 )
@@ -129,7 +128,8 @@ type match struct {
 	res *MatchResult
 
 	snap        routing.Snapshot
-	free        int64               // units of the agents together
+	profiles    bool                // somebody has a capacity profile
+	free        int64               // how much more the agents can hold, together
 	agents      map[string]int      // where they are in the snapshot
 	items       map[string]*waiting // by conversation
 	workstreams map[string]Workstream
@@ -147,21 +147,18 @@ type kind struct {
 
 // waiting is a conversation that waits, as the database has it.
 type waiting struct {
-	ID           string                `db:"id"`
-	ChannelID    string                `db:"channel_id"`
-	ChatKey      string                `db:"chat_key"`
-	WorkstreamID string                `db:"workstream_id"`
-	QueueID      string                `db:"queue_id"`
-	Epoch        int64                 `db:"epoch"`
-	Priority     int64                 `db:"priority"`
-	Skills       string                `db:"skills"`
-	Units        int64                 `db:"units"`
-	Matching     conversation.Matching `db:"matching"`
-	Requirement  string                `db:"requirement"`
-	FirstWaited  int64                 `db:"first_waited_at"`
-	Preferred    string                `db:"preferred_agent_id"`
-	PreferUntil  int64                 `db:"preferred_until"`
-	Verdict      string                `db:"verdict"`
+	ID           string `db:"id"`
+	ChannelID    string `db:"channel_id"`
+	ChatKey      string `db:"chat_key"`
+	WorkstreamID string `db:"workstream_id"`
+	QueueID      string `db:"queue_id"`
+	Epoch        int64  `db:"epoch"`
+	Requirement  string `db:"requirement"`
+	FirstWaited  int64  `db:"first_waited_at"`
+	Preferred    string `db:"preferred_agent_id"`
+	PreferUntil  int64  `db:"preferred_until"`
+	Verdict      string `db:"verdict"`
+	asked
 
 	behind bool // there may be more of its kind after it
 }

@@ -13,31 +13,6 @@ import (
 	"kaiwa/internal/routing"
 )
 
-// loadColumn is what an agent holds, in units: the conversations they have, and
-// what is on offer to them. %s is the agent's id.
-const loadColumn = `CAST((SELECT COALESCE(SUM(held.units), 0) FROM conversations held WHERE held.agent_id = %[1]s AND held.owner = 'agent')
-	+ (SELECT COALESCE(SUM(offered.units), 0) FROM offers offered WHERE offered.agent_id = %[1]s AND offered.state = 'live') AS BIGINT) AS load`
-
-type agentLoad struct {
-	ID          string                `db:"id"`
-	Presence    conversation.Presence `db:"presence"`
-	Capacity    int64                 `db:"capacity"`
-	Load        int64                 `db:"load"`
-	IdleSince   int64                 `db:"idle_since"`
-	LastOffered int64                 `db:"last_offered_at"`
-}
-
-func (l agentLoad) free() int64 { return l.Capacity - l.Load }
-
-// agentLoads reads agents who are somewhere, with what they hold. where narrows
-// them down by the columns of a (agents) and s (agent_states).
-func (c conn) agentLoads(ctx context.Context, where string, args ...any) ([]agentLoad, error) {
-	var list []agentLoad
-	err := c.list(ctx, &list, `SELECT a.id, s.presence, a.capacity, s.idle_since, s.last_offered_at, `+fmt.Sprintf(loadColumn, "a.id")+`
-		FROM agent_states s JOIN agents a ON a.id = s.agent_id WHERE `+where, args...)
-	return list, err
-}
-
 // readAgents reads who works the queues that the items wait in and is not
 // offline, with what they can of what is asked, and those who are waited for,
 // wherever they are. Of everybody else it is known how many they are.
@@ -46,6 +21,7 @@ func (m *match) readAgents(ctx context.Context, items []*waiting) error {
 	for _, w := range items {
 		queueIDs = append(queueIDs, w.QueueID)
 	}
+	all := slices.ContainsFunc(m.snap.Queues, func(q routing.Queue) bool { return q.Custom != nil && q.Custom.AsksForSkills() })
 	var members []struct {
 		AgentID string `db:"agent_id"`
 		QueueID string `db:"queue_id"`
@@ -60,9 +36,11 @@ func (m *match) readAgents(ctx context.Context, items []*waiting) error {
 	}
 	ids := slices.Sorted(maps.Keys(works))
 	for _, w := range items {
-		if _, known := works[w.Preferred]; w.Preferred != "" && !known {
-			works[w.Preferred] = nil
-			ids = append(ids, w.Preferred)
+		for _, id := range append(strings.Fields(w.ContactAgents), w.Preferred) {
+			if _, known := works[id]; id != "" && !known {
+				works[id] = nil
+				ids = append(ids, id)
+			}
 		}
 		var needs []conversation.SkillNeed
 		if json.Unmarshal([]byte(w.Skills), &needs) == nil { // addItem tells of what cannot be read
@@ -71,7 +49,7 @@ func (m *match) readAgents(ctx context.Context, items []*waiting) error {
 			}
 		}
 	}
-	if err := m.readLoads(ctx, ids, unique(skills)); err != nil {
+	if err := m.readLoads(ctx, ids, unique(skills), all); err != nil {
 		return err
 	}
 	there := 0
@@ -90,28 +68,31 @@ func (m *match) readAgents(ctx context.Context, items []*waiting) error {
 	return nil
 }
 
-// readLoads reads what agents hold, and what they can of some skills.
-func (m *match) readLoads(ctx context.Context, ids, skills []string) error {
-	list, err := m.agentLoads(ctx, `s.agent_id `+m.s.d.among(1), m.s.d.ids(ids))
+// readLoads reads what agents hold, and what they can of some skills, or of all.
+func (m *match) readLoads(ctx context.Context, ids, skills []string, all bool) error {
+	list, err := m.agentLoads(ctx, m.profiles, m.now, ids)
 	if err != nil {
 		return err
 	}
 	for _, a := range list {
 		if a.Presence != conversation.PresenceOffline {
-			m.free += max(0, a.free())
+			m.free += a.room()
 		}
 		m.addAgent(a)
 	}
-	if len(skills) == 0 {
+	if len(skills) == 0 && !all {
 		return nil
+	}
+	which, args := ` AND skill_id `+m.s.d.among(2), []any{m.s.d.ids(ids), m.s.d.ids(skills)}
+	if all {
+		which, args = "", args[:1]
 	}
 	var levels []struct {
 		AgentID string `db:"agent_id"`
 		SkillID string `db:"skill_id"`
 		Level   int    `db:"level"`
 	}
-	if err := m.list(ctx, &levels, `SELECT agent_id, skill_id, level FROM agent_skills WHERE agent_id `+m.s.d.among(1)+` AND skill_id `+m.s.d.among(2),
-		m.s.d.ids(ids), m.s.d.ids(skills)); err != nil {
+	if err := m.list(ctx, &levels, `SELECT agent_id, skill_id, level FROM agent_skills WHERE agent_id `+m.s.d.among(1)+which, args...); err != nil {
 		return err
 	}
 	for _, x := range levels {
@@ -130,7 +111,7 @@ func unique(ids []string) []string {
 
 func (m *match) addAgent(a agentLoad) {
 	m.snap.Agents = append(m.snap.Agents, routing.Agent{
-		ID: a.ID, Presence: a.Presence, Capacity: a.Capacity, Load: a.Load, Levels: map[string]int{},
+		ID: a.ID, Presence: a.Presence, Capacity: a.Capacity, Load: a.Load, Profiles: a.Profiles, Levels: map[string]int{},
 		IdleSince: fromMicros(a.IdleSince), LastOfferedAt: fromMicros(a.LastOffered),
 	})
 	m.agents[a.ID] = len(m.snap.Agents) - 1
@@ -141,7 +122,7 @@ const (
 	inOrder = `queue_id, workstream_id, requirement, priority DESC, first_waited_at, id`
 
 	waitingColumns = `id, channel_id, chat_key, workstream_id, queue_id, epoch, priority, skills, units, matching, requirement, first_waited_at,
-		preferred_agent_id, preferred_until, verdict`
+		preferred_agent_id, preferred_until, verdict, language, attributes, capacity_profile_id, contact_agents`
 	// Counted, because PostgreSQL would rather read all offers when it is asked for
 	// any or none of a table that it does not know yet.
 	notOnOffer = `(SELECT count(*) FROM offers WHERE offers.conversation_id = conversations.id AND offers.state = 'live') = 0`
@@ -184,6 +165,9 @@ func (m *match) readHeads(ctx context.Context, from place) (heads, singly []*wai
 		to.Singly = singly[matchSingly-1].ID
 	}
 	if err = m.readConfiguration(ctx, append(slices.Clone(heads), singly...)); err != nil {
+		return nil, nil, to, err
+	}
+	if heads, err = m.stampAnew(ctx, heads); err != nil {
 		return nil, nil, to, err
 	}
 	picked := func(w *waiting) bool { return !m.pushes(w.WorkstreamID) }
@@ -262,12 +246,20 @@ func (m *match) readConfiguration(ctx context.Context, items []*waiting) error {
 		ID         string `db:"id"`
 		Priority   int64  `db:"priority"`
 		Assignment string `db:"assignment"`
+		Custom     string `db:"custom"`
+		Profiles   bool   `db:"profiles"` // somebody has a capacity profile
 	}
-	if err := m.list(ctx, &queues, `SELECT id, priority, assignment FROM queues WHERE id IN (`+in+`)`, args...); err != nil {
+	if err := m.list(ctx, &queues, `SELECT id, priority, assignment, custom, EXISTS (SELECT 1 FROM agent_capacity_profiles) AS profiles FROM queues WHERE id IN (`+in+`)`, args...); err != nil {
 		return err
 	}
 	for _, q := range queues {
-		m.snap.Queues = append(m.snap.Queues, routing.Queue{ID: q.ID, Priority: q.Priority, Method: routing.Method(q.Assignment)})
+		m.profiles = m.profiles || q.Profiles
+		method, custom, err := assignmentOf(q.Assignment, q.Custom)
+		if err != nil {
+			m.res.Skipped = append(m.res.Skipped, q.ID) // harms only itself
+			continue
+		}
+		m.snap.Queues = append(m.snap.Queues, routing.Queue{ID: q.ID, Priority: q.Priority, Method: method, Custom: custom})
 	}
 	return nil
 }
@@ -276,9 +268,10 @@ func (m *match) addItem(w *waiting) {
 	settings := m.workstreams[w.WorkstreamID].Settings.Assignment
 	item := routing.Item{
 		ConversationID: w.ID, QueueID: w.QueueID, Priority: w.Priority, WaitingSince: fromMicros(w.FirstWaited), MaxOffers: settings.MaxOffers, Behind: w.behind,
-		Requirement: routing.Requirement{Units: w.Units, Matching: w.Matching, Presences: settings.Presences},
+		Language: w.Language,
 	}
-	if err := json.Unmarshal([]byte(w.Skills), &item.Requirement.Skills); err != nil {
+	var err error
+	if item.Requirement, item.Attributes, err = w.asks(settings.Presences); err != nil {
 		if !slices.Contains(m.res.Skipped, w.ID) {
 			m.res.Skipped = append(m.res.Skipped, w.ID) // harms only itself
 		}

@@ -163,7 +163,7 @@ func (m *match) stillFit(ctx context.Context, offers []routing.Offer) ([]routing
 		return nil, nil
 	}
 	// In a statement of its own: it sees what was committed before the locks.
-	agents, err := m.agentLoads(ctx, `s.agent_id `+m.s.d.among(1), m.s.d.ids(locked))
+	agents, err := m.agentLoads(ctx, m.profiles, m.now, locked)
 	if err != nil {
 		return nil, err
 	}
@@ -174,11 +174,11 @@ func (m *match) stillFit(ctx context.Context, offers []routing.Offer) ([]routing
 	return slices.DeleteFunc(slices.Clone(offers), func(o routing.Offer) bool {
 		a := now[o.AgentID]
 		presences := m.workstreams[m.items[o.ConversationID].WorkstreamID].Settings.Assignment.Presences
-		if a == nil || !slices.Contains(presences, a.Presence) || o.Why != routing.WhyPreferred && a.free() < o.Units {
+		if a == nil || !slices.Contains(presences, a.Presence) || o.Why != routing.WhyPreferred && a.lacks(o) {
 			m.res.More = true
 			return true
 		}
-		a.Load += o.Units
+		a.take(o)
 		return false
 	}), nil
 }

@@ -91,6 +91,7 @@ func tableOf(id string) string {
 	for prefix, table := range map[conversation.Prefix]string{
 		conversation.PrefixAgent: "agents", conversation.PrefixQueue: "queues", conversation.PrefixSkill: "skills",
 		conversation.PrefixRuleset: "rulesets", conversation.PrefixBot: "bots", conversation.PrefixWorkstream: "workstreams",
+		conversation.PrefixCapacityProfile: "capacity_profiles",
 	} {
 		if conversation.ValidID(prefix, id) {
 			return table

@@ -26,9 +26,9 @@ import (
 var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "messages_unsent", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time",
 	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present"}
 
-// small are the tables that may be read whole: those of a few rows, of a row an
+// small are the tables that may be read whole: those of a few rows, of a few an
 // agent, and what a page of events was made of before.
-var small = []string{"counters", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "part", "bounds", "visible"}
+var small = []string{"counters", "capacity_profiles", "agent_capacity_profiles", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "part", "bounds", "visible"}
 
 // planner captures the statements that the store runs, and has the database
 // explain them.
@@ -122,7 +122,11 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO agent_states (agent_id, presence, last_seen_at)` + numbers + `SELECT 'k' || i, CASE WHEN i % 4000 = 0 THEN 'available' ELSE 'offline' END, i FROM n`,
 		`INSERT INTO skills (id, name, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k' || i, 1, i, i FROM n`,
 		`INSERT INTO agent_skills (agent_id, skill_id, level)` + numbers + `SELECT 'k' || i, 'k' || i, 1 FROM n`,
+		`INSERT INTO capacity_profiles (id, name, limit_default, reset, zone, version, created_at, updated_at) VALUES ('k', 'k', 1, 'end_of_day', 'UTC', 1, 1, 1)`,
+		`INSERT INTO agent_capacity_profiles (agent_id, profile_id, at_most)` + numbers + `SELECT 'k' || i, 'k', 1 FROM n`,
+		`INSERT INTO capacity_used (agent_id, profile_id, conversation_id, ended_at)` + numbers + `SELECT ` + one + `, 'k', 'k' || i, i FROM n`,
 		`INSERT INTO contacts (id, name, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 1, i, i FROM n`,
+		`INSERT INTO contact_agents (contact_id, agent_id, place)` + numbers + `SELECT 'k' || i, 'k' || i, 0 FROM n`,
 		`INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'route', 'k', '{}', i FROM n`,
 		`INSERT INTO idempotency_keys (caller, route, idem_key, request, lease, lease_until, created_at, expires_at)` + numbers + `SELECT 'k', 'k', 'k' || i, '', '', 0, i, 9000000000000000 FROM n`,
 		`UPDATE counters SET value = 19990 WHERE name = 'events'`,
@@ -423,10 +427,16 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 			f.waits()
 		}
 		passed := f.waits("refused = TRUE", "preferred_agent_id = 'k1'")
+		profile := f.profile(store.CapacityProfile{Name: "p", Reset: store.ResetEndOfDay, Zone: "UTC"})
+		f.limit(mei, profile, 1)
+		counts := f.counts(profile)
 		var res store.MatchResult
 		by("a match", func() { res, err = s.Match(ctx, store.MatchRequest{}); check(err) },
 			"conversations_queued", "conversations_queued_singly", "agent_states_present", "offers_expiry|offers_live|offers_one_live", "conversations_held")
-		require.Equal(t, 3, res.Made)
+		require.Equal(t, 4, res.Made)
+		counted := f.theOfferOf(counts, mei)
+		by("an offer of a profile is accepted", func() { check(f.act(ctx, counted, conversation.EventAccepted, mei, "s0")) })
+		by("it ends", func() { check(f.act(ctx, counted, conversation.EventForceClosed, mei, "s00")) })
 		offers, err := s.LiveOffers(ctx, mei)
 		check(err)
 		by("what is on offer", func() { _, err := s.OfferViews(ctx, mei); check(err) }, "offers_live")

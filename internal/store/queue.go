@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"kaiwa/internal/conversation"
@@ -16,7 +17,8 @@ type Queue struct {
 	// Assignment says whom its conversations are offered to first; "" is
 	// routing.HighestCapacity.
 	Assignment routing.Method
-	CalendarID string // "" is always open
+	Custom     *routing.CustomAssignment // of routing.Custom, and of it alone
+	CalendarID string                    // "" is always open
 	Version    int64
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
@@ -27,6 +29,7 @@ type queueRow struct {
 	Name       string `db:"name"`
 	Priority   int64  `db:"priority"`
 	Assignment string `db:"assignment"`
+	Custom     string `db:"custom"` // JSON; "" when there is none
 	CalendarID string `db:"calendar_id"`
 	Version    int64  `db:"version"`
 	CreatedAt  int64  `db:"created_at"`
@@ -40,20 +43,32 @@ var queues = &family[Queue, queueRow]{
 		if q.Assignment == "" {
 			q.Assignment = routing.HighestCapacity
 		}
-		return queueRow{q.ID, q.Name, q.Priority, string(q.Assignment), q.CalendarID, q.Version, micros(q.CreatedAt), micros(q.UpdatedAt)}, nil
+		custom := ""
+		if q.Assignment == routing.Custom { // what knows nothing of it goes by capacity
+			q.Assignment, custom = routing.HighestCapacity, jsonOf(q.Custom)
+		}
+		return queueRow{q.ID, q.Name, q.Priority, string(q.Assignment), custom, q.CalendarID, q.Version, micros(q.CreatedAt), micros(q.UpdatedAt)}, nil
 	},
 	open: func(_ *Store, r queueRow) (Queue, error) {
-		return Queue{r.ID, r.Name, r.Priority, routing.Method(r.Assignment), r.CalendarID, r.Version, fromMicros(r.CreatedAt), fromMicros(r.UpdatedAt)}, nil
+		method, custom, err := assignmentOf(r.Assignment, r.Custom)
+		if err != nil {
+			return Queue{}, fmt.Errorf("queue %s: %w", r.ID, err)
+		}
+		return Queue{r.ID, r.Name, r.Priority, method, custom, r.CalendarID, r.Version, fromMicros(r.CreatedAt), fromMicros(r.UpdatedAt)}, nil
 	},
 	facts: func(q Queue) map[string]any {
-		return map[string]any{"name": q.Name, "priority": q.Priority, "assignment": q.Assignment, "calendar_id": q.CalendarID}
+		return map[string]any{"name": q.Name, "priority": q.Priority, "assignment": q.Assignment, "custom": q.Custom, "calendar_id": q.CalendarID}
 	},
 	uses: func(ctx context.Context, c conn, q Queue) error {
+		if err := c.exist(ctx, "skills", "skill", q.criteriaSkills()); err != nil {
+			return err
+		}
 		if q.CalendarID == "" {
 			return nil
 		}
 		return c.exists(ctx, "calendars", q.CalendarID, "/calendar_id", "calendar")
 	},
+	save: func(ctx context.Context, c conn, q Queue) error { return c.stampQueue(ctx, q) },
 	unused: func(ctx context.Context, c conn, q Queue) error {
 		if err := c.inUse(ctx, "The workstream %q falls back to this queue. Give it another fallback queue first.",
 			"SELECT name FROM workstreams WHERE fallback_queue_id = $1", q.ID); err != nil {
@@ -68,6 +83,22 @@ var queues = &family[Queue, queueRow]{
 	},
 }
 
+// criteriaSkills are the skills by whose levels agents are compared.
+func (q Queue) criteriaSkills() references {
+	refs := references{}
+	if q.Custom == nil {
+		return refs
+	}
+	for i, r := range q.Custom.Rules {
+		for j, k := range r.OrderBy {
+			if k.SkillID != "" {
+				refs.add(k.SkillID, fmt.Sprintf("/custom/rules/%d/order_by/%d/skill_id", i, j))
+			}
+		}
+	}
+	return refs
+}
+
 // Queue reads one queue; CodeNotFound when there is none.
 func (s *Store) Queue(ctx context.Context, id string) (Queue, error) {
 	return queues.get(ctx, s, s.read(), id, "")
@@ -78,12 +109,14 @@ func (s *Store) Queues(ctx context.Context, after Cursor, limit int) ([]Queue, e
 	return queues.list(ctx, s, after, limit)
 }
 
-// CreateQueue stores a queue; CodeInvalid when its calendar is not there.
+// CreateQueue stores a queue; CodeInvalid when its calendar, or a skill it
+// compares agents by, is not there.
 func (s *Store) CreateQueue(ctx context.Context, by Origin, q Queue) (Queue, error) {
 	return queues.create(ctx, s, by, q)
 }
 
-// UpdateQueue changes a queue: CodeNotFound, CodeVersionStale, CodeInvalid.
+// UpdateQueue changes a queue: CodeNotFound, CodeVersionStale, CodeInvalid. Those
+// who wait in it are matched by the change at once.
 func (s *Store) UpdateQueue(ctx context.Context, by Origin, id string, version int64, change func(*Queue) error) (Queue, error) {
 	return queues.update(ctx, s, by, id, version, change)
 }
@@ -92,15 +125,4 @@ func (s *Store) UpdateQueue(ctx context.Context, by Origin, id string, version i
 // a workstream falls back to it, a rule names it or a conversation waits in it.
 func (s *Store) DeleteQueue(ctx context.Context, by Origin, id string, version int64) error {
 	return queues.delete(ctx, s, by, id, version)
-}
-
-// CountMembers counts a queue's members; CodeNotFound when there is no such
-// queue.
-func (s *Store) CountMembers(ctx context.Context, queueID string) (int, error) {
-	var n int
-	found, err := s.read().get(ctx, &n, `SELECT (SELECT count(*) FROM queue_members m WHERE m.queue_id = q.id) FROM queues q WHERE q.id = $1`, queueID)
-	if err == nil && !found {
-		err = queues.notFound(queueID)
-	}
-	return n, err
 }

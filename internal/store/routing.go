@@ -19,15 +19,19 @@ import (
 // named by somebody (a bot, whoever transferred it) and is kept; entering a
 // queue that nobody named leaves queue_id empty.
 type Routing struct {
-	QueueID     string // "" when no rule named one and there is no fallback queue
-	Priority    int64  // larger is served first
-	Skills      []conversation.SkillNeed
-	Matching    conversation.Matching
-	Units       int64  // of an agent's capacity
-	Requirement string // digest of what it asks of an agent: those that ask the same have the same
-	Language    string // as classified; "" leaves the profile's
-	Attributes  map[string]string
-	Log         []RoutingEntry
+	QueueID  string // "" when no rule named one and there is no fallback queue
+	Priority int64  // larger is served first
+	Skills   []conversation.SkillNeed
+	Matching conversation.Matching
+	Units    int64 // of an agent's capacity
+	// CapacityProfileID is what it counts against instead of units, which are 0
+	// then; "" is none.
+	CapacityProfileID string
+	ContactAgents     []string // whom its contact prefers, in order
+	Requirement       string   // digest of what it asks of an agent: those that ask the same have the same
+	Language          string   // as classified; "" leaves the profile's
+	Attributes        map[string]string
+	Log               []RoutingEntry
 }
 
 // The stages of the routing log.
@@ -57,9 +61,10 @@ func (c conn) applyRouting(ctx context.Context, row conversationRow, step string
 	}
 	if _, err := c.exec(ctx, `
 		UPDATE conversations SET queue_id = $1, priority = $2, skills = $3, matching = $4, units = $5, requirement = $6, language = $7,
-			attributes = $8, verdict = '', routed_at = $9, updated_at = $9
-		WHERE id = $10`,
-		r.QueueID, r.Priority, jsonOf(skills), string(r.Matching), r.Units, r.Requirement, r.Language, jsonOf(attributes), now, row.ID); err != nil {
+			attributes = $8, verdict = '', routed_at = $9, updated_at = $9, capacity_profile_id = $10, contact_agents = $11
+		WHERE id = $12`,
+		r.QueueID, r.Priority, jsonOf(skills), string(r.Matching), r.Units, r.Requirement, r.Language, jsonOf(attributes), now,
+		r.CapacityProfileID, strings.Join(r.ContactAgents, " "), row.ID); err != nil {
 		return err
 	}
 	return c.logRouting(ctx, row.ID, row.Epoch, step, r.Log, now)
@@ -80,8 +85,9 @@ func (c conn) logRouting(ctx context.Context, conversationID string, epoch int64
 
 // RoutingFacts is what is known when a conversation is classified and routed.
 type RoutingFacts struct {
-	routing.Facts        // without the channel and the time
-	QueueID       string // a queue that was named for it
+	routing.Facts          // without the channel and the time
+	QueueID       string   // a queue that was named for it
+	ContactAgents []string // whom its contact prefers, in order
 }
 
 // RoutingFacts reads what rules may ask about a conversation, in two
@@ -104,6 +110,7 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 		Friendship    string `db:"friendship"`
 		Earlier       int64  `db:"earlier"`
 		Messages      int64  `db:"messages"`
+		ContactAgents string `db:"contact_agents"`
 	}
 	found, err := s.read().get(ctx, &row, routingFactsQuery, id)
 	if err == nil && !found {
@@ -112,7 +119,7 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 	if err != nil {
 		return RoutingFacts{}, err
 	}
-	f := RoutingFacts{QueueID: row.QueueID}
+	f := RoutingFacts{QueueID: row.QueueID, ContactAgents: strings.Fields(row.ContactAgents)}
 	f.Conversation = routing.ConversationFacts{ID: row.ID, Locale: row.Locale, CreatedAt: fromMicros(row.CreatedAt), Messages: row.Messages}
 	if row.FirstWaitedAt > 0 {
 		f.Conversation.WaitingSeconds = (micros(s.now()) - row.FirstWaitedAt) / 1_000_000
@@ -148,7 +155,8 @@ const routingFactsQuery = `
 		coalesce(p.display_name, '') AS name, coalesce(p.language, '') AS language, coalesce(p.friendship, '') AS friendship,
 		(SELECT count(*) FROM conversations e WHERE e.channel_id = c.channel_id AND e.chat_key = c.chat_key AND e.created_at < c.created_at) AS earlier,
 		(SELECT count(*) FROM messages m WHERE m.conversation_id = c.id AND m.direction = 'inbound' AND NOT m.held) AS messages,
-		coalesce((SELECT s.closure_reason FROM sessions s WHERE s.conversation_id = c.id AND s.kind = 'bot' ORDER BY s.epoch DESC LIMIT 1), '') AS bot_reason
+		coalesce((SELECT s.closure_reason FROM sessions s WHERE s.conversation_id = c.id AND s.kind = 'bot' ORDER BY s.epoch DESC LIMIT 1), '') AS bot_reason,
+		coalesce((SELECT string_agg(k.agent_id, ' ' ORDER BY k.place) FROM contact_agents k WHERE k.contact_id = c.contact_id), '') AS contact_agents
 	FROM conversations c LEFT JOIN social_profiles p ON p.id = c.profile_id WHERE c.id = $1`
 
 const routingTextsQuery = `
@@ -179,6 +187,9 @@ type QueueState struct {
 	ID         string `db:"id"`
 	CalendarID string `db:"calendar_id"`
 	Members    int    `db:"members"`
+	// Custom is its custom assignment; nil when it has none, or none that can be
+	// read.
+	Custom *routing.CustomAssignment `db:"-"`
 }
 
 // QueueStates reads queues. One that is not there is not in the result.
@@ -187,34 +198,19 @@ func (s *Store) QueueStates(ctx context.Context, ids ...string) (map[string]Queu
 	if len(ids) == 0 {
 		return found, nil
 	}
-	var rows []QueueState
-	if err := s.read().list(ctx, &rows, `SELECT q.id, q.calendar_id, (SELECT count(*) FROM queue_members m WHERE m.queue_id = q.id) AS members
+	var rows []struct {
+		QueueState
+		Custom string `db:"custom"`
+	}
+	if err := s.read().list(ctx, &rows, `SELECT q.id, q.calendar_id, q.custom, (SELECT count(*) FROM queue_members m WHERE m.queue_id = q.id) AS members
 		FROM queues q WHERE q.id IN `+values(1, len(ids), 1), anys(ids)...); err != nil {
 		return nil, err
 	}
 	for _, row := range rows {
-		found[row.ID] = row
+		if _, custom, err := assignmentOf("", row.Custom); err == nil {
+			row.QueueState.Custom = custom
+		}
+		found[row.ID] = row.QueueState
 	}
 	return found, nil
-}
-
-// SomebodyFree tells whether a member of a queue is in one of the presences
-// and has room for so many units.
-func (s *Store) SomebodyFree(ctx context.Context, queueID string, presences []conversation.Presence, units int64) (bool, error) {
-	var names []string
-	for _, p := range presences {
-		names = append(names, string(p))
-	}
-	list, args := placeholders(names, 3)
-	if len(args) == 0 {
-		return false, nil
-	}
-	var free bool
-	_, err := s.read().get(ctx, &free, `SELECT EXISTS (
-		SELECT 1 FROM queue_members m JOIN agents a ON a.id = m.agent_id JOIN agent_states s ON s.agent_id = a.id
-		WHERE m.queue_id = $1 AND s.presence IN (`+list+`) AND a.capacity >= $2
-			+ coalesce((SELECT sum(units) FROM conversations c WHERE c.agent_id = a.id AND c.owner = 'agent'), 0)
-			+ coalesce((SELECT sum(units) FROM offers o WHERE o.agent_id = a.id AND o.state = 'live'), 0))`,
-		append([]any{queueID, units}, args...)...)
-	return free, err
 }

@@ -61,8 +61,11 @@ var rulesets = &family[Ruleset, rulesetRow]{
 		return map[string]any{"name": r.Name, "kind": r.Kind, "rules": r.Rules}
 	},
 	uses: func(ctx context.Context, c conn, r Ruleset) error {
-		skills, queues := references{}, references{}
+		skills, queues, profiles := references{}, references{}, references{}
 		for i, rule := range r.Rules {
+			if id := rule.Outputs.CapacityProfileID; id != "" {
+				profiles.add(id, fmt.Sprintf("/rules/%d/outputs/capacity_profile_id", i))
+			}
 			for j, k := range rule.Outputs.Skills {
 				skills.add(k.SkillID, fmt.Sprintf("/rules/%d/outputs/skills/%d/skill_id", i, j))
 			}
@@ -76,6 +79,9 @@ var rulesets = &family[Ruleset, rulesetRow]{
 			}
 		}
 		if err := c.exist(ctx, "skills", "skill", skills); err != nil {
+			return err
+		}
+		if err := c.exist(ctx, "capacity_profiles", "capacity profile", profiles); err != nil {
 			return err
 		}
 		return c.exist(ctx, "queues", "queue", queues)

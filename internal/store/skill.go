@@ -40,6 +40,10 @@ var skills = &family[Skill, skillRow]{
 			"SELECT a.name FROM agent_skills s JOIN agents a ON a.id = s.agent_id WHERE s.skill_id = $1", k.ID); err != nil {
 			return err
 		}
+		if err := c.inUse(ctx, "The queue %q compares agents by this skill. Change its rules first.",
+			`SELECT name FROM queues WHERE custom LIKE $1 ESCAPE '\'`, named(k.ID)); err != nil {
+			return err
+		}
 		return c.inUse(ctx, "A rule of the ruleset %q requires this skill. Change the rule first.",
 			`SELECT name FROM rulesets WHERE rules LIKE $1 ESCAPE '\'`, named(k.ID))
 	},
@@ -69,7 +73,7 @@ func (s *Store) UpdateSkill(ctx context.Context, by Origin, id string, version i
 }
 
 // DeleteSkill deletes a skill: CodeNotFound, CodeVersionStale, CodeInUse while
-// an agent has it or a rule requires it.
+// an agent has it, a rule requires it or a queue compares agents by it.
 func (s *Store) DeleteSkill(ctx context.Context, by Origin, id string, version int64) error {
 	return skills.delete(ctx, s, by, id, version)
 }

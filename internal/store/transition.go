@@ -8,6 +8,7 @@ import (
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
+	"kaiwa/internal/routing"
 	"kaiwa/internal/survey"
 )
 
@@ -21,6 +22,7 @@ type TransitionRequest struct {
 	Actor              conversation.Actor
 	ActorID            string // who, for the record: an agent's id, or ""
 	QueueID            string // where it goes, for events that enter or change a queue; "" leaves it where it was
+	CustomQueue        bool   // that queue's assignment is custom
 	ParticipantID      string // who begins a session, for events that start one
 	LeavingAgentID     string // who held it when the step was asked for, as far as the caller knows
 	OfferID            string // EventAccepted
@@ -83,6 +85,9 @@ type conversationRow struct {
 	ConsentVer    string                     `db:"consent_version"`
 	LastMessageAt int64                      `db:"last_message_at"`
 	ClosureReason conversation.ClosureReason `db:"closure_reason"`
+	Requirement   string                     `db:"requirement"`
+	ProfileID     string                     `db:"capacity_profile_id"`
+	ContactAgents string                     `db:"contact_agents"`
 }
 
 func (r conversationRow) phase() conversation.Phase {
@@ -96,7 +101,7 @@ func (c conn) lockConversation(ctx context.Context, id string) (conversationRow,
 	found, err := c.get(ctx, &r, `
 		SELECT id, channel_id, chat_key, workstream_id, status, owner, epoch, queue_id, agent_id, bot_id, bot_barred, bot_position,
 			context, locale, greeted, waiting_since, first_waited_at, routed_at, phase_since, preferred_agent_id, preferred_until,
-			disposition_id, consent_version, last_message_at, closure_reason
+			disposition_id, consent_version, last_message_at, closure_reason, requirement, capacity_profile_id, contact_agents
 		FROM conversations WHERE id = $1`+c.s.d.forUpdate(), id)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", id)
@@ -289,12 +294,17 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	if _, err := c.exec(ctx, `
 		UPDATE conversations SET status = $1, owner = $2, epoch = $3, queue_id = $4, agent_id = $5, bot_id = $6, bot_barred = $7,
 			waiting_since = $8, closed_at = $9, closure_reason = $10, updated_at = $11, first_waited_at = $12, routed_at = $13, phase_since = $14,
-			preferred_agent_id = $15, preferred_until = $16, disposition_id = $17, bot_position = $18
-		WHERE id = $19`,
+			preferred_agent_id = $15, preferred_until = $16, disposition_id = $17, bot_position = $18, contact_agents = $19
+		WHERE id = $20`,
 		string(next.Status), string(next.Owner), next.Epoch, next.QueueID, next.AgentID, next.BotID, next.BotBarred,
 		next.WaitingSince, closedAt, string(next.ClosureReason), now, next.FirstWaitedAt, next.RoutedAt, next.PhaseSince,
-		next.Preferred, next.PreferUntil, next.Disposition, next.BotPosition, row.ID); err != nil {
+		next.Preferred, next.PreferUntil, next.Disposition, next.BotPosition, next.ContactAgents, row.ID); err != nil {
 		return TransitionResult{}, err
+	}
+	if next.askedOtherwise(row, req) {
+		if err := c.stamp(ctx, `c.id = $1`, row.ID); err != nil {
+			return TransitionResult{}, err
+		}
 	}
 	if req.Routing != nil {
 		if err := c.applyRouting(ctx, row, req.ID, req.Routing, now); err != nil {
@@ -348,6 +358,9 @@ func (r *conversationRow) enterQueue(t conversation.Transition, req TransitionRe
 		r.FirstWaitedAt = now
 	}
 	r.Preferred, r.PreferUntil = "", 0
+	if t.From.Owner == conversation.OwnerAgent {
+		r.ContactAgents = "" // they had it, or somebody found that others should
+	}
 	if t.From == conversation.PhaseWaiting && req.Keep.On {
 		r.Preferred = r.AgentID
 		if !req.Keep.Until.IsZero() {
@@ -356,12 +369,28 @@ func (r *conversationRow) enterQueue(t conversation.Transition, req TransitionRe
 	}
 }
 
+// askedOtherwise tells whether a conversation waits where what it asks counts
+// otherwise than it did before: in a queue whose assignment is custom, or no
+// longer in one, or no longer for those its contact prefers.
+func (r conversationRow) askedOtherwise(before conversationRow, req TransitionRequest) bool {
+	if r.Owner != conversation.OwnerQueue || r.RoutedAt == 0 || req.Routing != nil {
+		return false
+	}
+	moved := r.QueueID != before.QueueID && (req.CustomQueue || routing.IsCustomKind(before.Requirement))
+	return moved || r.ContactAgents != before.ContactAgents
+}
+
 // endSession ends the engagement that is under way. An agent whose row is
 // locked counts as idle from now on.
 func (c conn) endSession(ctx context.Context, row conversationRow, reason conversation.ClosureReason, req TransitionRequest, now int64) error {
 	if _, err := c.exec(ctx, `UPDATE sessions SET ended_at = $1, closure_reason = $2 WHERE conversation_id = $3 AND ended_at = 0`,
 		now, string(reason), row.ID); err != nil {
 		return err
+	}
+	if row.Owner == conversation.OwnerAgent && row.ProfileID != "" {
+		if err := c.useProfile(ctx, row.AgentID, row.ProfileID, row.ID, now); err != nil {
+			return err
+		}
 	}
 	if row.Owner != conversation.OwnerAgent || row.AgentID != req.LeavingAgentID {
 		return nil

@@ -51,8 +51,11 @@ type WorkstreamSettings struct {
 	// RouteRulesetID decides its queue, "" leaves that to the fallback queue.
 	ClassificationRulesetIDs []string `json:"classification_ruleset_ids"`
 	RouteRulesetID           string   `json:"route_ruleset_id,omitempty"`
-	CapacityUnits            int64    `json:"capacity_units"`   // what a conversation takes of an agent's capacity; 0 means 1
-	DefaultPriority          int64    `json:"default_priority"` // larger is served first
+	CapacityUnits            int64    `json:"capacity_units"` // what a conversation takes of an agent's capacity; 0 means 1
+	// CapacityProfileID is what conversations count against instead of units; ""
+	// is none.
+	CapacityProfileID string `json:"capacity_profile_id,omitempty"`
+	DefaultPriority   int64  `json:"default_priority"` // larger is served first
 	// DispositionIDs are what an agent chooses from at wrap-up.
 	DispositionIDs      []string           `json:"disposition_ids"`
 	DispositionRequired bool               `json:"disposition_required"` // wrap-up is not finished without one
@@ -212,7 +215,8 @@ var workstreams = &family[Workstream, workstreamRow]{
 			"settings/bot": w.Settings.Bot, "settings/auto_close": w.Settings.AutoClose, "settings/reopen_seconds": w.Settings.ReopenSeconds,
 			"settings/classification_ruleset_ids": w.Settings.ClassificationRulesetIDs, "settings/route_ruleset_id": w.Settings.RouteRulesetID,
 			"settings/capacity_units": w.Settings.CapacityUnits, "settings/default_priority": w.Settings.DefaultPriority,
-			"settings/survey_id": w.Settings.SurveyID, "settings/bot_survey_id": w.Settings.BotSurveyID, "settings/survey_after": w.Settings.SurveyAfter,
+			"settings/capacity_profile_id": w.Settings.CapacityProfileID,
+			"settings/survey_id":           w.Settings.SurveyID, "settings/bot_survey_id": w.Settings.BotSurveyID, "settings/survey_after": w.Settings.SurveyAfter,
 			"settings/disposition_ids": w.Settings.DispositionIDs, "settings/disposition_required": w.Settings.DispositionRequired,
 			"settings/attachments": w.Settings.Attachments,
 			"settings/privacy":     w.Settings.Privacy, "settings/assignment": w.Settings.Assignment,
@@ -259,6 +263,11 @@ func (c conn) settingsUse(ctx context.Context, w WorkstreamSettings) error {
 	}
 	if err := c.exist(ctx, "rulesets WHERE kind = '"+RulesetRoute+"'", "route ruleset", route); err != nil {
 		return err
+	}
+	if w.CapacityProfileID != "" {
+		if err := c.exists(ctx, "capacity_profiles", w.CapacityProfileID, "/settings/capacity_profile_id", "capacity profile"); err != nil {
+			return err
+		}
 	}
 	for field, id := range map[string]string{"survey_id": w.SurveyID, "bot_survey_id": w.BotSurveyID} {
 		if id != "" {

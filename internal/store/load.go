@@ -1,0 +1,195 @@
+package store
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/routing"
+)
+
+// loadColumn is what an agent holds, in units: the conversations they have, and
+// what is on offer to them. %s is the agent's id. What counts against a capacity
+// profile takes no units.
+const loadColumn = `CAST((SELECT COALESCE(SUM(held.units), 0) FROM conversations held WHERE held.agent_id = %[1]s AND held.owner = 'agent')
+	+ (SELECT COALESCE(SUM(offered.units), 0) FROM offers offered WHERE offered.agent_id = %[1]s AND offered.state = 'live') AS BIGINT) AS load`
+
+type agentLoad struct {
+	ID          string                `db:"id"`
+	Presence    conversation.Presence `db:"presence"`
+	Capacity    int64                 `db:"capacity"`
+	Load        int64                 `db:"load"`
+	IdleSince   int64                 `db:"idle_since"`
+	LastOffered int64                 `db:"last_offered_at"`
+
+	Profiles map[string]routing.Profile
+}
+
+// lacks tells whether they have no room for what counts as the offer does.
+func (l *agentLoad) lacks(o routing.Offer) bool {
+	for id, p := range l.Profiles {
+		if p.Blocks && id != o.ProfileID && p.Left() < 1 {
+			return true
+		}
+	}
+	if o.ProfileID != "" {
+		return l.Profiles[o.ProfileID].Left() < 1
+	}
+	return l.Capacity-l.Load < o.Units
+}
+
+// take counts one more.
+func (l *agentLoad) take(o routing.Offer) {
+	l.Load += o.Units
+	if p, ok := l.Profiles[o.ProfileID]; ok {
+		p.Load++
+		l.Profiles[o.ProfileID] = p
+	}
+}
+
+// room is how much more they can hold, units and conversations of all profiles
+// together.
+func (l *agentLoad) room() int64 {
+	sum := max(0, l.Capacity-l.Load)
+	for _, p := range l.Profiles {
+		sum += max(0, p.Left())
+	}
+	return sum
+}
+
+// workRow is an agent, one of an agent's capacity profiles, or a conversation
+// that counts, or may count, against one.
+type workRow struct {
+	agentLoad
+	ProfileID      string `db:"profile_id"`
+	AtMost         int64  `db:"at_most"` // of a profile; 0 of a conversation
+	Zone           string `db:"zone"`    // where the profile is reset at the end of the day
+	Blocks         bool   `db:"blocks"`
+	ConversationID string `db:"conversation_id"`
+	EndedAt        int64  `db:"ended_at"` // 0: they have it, or it is on offer to them
+}
+
+const (
+	loadColumns = `a.id, s.presence, a.capacity, s.idle_since, s.last_offered_at, `
+	// noLoad fills those columns in rows that are no agents.
+	noLoad = `'', 0, 0, 0, 0, `
+)
+
+// workOfProfiles adds to the rows of agents those of their profiles and of what
+// counts against them. $2 is more than a day ago.
+func (d dialect) workOfProfiles() string {
+	among := d.among(1)
+	return ` UNION ALL SELECT h.agent_id, ` + noLoad + `h.profile_id, h.at_most, CASE WHEN p.reset = 'end_of_day' THEN p.zone ELSE '' END, p.blocks, '', 0
+			FROM agent_capacity_profiles h JOIN capacity_profiles p ON p.id = h.profile_id WHERE h.agent_id ` + among + `
+		UNION ALL SELECT held.agent_id, ` + noLoad + `held.capacity_profile_id, 0, '', FALSE, held.id, 0
+			FROM conversations held WHERE held.agent_id ` + among + ` AND held.owner = 'agent' AND held.capacity_profile_id <> ''
+		UNION ALL SELECT offered.agent_id, ` + noLoad + `c.capacity_profile_id, 0, '', FALSE, c.id, 0
+			FROM offers offered JOIN conversations c ON c.id = offered.conversation_id AND c.capacity_profile_id <> ''
+			WHERE offered.agent_id ` + among + ` AND offered.state = 'live'
+		UNION ALL SELECT used.agent_id, ` + noLoad + `used.profile_id, 0, '', FALSE, used.conversation_id, used.ended_at
+			FROM capacity_used used JOIN capacity_profiles p ON p.id = used.profile_id AND p.reset = 'end_of_day'
+			WHERE used.agent_id ` + among + ` AND used.ended_at >= $2`
+}
+
+// agentLoads reads agents who are somewhere, with what they hold, in one
+// statement. profiles says that somebody has a capacity profile.
+func (c conn) agentLoads(ctx context.Context, profiles bool, now time.Time, ids []string) ([]agentLoad, error) {
+	query := `SELECT ` + loadColumns + fmt.Sprintf(loadColumn, "a.id") + `%s FROM agent_states s JOIN agents a ON a.id = s.agent_id WHERE s.agent_id ` + c.s.d.among(1)
+	if !profiles {
+		var list []agentLoad
+		err := c.list(ctx, &list, fmt.Sprintf(query, ""), c.s.d.ids(ids))
+		return list, err
+	}
+	var rows []workRow
+	if err := c.list(ctx, &rows, fmt.Sprintf(query, `, '' AS profile_id, 0 AS at_most, '' AS zone, FALSE AS blocks, '' AS conversation_id, 0 AS ended_at`)+c.s.d.workOfProfiles(),
+		c.s.d.ids(ids), micros(now.Add(-26*time.Hour))); err != nil {
+		return nil, err
+	}
+	return counted(rows, now), nil
+}
+
+// counted puts together what agentLoads reads.
+func counted(rows []workRow, now time.Time) []agentLoad {
+	var list []agentLoad
+	at := map[string]int{}
+	for _, r := range rows {
+		if r.ProfileID == "" {
+			r.agentLoad.Profiles = map[string]routing.Profile{}
+			at[r.ID], list = len(list), append(list, r.agentLoad)
+		}
+	}
+	began := map[string]int64{} // the day of a profile; none is reset at once
+	for _, r := range rows {
+		i, there := at[r.ID]
+		if !there || r.AtMost == 0 {
+			continue
+		}
+		list[i].Profiles[r.ProfileID] = routing.Profile{Limit: r.AtMost, Blocks: r.Blocks}
+		if r.Zone != "" {
+			day, err := dayBegan(now, r.Zone)
+			if err != nil { // a zone that is no more: rather too long than not at all
+				day = micros(now.Add(-24 * time.Hour))
+			}
+			began[r.ProfileID] = day
+		}
+	}
+	type work struct{ agentID, profileID, conversationID string }
+	seen := map[work]bool{}
+	for _, r := range rows {
+		i, there := at[r.ID]
+		if !there || r.ConversationID == "" {
+			continue
+		}
+		p, has := list[i].Profiles[r.ProfileID]
+		day, daily := began[r.ProfileID]
+		if w := (work{r.ID, r.ProfileID, r.ConversationID}); has && !seen[w] && (r.EndedAt == 0 || daily && r.EndedAt >= day) {
+			seen[w] = true
+			p.Load++
+			list[i].Profiles[r.ProfileID] = p
+		}
+	}
+	return list
+}
+
+// SomebodyFree tells whether a member of a queue is in one of the presences and
+// has room for so many units, or for a conversation of a capacity profile.
+func (s *Store) SomebodyFree(ctx context.Context, queueID string, presences []conversation.Presence, units int64, profileID string) (bool, error) {
+	if profileID != "" {
+		return s.somebodyHasRoom(ctx, queueID, presences, routing.Offer{ProfileID: profileID})
+	}
+	var names []string
+	for _, p := range presences {
+		names = append(names, string(p))
+	}
+	list, args := placeholders(names, 3)
+	if len(args) == 0 {
+		return false, nil
+	}
+	var free bool
+	_, err := s.read().get(ctx, &free, `SELECT EXISTS (
+		SELECT 1 FROM queue_members m JOIN agents a ON a.id = m.agent_id JOIN agent_states s ON s.agent_id = a.id
+		WHERE m.queue_id = $1 AND s.presence IN (`+list+`) AND a.capacity >= $2
+			+ coalesce((SELECT sum(units) FROM conversations c WHERE c.agent_id = a.id AND c.owner = 'agent'), 0)
+			+ coalesce((SELECT sum(units) FROM offers o WHERE o.agent_id = a.id AND o.state = 'live'), 0))`,
+		append([]any{queueID, units}, args...)...)
+	return free, err
+}
+
+func (s *Store) somebodyHasRoom(ctx context.Context, queueID string, presences []conversation.Presence, o routing.Offer) (bool, error) {
+	var ids []string
+	if err := s.read().list(ctx, &ids, `SELECT agent_id FROM queue_members WHERE queue_id = $1`, queueID); err != nil || len(ids) == 0 {
+		return false, err
+	}
+	agents, err := s.read().agentLoads(ctx, true, s.now(), ids)
+	if err != nil {
+		return false, err
+	}
+	for i := range agents {
+		if a := &agents[i]; slices.Contains(presences, a.Presence) && !a.lacks(o) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
