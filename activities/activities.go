@@ -31,6 +31,7 @@ type Activities struct {
 	blobs      *blob.Bucket
 	mediaHTTP  *http.Client
 	bots       *bots
+	services   *services
 	plans      *plans
 	pace       pace
 	inbox      Notifier
@@ -67,7 +68,7 @@ type Options struct {
 	Store   *store.Store
 	LINE    *line.API
 	Blobs   *blob.Bucket // where files are kept
-	BotHTTP *http.Client // reaches webhook bots; guards against private addresses
+	BotHTTP *http.Client // reaches webhook bots and services that classify; guards against private addresses
 	// MediaHTTP reaches files that are not at LINE; guards against private
 	// addresses, and bounds what it reads.
 	MediaHTTP *http.Client
@@ -98,7 +99,7 @@ func New(o Options) *Activities {
 		now = time.Now
 	}
 	a := &Activities{
-		store: o.Store, line: o.LINE, blobs: o.Blobs, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), plans: newPlans(o.Store),
+		store: o.Store, line: o.LINE, blobs: o.Blobs, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
 		inbox: o.Inbox, dispatcher: o.Dispatcher, looker: o.Looker, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
 	}
 	if a.wakeSurvey == nil {

@@ -7,6 +7,7 @@ import (
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 )
 
@@ -60,6 +61,7 @@ func settings(p store.Plan) conversation.Settings {
 		CloseWaitingS:   w.AutoClose.WaitingSeconds,
 		CloseWrapUpS:    w.AutoClose.WrapUpSeconds,
 		FallbackQueueID: p.Workstream.FallbackQueueID,
+		ServicesMS:      min(p.ServicesMS, routing.MaxServiceTime.Milliseconds()),
 	}
 	s.Survey = surveyPolicy(p).On()
 	_, s.TellsAssigned = automessage.Text(automessage.AgentAssigned, p.Channel.Locale, overrides(p)...)

@@ -19,6 +19,9 @@ type RouteInput struct {
 	ConversationID string `json:"conversation_id"`
 	ChannelID      string `json:"channel_id"`
 	ChatKey        string `json:"chat_key"`
+	// FindingsID names what the services among the rulesets found; "" when none
+	// was asked, or the question was lost.
+	FindingsID string `json:"findings_id,omitempty"`
 }
 
 // Route finds out what a conversation is about and decides its queue, by the
@@ -37,6 +40,9 @@ func (a *Activities) Route(ctx context.Context, in RouteInput) (TransitionOutput
 	}
 	facts.Channel = routing.ChannelFacts{ID: plan.Channel.ID, Name: plan.Channel.Name, Locale: plan.Channel.Locale}
 	facts.Now = a.now()
+	if facts.Findings, err = a.findings(ctx, in.FindingsID); err != nil {
+		return TransitionOutput{}, final(err)
+	}
 	found, hours, err := a.decide(ctx, plan, facts)
 	if err != nil {
 		return TransitionOutput{}, final(err)
@@ -70,11 +76,13 @@ func (a *Activities) Route(ctx context.Context, in RouteInput) (TransitionOutput
 type classified struct {
 	Missing    []string                 `json:"missing,omitempty"` // rulesets that are not there or cannot be read
 	Rules      []routing.RuleLog        `json:"rules"`
+	Services   []routing.ServiceLog     `json:"services,omitempty"`
 	Priority   int64                    `json:"priority"`
 	Units      int64                    `json:"units"`
 	Skills     []conversation.SkillNeed `json:"skills"`
 	Matching   conversation.Matching    `json:"matching"`
 	Language   string                   `json:"language,omitempty"`
+	Written    string                   `json:"written_language,omitempty"` // the language of the customer's texts
 	Attributes map[string]string        `json:"attributes"`
 	// CapacityProfileID is what it counts against instead of units.
 	CapacityProfileID string `json:"capacity_profile_id,omitempty"`
@@ -95,9 +103,10 @@ type routed struct {
 
 // The outcomes in the routing log that are not routing's own words.
 const (
-	classifiedByRules = "rules_matched"
-	classifiedByNone  = "no_rule_matched"
-	routeKept         = "queue_named" // by a bot, or by whoever transferred it
+	classifiedByRules    = "rules_matched"
+	classifiedByServices = "service_answered" // and no rule matched
+	classifiedByNone     = "no_rule_matched"
+	routeKept            = "queue_named" // by a bot, or by whoever transferred it
 )
 
 // How a queue's hours stand when a conversation comes to it.
@@ -121,13 +130,14 @@ func (a *Activities) decide(ctx context.Context, plan store.Plan, facts store.Ro
 	var rules []routing.Ruleset
 	for _, id := range settings.ClassificationRulesetIDs {
 		if set, ok := sets[id]; ok {
-			rules = append(rules, routing.Ruleset{ID: id, Rules: set.Rules})
+			rules = append(rules, classifying(set, facts.Findings))
 		} else {
 			about.Missing = append(about.Missing, id)
 		}
 	}
 	outcome := routing.Classify(rules, facts.Facts)
 	about.Rules, about.Priority, about.Skills, about.Language, about.Attributes = append([]routing.RuleLog{}, outcome.Log...), outcome.Priority, outcome.Skills, outcome.Language, outcome.Attributes
+	about.Services, about.Written = outcome.Services, facts.Message.Language
 	about.Units, about.CapacityProfileID = outcome.Units, outcome.CapacityProfileID
 	if about.Units == 0 && about.CapacityProfileID == "" {
 		if about.CapacityProfileID = settings.CapacityProfileID; about.CapacityProfileID == "" {
@@ -142,8 +152,11 @@ func (a *Activities) decide(ctx context.Context, plan store.Plan, facts store.Ro
 		return nil, "", err
 	}
 	classification := classifiedByNone
-	if slices.ContainsFunc(about.Rules, func(l routing.RuleLog) bool { return l.Verdict == routing.RuleMatched }) {
+	switch {
+	case slices.ContainsFunc(about.Rules, func(l routing.RuleLog) bool { return l.Verdict == routing.RuleMatched }):
 		classification = classifiedByRules
+	case slices.ContainsFunc(about.Services, func(l routing.ServiceLog) bool { return l.Verdict == routing.ServiceAnswered }):
+		classification = classifiedByServices
 	}
 	log, err := entries(
 		entry{store.StageClassification, classification, about},

@@ -36,6 +36,7 @@ type office struct {
 	channel                store.Channel
 	chat, id               string // of the conversation
 	said                   int
+	oracle                 *oracle // where a service classifies
 }
 
 // A Monday, 18:00 in Tokyo.
@@ -50,33 +51,39 @@ func eachOffice(t *testing.T, arrange func(o *office, w *store.Workstream), f fu
 	for _, dialect := range storetest.Dialects() {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()
-			ctx := t.Context()
-			o := &office{t: t, chat: conversation.ChatKey("user", "U1")}
-			now := func() time.Time { return monday }
-			o.store, o.url = storetest.New(t, dialect, func(opts *store.Options) { opts.Now = now })
-			o.acts = activities.New(activities.Options{Store: o.store, Logger: slog.New(slog.DiscardHandler), Dispatcher: o, Now: now})
-			agent, err := o.store.CreateAgent(ctx, store.Origin{}, store.Agent{Name: "Mai", Email: "mai@example.test", Role: store.RoleAgent, Locale: "ja", Capacity: 3})
-			require.NoError(t, err)
-			o.japanese, err = o.store.CreateSkill(ctx, store.Origin{}, store.Skill{Name: "日本語"})
-			require.NoError(t, err)
-			o.refunds, o.orders, o.empty = o.queue("Refunds"), o.queue("Orders"), o.queue("Empty")
-			for _, q := range []store.Queue{o.refunds, o.orders} {
-				require.NoError(t, o.store.AddMember(ctx, store.Origin{}, q.ID, agent.ID))
-			}
-			w := store.Workstream{Name: "Shop", Mode: store.ModePush, FallbackQueueID: o.orders.ID}
-			if arrange != nil {
-				arrange(o, &w)
-			}
-			o.workstream, err = o.store.CreateWorkstream(ctx, store.Origin{}, w)
-			require.NoError(t, err)
-			o.channel, err = o.store.CreateChannel(ctx, store.Origin{}, store.Channel{
-				Name: "Shop", LINEChannelID: "1000", BotUserID: "U" + strings.Repeat("b", 32), WorkstreamID: o.workstream.ID, Locale: "ja",
-				Status: store.ChannelActive, Secrets: []string{"s"}, Token: "t",
-			})
-			require.NoError(t, err)
-			f(t, o)
+			onOffice(t, dialect, arrange, f)
 		})
 	}
+}
+
+// onOffice is eachOffice on one database.
+func onOffice(t *testing.T, dialect string, arrange func(o *office, w *store.Workstream), f func(t *testing.T, o *office)) {
+	t.Helper()
+	ctx := t.Context()
+	o := &office{t: t, chat: conversation.ChatKey("user", "U1")}
+	now := func() time.Time { return monday }
+	o.store, o.url = storetest.New(t, dialect, func(opts *store.Options) { opts.Now = now })
+	o.acts = activities.New(activities.Options{Store: o.store, Logger: slog.New(slog.DiscardHandler), Dispatcher: o, Now: now})
+	agent, err := o.store.CreateAgent(ctx, store.Origin{}, store.Agent{Name: "Mai", Email: "mai@example.test", Role: store.RoleAgent, Locale: "ja", Capacity: 3})
+	require.NoError(t, err)
+	o.japanese, err = o.store.CreateSkill(ctx, store.Origin{}, store.Skill{Name: "日本語"})
+	require.NoError(t, err)
+	o.refunds, o.orders, o.empty = o.queue("Refunds"), o.queue("Orders"), o.queue("Empty")
+	for _, q := range []store.Queue{o.refunds, o.orders} {
+		require.NoError(t, o.store.AddMember(ctx, store.Origin{}, q.ID, agent.ID))
+	}
+	w := store.Workstream{Name: "Shop", Mode: store.ModePush, FallbackQueueID: o.orders.ID}
+	if arrange != nil {
+		arrange(o, &w)
+	}
+	o.workstream, err = o.store.CreateWorkstream(ctx, store.Origin{}, w)
+	require.NoError(t, err)
+	o.channel, err = o.store.CreateChannel(ctx, store.Origin{}, store.Channel{
+		Name: "Shop", LINEChannelID: "1000", BotUserID: "U" + strings.Repeat("b", 32), WorkstreamID: o.workstream.ID, Locale: "ja",
+		Status: store.ChannelActive, Secrets: []string{"s"}, Token: "t",
+	})
+	require.NoError(t, err)
+	f(t, o)
 }
 
 func (o *office) queue(name string) store.Queue {

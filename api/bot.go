@@ -33,16 +33,18 @@ const (
 	secretPrefix = "whsec_" // Standard Webhooks 1.0
 	minSecret    = 24       // bytes, as it recommends
 	maxSecret    = 64
+
+	wrongSecret = "Must be whsec_ and the base64 of %d to %d bytes."
 )
 
-// newBotSecret makes a secret as Standard Webhooks has it.
-func newBotSecret() string {
+// newSecret makes a secret as Standard Webhooks has it.
+func newSecret() string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // documented never to fail
 	return secretPrefix + base64.StdEncoding.EncodeToString(b[:])
 }
 
-func validBotSecret(secret string) bool {
+func validSecret(secret string) bool {
 	encoded, ok := strings.CutPrefix(secret, secretPrefix)
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	return ok && err == nil && len(raw) >= minSecret && len(raw) <= maxSecret
@@ -78,18 +80,26 @@ func (s *Server) applyBot(in BotInput, b *store.Bot) (made bool, _ error) {
 		}
 		if in.URL == "" {
 			wrong.add("/url", "A webhook bot needs a URL.")
-		} else if err := netguard.CheckURL(in.URL, s.private); err != nil {
-			wrong.add("/url", "%s.", capital(strings.TrimPrefix(err.Error(), netguard.ErrRefused.Error()+": ")))
+		} else {
+			s.checkURL(&wrong, "/url", in.URL)
 		}
 		switch {
 		case in.Secret == "":
-			in.Secret, made = newBotSecret(), true
-		case !validBotSecret(in.Secret):
-			wrong.add("/secret", "Must be whsec_ and the base64 of %d to %d bytes.", minSecret, maxSecret)
+			in.Secret, made = newSecret(), true
+		case !validSecret(in.Secret):
+			wrong.add("/secret", wrongSecret, minSecret, maxSecret)
 		}
 		b.URL, b.Secret = in.URL, in.Secret
 	}
 	return made, wrong.err()
+}
+
+// checkURL notes what is wrong with the address of a service that Kaiwa is to
+// call.
+func (s *Server) checkURL(wrong *invalid, pointer, url string) {
+	if err := netguard.CheckURL(url, s.private); err != nil {
+		wrong.add(pointer, "%s.", capital(strings.TrimPrefix(err.Error(), netguard.ErrRefused.Error()+": ")))
+	}
 }
 
 func capital(s string) string {

@@ -793,6 +793,7 @@ func (e RoutingLogEntryStage) Valid() bool {
 const (
 	RulesetKindClassification RulesetKind = "classification"
 	RulesetKindRoute          RulesetKind = "route"
+	RulesetKindService        RulesetKind = "service"
 )
 
 // Valid indicates whether the value is a known member of the RulesetKind enum.
@@ -801,6 +802,26 @@ func (e RulesetKind) Valid() bool {
 	case RulesetKindClassification:
 		return true
 	case RulesetKindRoute:
+		return true
+	case RulesetKindService:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for RulesetServiceKind.
+const (
+	RulesetServiceKindHTTP   RulesetServiceKind = "http"
+	RulesetServiceKindOpenai RulesetServiceKind = "openai"
+)
+
+// Valid indicates whether the value is a known member of the RulesetServiceKind enum.
+func (e RulesetServiceKind) Valid() bool {
+	switch e {
+	case RulesetServiceKindHTTP:
+		return true
+	case RulesetServiceKindOpenai:
 		return true
 	default:
 		return false
@@ -2090,16 +2111,21 @@ type RuleOutputs = *routing.Outputs
 // RuleShare defines model for RuleShare.
 type RuleShare = routing.Share
 
-// Ruleset Rules by which conversations are classified or find their queue.
+// Ruleset Rules by which conversations are classified or find their queue, or a service that classifies in their place.
 type Ruleset struct {
 	// CreatedAt RFC 3339, UTC, with milliseconds.
 	CreatedAt Timestamp `json:"created_at"`
 	ID        string    `json:"id"`
 
-	// Kind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200.
-	Kind  RulesetKind `json:"kind"`
-	Name  string      `json:"name"`
-	Rules []Rule      `json:"rules"`
+	// Kind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200. service: a service says what rules would set.
+	Kind RulesetKind `json:"kind"`
+	Name string      `json:"name"`
+
+	// Rules None of kind service.
+	Rules []Rule `json:"rules"`
+
+	// Service A service that is given what the customer wrote last and says what that is about; see docs/routing.md.
+	Service *RulesetService `json:"service,omitempty"`
 
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt Timestamp `json:"updated_at"`
@@ -2108,15 +2134,19 @@ type Ruleset struct {
 
 // RulesetInput defines model for RulesetInput.
 type RulesetInput struct {
-	// Kind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200.
+	// Kind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200. service: a service says what rules would set.
 	Kind RulesetKind `json:"kind"`
 	Name string      `json:"name"`
 
-	// Rules In order; the first that matches counts. The list is replaced as a whole.
-	Rules []Rule `json:"rules"`
+	// Rules In order; the first that matches counts. The list is replaced as a whole. Required but for kind service.
+	Rules   []Rule               `json:"rules,omitempty"`
+	Service *RulesetServiceInput `json:"service,omitempty"`
 }
 
-// RulesetKind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200.
+// RulesetIntent Something a customer may want. Its name becomes the attribute intent, and its outputs are set as those of a rule.
+type RulesetIntent = routing.Intent
+
+// RulesetKind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200. service: a service says what rules would set.
 type RulesetKind string
 
 // RulesetList defines model for RulesetList.
@@ -2127,6 +2157,62 @@ type RulesetList struct {
 
 // RulesetPatch A JSON merge patch.
 type RulesetPatch = json.RawMessage
+
+// RulesetService A service that is given what the customer wrote last and says what that is about; see docs/routing.md.
+type RulesetService struct {
+	CacheSeconds int64           `json:"cache_seconds"`
+	DeadlineMs   int64           `json:"deadline_ms"`
+	Instructions string          `json:"instructions,omitempty"`
+	Intents      []RulesetIntent `json:"intents"`
+
+	// Kind http: a signed request and a JSON answer. openai: a chat endpoint as OpenAI has it.
+	Kind          RulesetServiceKind `json:"kind"`
+	MinConfidence float64            `json:"min_confidence"`
+	Model         string             `json:"model,omitempty"`
+
+	// Secret Only in the answer to the request that had it made.
+	Secret string `json:"secret,omitempty"`
+	URL    string `json:"url"`
+}
+
+// RulesetServiceInput defines model for RulesetServiceInput.
+type RulesetServiceInput struct {
+	// APIKey Of kind openai; never shown.
+	APIKey string `json:"api_key,omitempty"`
+
+	// CacheSeconds How long the same question has the same answer without a call; 3600 when left out, 0 is off.
+	CacheSeconds *int64 `json:"cache_seconds,omitempty"`
+
+	// DeadlineMs For one answer; 3000 when left out. The services of a workstream have 10 s together.
+	DeadlineMs *int64 `json:"deadline_ms,omitempty"`
+
+	// Instructions Of kind openai: what the model is told beside the task.
+	Instructions string `json:"instructions,omitempty"`
+
+	// Intents What the service may choose from. The list is replaced as a whole.
+	Intents []RulesetIntent `json:"intents,omitempty"`
+
+	// Kind http: a signed request and a JSON answer. openai: a chat endpoint as OpenAI has it.
+	Kind RulesetServiceKind `json:"kind"`
+
+	// MinConfidence What the service is less sure of is ignored; 0.6 when left out.
+	MinConfidence *float64 `json:"min_confidence,omitempty"`
+
+	// Model Of kind openai, as its provider calls it.
+	Model string `json:"model,omitempty"`
+
+	// Secret Of kind http: whsec_ and the base64 of 24 to 64 bytes. Left out or null: one is made and shown once.
+	Secret string `json:"secret,omitempty"`
+
+	// URL Of kind openai the base, such as https://api.openai.com/v1.
+	URL string `json:"url"`
+}
+
+// RulesetServiceKind http: a signed request and a JSON answer. openai: a chat endpoint as OpenAI has it.
+type RulesetServiceKind string
+
+// RulesetServicePatch A JSON merge patch. The kind never changes.
+type RulesetServicePatch = json.RawMessage
 
 // Skill A named ability, for agents to have and conversations to require at a level from 1 to 10.
 type Skill struct {

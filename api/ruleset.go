@@ -11,7 +11,7 @@ import (
 
 func showRuleset(set store.Ruleset) Ruleset {
 	return Ruleset{
-		ID: set.ID, Name: set.Name, Kind: RulesetKind(set.Kind), Rules: showRules(set),
+		ID: set.ID, Name: set.Name, Kind: RulesetKind(set.Kind), Rules: showRules(set), Service: showService(set.Service),
 		Version: set.Version, CreatedAt: Time(set.CreatedAt), UpdatedAt: Time(set.UpdatedAt),
 	}
 }
@@ -27,14 +27,33 @@ func showRules(set store.Ruleset) []Rule {
 	})
 }
 
-func rulesetResponse(set store.Ruleset) RulesetJSONResponse {
-	return RulesetJSONResponse{Body: showRuleset(set), Headers: RulesetResponseHeaders{ETag: etag(set.Version)}}
+// rulesetResponse shows the secret when it was made for this very request.
+func rulesetResponse(set store.Ruleset, made bool) RulesetJSONResponse {
+	r := RulesetJSONResponse{Body: showRuleset(set), Headers: RulesetResponseHeaders{ETag: etag(set.Version)}}
+	if made && r.Body.Service != nil {
+		r.Body.Service.Secret = set.Secret
+	}
+	return r
 }
 
-// apply checks the input and puts it into set.
-func (in RulesetInput) apply(set *store.Ruleset) error {
-	set.Name, set.Kind, set.Rules, set.RouteRules = in.Name, string(in.Kind), nil, nil
+// applyRuleset checks the input and puts it into set. made says that its service
+// got a new secret.
+func (s *Server) applyRuleset(in RulesetInput, set *store.Ruleset) (made bool, _ error) {
+	set.Name, set.Kind, set.Rules, set.RouteRules, set.Service = in.Name, string(in.Kind), nil, nil, nil
 	var wrong invalid
+	if set.Kind == store.RulesetService {
+		if len(in.Rules) > 0 {
+			wrong.add("/rules", "A service stands in the place of rules.")
+		}
+		made = s.applyService(&wrong, in.Service, set)
+		return made, wrong.err()
+	}
+	if in.Service != nil {
+		wrong.add("/service", "A ruleset of this kind has rules; a service is a ruleset of kind service.")
+	}
+	if in.Rules == nil {
+		wrong.add("/rules", "This field is required.")
+	}
 	for i, rule := range in.Rules {
 		at := "/rules/" + strconv.Itoa(i)
 		if rule.ID == "" {
@@ -61,7 +80,7 @@ func (in RulesetInput) apply(set *store.Ruleset) error {
 	}
 	wrong = append(wrong, routing.CheckRules("/rules", set.Rules)...)
 	wrong = append(wrong, routing.CheckRouteRules("/rules", set.RouteRules)...)
-	return wrong.err()
+	return false, wrong.err()
 }
 
 // ListRulesets lists rulesets.
@@ -75,17 +94,18 @@ func (s *Server) ListRulesets(ctx context.Context, r ListRulesetsRequestObject) 
 // CreateRuleset creates a ruleset.
 func (s *Server) CreateRuleset(ctx context.Context, r CreateRulesetRequestObject) (CreateRulesetResponseObject, error) {
 	set := store.Ruleset{ID: idFor(ctx, conversation.PrefixRuleset)}
-	if err := r.Body.apply(&set); err != nil {
+	made, err := s.applyRuleset(*r.Body, &set)
+	if err != nil {
 		return nil, err
 	}
-	set, err := s.store.CreateRuleset(ctx, origin(ctx), set)
-	return CreateRuleset201JSONResponse{rulesetResponse(set)}, err
+	set, err = s.store.CreateRuleset(ctx, origin(ctx), set)
+	return CreateRuleset201JSONResponse{rulesetResponse(set, made)}, err
 }
 
 // GetRuleset reads a ruleset.
 func (s *Server) GetRuleset(ctx context.Context, r GetRulesetRequestObject) (GetRulesetResponseObject, error) {
 	set, err := s.store.Ruleset(ctx, r.ID)
-	return GetRuleset200JSONResponse{rulesetResponse(set)}, err
+	return GetRuleset200JSONResponse{rulesetResponse(set, false)}, err
 }
 
 // UpdateRuleset changes a ruleset.
@@ -94,14 +114,17 @@ func (s *Server) UpdateRuleset(ctx context.Context, r UpdateRulesetRequestObject
 	if err != nil {
 		return nil, err
 	}
+	var made bool
 	set, err := s.store.UpdateRuleset(ctx, origin(ctx), r.ID, version, func(set *store.Ruleset) error {
-		var in RulesetInput
-		if err := mergePatch(RulesetInput{Name: set.Name, Kind: RulesetKind(set.Kind), Rules: showRules(*set)}, *r.Body, &in); err != nil {
+		in := RulesetInput{Rules: []Rule{}} // which stay, when there are none
+		if err := mergePatch(RulesetInput{Name: set.Name, Kind: RulesetKind(set.Kind), Rules: showRules(*set), Service: serviceInput(*set)}, *r.Body, &in); err != nil {
 			return err
 		}
-		return in.apply(set)
+		fresh, err := s.applyRuleset(in, set)
+		made = fresh
+		return err
 	})
-	return UpdateRuleset200JSONResponse{rulesetResponse(set)}, err
+	return UpdateRuleset200JSONResponse{rulesetResponse(set, made)}, err
 }
 
 // DeleteRuleset deletes a ruleset.

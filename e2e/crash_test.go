@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +28,7 @@ import (
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
 	"kaiwa/internal/linesim"
+	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 	"kaiwa/internal/store/storetest"
 )
@@ -69,6 +71,7 @@ type mortal struct {
 
 	agents []string // two of them
 	tokens [2]string
+	asked  atomic.Int64 // how often the service that classifies was asked
 
 	mu       sync.Mutex
 	api      string // its address, of the latest start
@@ -106,6 +109,7 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 	}
 	m := &mortal{t: t, sim: sim, store: s, dir: t.TempDir(), done: make(chan struct{})}
 	m.tokens, w.Settings.SurveyID = m.staff(s, q.ID)
+	w.Settings.ClassificationRulesetIDs = []string{m.classifier(s)}
 	w, err = s.CreateWorkstream(ctx, store.Origin{}, w)
 	require.NoError(t, err)
 	botUser := "U" + strings.Repeat("c", 32)
@@ -127,6 +131,24 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 	go m.live(binary)
 	t.Cleanup(m.end)
 	return m
+}
+
+// classifier is a service that says what a conversation is about, and keeps no
+// answers. It lives as long as the test.
+func (m *mortal) classifier(s *store.Store) (rulesetID string) {
+	m.t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		m.asked.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"intent": {"value": "person"}}`))
+	}))
+	m.t.Cleanup(server.Close)
+	set, err := s.CreateRuleset(m.t.Context(), store.Origin{}, store.Ruleset{
+		Name: "service", Kind: store.RulesetService, Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+		Service: &routing.Service{Kind: routing.ServiceHTTP, URL: server.URL, DeadlineMS: 3000, Intents: []routing.Intent{{Name: "person"}}},
+	})
+	require.NoError(m.t, err)
+	return set.ID
 }
 
 // live starts the process again and again, until the test is over.
@@ -313,7 +335,31 @@ func (m *mortal) adds(user string) error {
 	if !slices.Equal(sent, want) {
 		return fmt.Errorf("the transcript has the account say %q, not %q", sent, want)
 	}
+	log, err := m.classifications(user)
+	if err != nil {
+		return err
+	}
+	if !slices.Equal(log, []string{"service_answered"}) {
+		return fmt.Errorf("classification came to %q", log)
+	}
 	return m.books(user)
+}
+
+// classifications is what the routing log says of classifying the customer's
+// conversations.
+func (m *mortal) classifications(user string) (outcomes []string, _ error) {
+	for _, conv := range m.conversations(user) {
+		lines, err := m.store.RoutingLog(context.Background(), conv.ID)
+		if err != nil {
+			return nil, err
+		}
+		for _, l := range lines {
+			if l.Stage == store.StageClassification {
+				outcomes = append(outcomes, l.Outcome)
+			}
+		}
+	}
+	return outcomes, nil
 }
 
 // told is what Temporal tells of a customer's workflow, for when a test fails.
@@ -445,6 +491,7 @@ func TestTheProcessMayDieAtAnyPointBetweenTwoDurableSteps(t *testing.T) {
 					require.NoError(t, m.until(func() bool { return m.died() > 0 }))
 					require.FileExists(t, filepath.Join(m.dir, point.Name), "the process died there")
 					require.Equal(t, 1, m.died())
+					require.LessOrEqual(t, m.asked.Load(), int64(2), "the service is asked once more at most")
 				})
 			}
 		}
@@ -457,7 +504,7 @@ func passes(point string) int {
 	switch family, _, _ := strings.Cut(point, "."); family {
 	case "transition":
 		return 5 // handed off, routed, accepted, passed on, ended
-	case "profile", "media", "match", "invite":
+	case "profile", "media", "match", "invite", "classify":
 		return 1
 	}
 	return 2

@@ -207,6 +207,16 @@ var scenarios = []scenario{
 			"dispatcher": {conversation.WorkflowDispatcherID, ""},
 		}
 	}},
+	{name: "classified-by-service", play: func(c customer) {
+		c.k.classifiedBy(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = w.Write([]byte(`{"intent": {"value": "refund"}, "sentiment": {"value": "Kanarienvogel"}}`))
+		})
+		c.says("my money back")
+		c.routed()
+		c.isQuiet()
+		c.isClosedByREST()
+	}},
 	{name: "burst", play: func(c customer) {
 		c.says("hello")
 		c.isAnswered(1)

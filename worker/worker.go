@@ -41,7 +41,7 @@ type Options struct {
 	Store    *store.Store
 	LINE     *line.API
 	Blobs    *blob.Bucket
-	// BotHTTP reaches bots, MediaHTTP files that are not at LINE.
+	// BotHTTP reaches bots and services that classify, MediaHTTP files that are not at LINE.
 	BotHTTP, MediaHTTP *http.Client
 	// Inbox wakes the workflows of chats, Dispatcher gives people work.
 	Inbox      activities.Notifier

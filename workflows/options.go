@@ -36,6 +36,11 @@ const (
 	matchLiveness = 2 * time.Second
 	// turnSlack is what a bot's turn may take beside the bot's own deadline.
 	turnSlack = 5 * time.Second
+	// classifySlack is what asking the services that classify may take beside
+	// their own deadlines, and classifyLiveness how soon a worker that died while
+	// it asked is missed: the customer waits meanwhile.
+	classifySlack    = 2 * time.Second
+	classifyLiveness = 2 * time.Second
 )
 
 // localStore is a step in Kaiwa's own database: local, because it costs one
@@ -119,6 +124,19 @@ func turn(ctx workflow.Context, deadline time.Duration) workflow.Context {
 		ScheduleToCloseTimeout: 3 * (deadline + turnSlack),
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 300 * time.Millisecond, MaximumAttempts: 3},
 		Summary:                "ask the bot",
+	})
+}
+
+// classification asks the services that classify. A worker that dies while it
+// asks is replaced once.
+func classification(ctx workflow.Context, deadline time.Duration) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              conversation.QueueBots,
+		StartToCloseTimeout:    deadline + classifySlack,
+		HeartbeatTimeout:       classifyLiveness,
+		ScheduleToCloseTimeout: 2 * (deadline + classifySlack),
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumAttempts: 2},
+		Summary:                "ask what it is about",
 	})
 }
 

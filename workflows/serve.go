@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"time"
+
 	"go.temporal.io/sdk/workflow"
 
 	"kaiwa/activities"
@@ -41,6 +43,7 @@ func (c *talk) route() {
 	in := activities.RouteInput{
 		ID: c.step(string(conversation.EventRouted)), ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey,
 	}
+	in.FindingsID = c.askServices(in.ID)
 	var res activities.TransitionOutput
 	if err := c.do("classify and route", acts.Route, in, &res); err != nil {
 		if refused(err) == conversation.CodeConversationClosed {
@@ -51,6 +54,22 @@ func (c *talk) route() {
 		return
 	}
 	c.settle(res)
+}
+
+// askServices has the services that classify asked what the conversation is
+// about, where the workstream has any, and returns the name of what they found.
+// It takes no longer than they may; what is not known by then decides nothing.
+func (c *talk) askServices(step string) string {
+	if c.state.Settings.ServicesMS == 0 {
+		return ""
+	}
+	in := activities.ClassifyInput{ID: step, ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID}
+	var out activities.ClassifyOutput
+	deadline := time.Duration(c.state.Settings.ServicesMS) * time.Millisecond
+	if err := workflow.ExecuteActivity(classification(c.ctx, deadline), acts.Classify, in).Get(c.ctx, &out); err != nil {
+		workflow.GetLogger(c.ctx).Warn("the services that classify were not asked", "error", err)
+	}
+	return out.FindingsID
 }
 
 // tellAssigned tells the customer that an agent was found who has yet to come,

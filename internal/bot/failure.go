@@ -3,10 +3,9 @@ package bot
 import (
 	"context"
 	"errors"
-	"net"
 	"strconv"
 
-	"kaiwa/internal/netguard"
+	"kaiwa/internal/signedcall"
 )
 
 // Failure says why a bot gave no usable answer. It is stored with the turn and
@@ -15,17 +14,17 @@ type Failure string
 
 // The failures.
 const (
-	FailureTimeout       Failure = "timeout"        // no complete answer before the deadline
-	FailureCancelled     Failure = "cancelled"      // the caller gave up waiting
-	FailureAddress       Failure = "address"        // the bot's address is one Kaiwa may not reach
-	FailureUnreachable   Failure = "unreachable"    // no connection, or it broke off
-	FailureRedirected    Failure = "redirected"     // the bot answered with a redirect, which is not followed
-	FailureStatus        Failure = "refused_status" // the bot answered with another status than 200 or 204
-	FailureTooLarge      Failure = "too_large"      // the answer is over MaxAnswer bytes
-	FailureContentType   Failure = "content_type"   // the answer is not declared as JSON
-	FailureMalformed     Failure = "malformed"      // the answer is not one JSON document in UTF-8
-	FailureInvalidAnswer Failure = "invalid_answer" // JSON, but not an answer as the contract has it
-	FailureRequest       Failure = "request"        // the turn could not be put into a request
+	FailureTimeout               = Failure(signedcall.FailureTimeout)     // no complete answer before the deadline
+	FailureCancelled             = Failure(signedcall.FailureCancelled)   // the caller gave up waiting
+	FailureAddress               = Failure(signedcall.FailureAddress)     // the bot's address is one Kaiwa may not reach
+	FailureUnreachable           = Failure(signedcall.FailureUnreachable) // no connection, or it broke off
+	FailureRedirected            = Failure(signedcall.FailureRedirected)  // the bot answered with a redirect, which is not followed
+	FailureStatus                = Failure(signedcall.FailureStatus)      // the bot answered with another status than 200 or 204
+	FailureTooLarge              = Failure(signedcall.FailureTooLarge)    // the answer is over signedcall.MaxAnswer bytes
+	FailureContentType           = Failure(signedcall.FailureContentType) // the answer is not declared as JSON
+	FailureMalformed     Failure = "malformed"                            // the answer is not one JSON document in UTF-8
+	FailureInvalidAnswer Failure = "invalid_answer"                       // JSON, but not an answer as the contract has it
+	FailureRequest               = Failure(signedcall.FailureRequest)     // the turn could not be put into a request
 )
 
 // Error is why a bot gave no usable answer. Its text is for people and holds
@@ -94,16 +93,10 @@ func FailureOf(err error) Failure {
 
 // interrupted says which failure it is that a call ended with err.
 func interrupted(ctx context.Context, err error) *Error {
-	var timeout net.Error
-	switch {
-	case errors.Is(ctx.Err(), context.Canceled):
-		return &Error{Failure: FailureCancelled, Err: err}
-	case ctx.Err() != nil, errors.As(err, &timeout) && timeout.Timeout():
-		return &Error{Failure: FailureTimeout, Err: err}
-	case errors.Is(err, netguard.ErrTooLarge):
-		return &Error{Failure: FailureTooLarge, Err: err}
-	case errors.Is(err, netguard.ErrRefused):
-		return &Error{Failure: FailureAddress, Err: err}
-	}
-	return &Error{Failure: FailureUnreachable, Err: err}
+	return callFailed(signedcall.Interrupted(ctx, err))
+}
+
+// callFailed is the failure of a signed call, in the same words.
+func callFailed(e *signedcall.Error) *Error {
+	return &Error{Failure: Failure(e.Failure), Status: e.Status, Err: e.Err}
 }

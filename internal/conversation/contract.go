@@ -146,7 +146,8 @@ type Settings struct {
 	CloseWrapUpS    int64  `json:"close_wrap_up_s,omitempty"`
 	TellsAssigned   bool   `json:"tells_assigned,omitempty"` // the customer hears when it is offered to an agent
 	FallbackQueueID string `json:"fallback_queue_id,omitempty"`
-	Survey          bool   `json:"survey,omitempty"` // one may follow
+	Survey          bool   `json:"survey,omitempty"`      // one may follow
+	ServicesMS      int64  `json:"services_ms,omitempty"` // that the services which classify may take; 0 without any
 }
 
 // ActionRequest asks a conversation's workflow for a step of the life table.

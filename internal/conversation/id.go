@@ -43,6 +43,7 @@ const (
 	PrefixRoutingEntry Prefix = "rtl_"
 	// PrefixCapacityProfile begins the id of a capacity profile.
 	PrefixCapacityProfile Prefix = "cpf_"
+	PrefixFinding         Prefix = "fnd_"
 )
 
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

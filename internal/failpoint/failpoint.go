@@ -31,6 +31,8 @@ func Names() []Point {
 		{"turn.after_answer", "the bot has answered; nothing is stored"},
 		{"turn.before_commit", "the bot's messages are written, not committed"},
 		{"turn.after_commit", "the bot's messages are stored; the workflow does not know"},
+		{"classify.after_answer", "the services that classify have answered; the step has no answer"},
+		{"classify.after_commit", "what the services found is stored; the workflow does not know"},
 		{"transition.before_commit", "the change of owner is written, not committed"},
 		{"transition.after_commit", "ownership has moved; the workflow does not know"},
 		{"match.before_commit", "an offer is written, not committed"},

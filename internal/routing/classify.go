@@ -35,17 +35,35 @@ type Outcome struct {
 	Log        []RuleLog                `json:"rules"` // nil when no rule was asked
 	// CapacityProfileID is what it counts against instead of Units, which are 0
 	// then.
-	CapacityProfileID string `json:"capacity_profile_id,omitempty"`
+	CapacityProfileID string       `json:"capacity_profile_id,omitempty"`
+	Services          []ServiceLog `json:"services,omitempty"`
 }
 
 // Classify asks the rulesets in their order. Of each, the first rule that
 // matches sets its outputs, and the rulesets after it see them. A rule that
-// cannot be evaluated does not match.
+// cannot be evaluated does not match. Where a service stands in the place of
+// rules, what it found is set.
+//
+// The language is what a rule says; else what a service says; else the one that
+// the customer's texts are written in.
 func Classify(rulesets []Ruleset, facts Facts) Outcome {
 	facts = facts.own()
 	c := &facts.Conversation
 	var log []RuleLog
+	var services []ServiceLog
+	ruled := false // a rule has set the language
 	for _, set := range rulesets {
+		if set.Service != nil {
+			line := ServiceLog{RulesetID: set.ID, Verdict: ServiceAnswered, Finding: set.Found}
+			if set.Found.Failure != "" {
+				line.Verdict = ServiceFailed
+			}
+			services = append(services, line)
+			if c.heed(*set.Service, set.Found, ruled) {
+				ruled = true
+			}
+			continue
+		}
 		variables := facts.variables()
 		for _, rule := range set.Rules {
 			line := judge(rule.ID, rule.Condition, variables)
@@ -53,11 +71,15 @@ func Classify(rulesets []Ruleset, facts Facts) Outcome {
 			log = append(log, line)
 			if line.Verdict == RuleMatched {
 				c.apply(rule.Outputs)
+				ruled = ruled || rule.Outputs.Language != ""
 				break
 			}
 		}
 	}
-	return Outcome{c.Attributes, c.Priority, skillList(c.Skills), c.Units, c.Language, log, c.CapacityProfileID}
+	if c.Language == "" {
+		c.Language = facts.Message.Language
+	}
+	return Outcome{c.Attributes, c.Priority, skillList(c.Skills), c.Units, c.Language, log, c.CapacityProfileID, services}
 }
 
 func judge(id, condition string, variables map[string]any) RuleLog {

@@ -90,10 +90,12 @@ var environment = sync.OnceValue(func() *cel.Env {
 	return environmentOf(
 		ext.NativeTypes(ext.ParseStructTag("json"),
 			reflect.TypeFor[MessageFacts](), reflect.TypeFor[ConversationFacts](), reflect.TypeFor[CustomerFacts](),
+			reflect.TypeFor[ContactFacts](),
 			reflect.TypeFor[ChannelFacts](), reflect.TypeFor[BotFacts]()),
 		cel.Variable("message", cel.ObjectType("routing.MessageFacts")),
 		cel.Variable("conversation", cel.ObjectType("routing.ConversationFacts")),
 		cel.Variable("customer", cel.ObjectType("routing.CustomerFacts")),
+		cel.Variable("contact", cel.ObjectType("routing.ContactFacts")),
 		cel.Variable("channel", cel.ObjectType("routing.ChannelFacts")),
 		cel.Variable("bot", cel.ObjectType("routing.BotFacts")),
 		cel.Variable("context", cel.MapType(cel.StringType, cel.StringType)),
@@ -204,7 +206,7 @@ func plain(message string) string {
 	message = strings.ReplaceAll(message, "'<EOF>'", "the end")
 	for class, name := range map[string]string{
 		"routing.MessageFacts": "message", "routing.ConversationFacts": "conversation", "routing.CustomerFacts": "customer",
-		"routing.ChannelFacts": "channel", "routing.BotFacts": "bot", "routing.QueuedFacts": "conversation", "routing.AgentFacts": "agent",
+		"routing.ContactFacts": "contact", "routing.ChannelFacts": "channel", "routing.BotFacts": "bot", "routing.QueuedFacts": "conversation", "routing.AgentFacts": "agent",
 	} {
 		message = strings.ReplaceAll(message, class, name)
 	}
@@ -218,7 +220,7 @@ func plain(message string) string {
 // hints are looked for in order.
 var hints = []struct{ sign, hint string }{
 	{growth, "Ask each text for what it contains, as in message.texts.exists(t, t.contains(\"…\"))."},
-	{"undeclared reference", "The names are message, conversation, customer, channel, bot, context and now; a text stands in quotation marks."},
+	{"undeclared reference", "The names are message, conversation, customer, contact, channel, bot, context and now; a text stands in quotation marks."},
 	{"undefined field", "The fields of each name are in docs/routing.md; a context variable is asked for as context.name."},
 	{"found no matching overload", "The two sides are of different kinds: a text stands in quotation marks, a number does not."},
 	{"token recognition error", "Use == to compare, && and || to combine, and plain quotation marks: \" or '."},

@@ -16,13 +16,14 @@ var monday = time.Date(2026, 11, 23, 0, 30, 0, 0, time.UTC)
 
 func someFacts() Facts {
 	return Facts{
-		Message: MessageFacts{Type: "text", Text: "返品したいです", Texts: []string{"こんにちは", "返品したいです"}},
+		Message: MessageFacts{Type: "text", Text: "返品したいです", Texts: []string{"こんにちは", "返品したいです"}, Language: "ja"},
 		Conversation: ConversationFacts{
 			ID: "cnv_1", Priority: 5, Language: "ja", Locale: "ja", CreatedAt: monday.Add(-5 * time.Minute),
 			WaitingSeconds: 90, Messages: 2, Attributes: map[string]string{"intent": "return"},
 			Skills: map[string]int{"skl_ja": 3}, Units: 1,
 		},
 		Customer: CustomerFacts{Name: "田中", Language: "ja", Friend: true, ContactID: "cnt_1", EarlierConversations: 4},
+		Contact:  ContactFacts{ID: "cnt_1", Name: "田中花子", Email: "hanako@example.com", Company: "Acme", CustomerNumber: "C-7"},
 		Channel:  ChannelFacts{ID: "chn_1", Name: "Shop", Locale: "ja"},
 		Bot:      BotFacts{ID: "bot_1", Summary: "wants to return", Escalated: true, Reason: "bot_escalated"},
 		Context:  map[string]string{"plan": "gold", "amount": "1200", "said": "秘密"},
@@ -35,6 +36,8 @@ func TestConditionsSeeTheFacts(t *testing.T) {
 	for _, expr := range []string{
 		`true`,
 		`message.type == "text"`,
+		`message.language == "ja"`,
+		`contact.id == customer.contact_id && contact.name != "" && contact.email.endsWith("@example.com") && contact.company == "Acme" && contact.customer_number == "C-7"`,
 		`message.text.contains("返品")`,
 		`message.texts.exists(t, t.startsWith("こん"))`,
 		`size(message.texts) == 2`,

@@ -38,7 +38,7 @@ func TestThePageOnRoutingIsTrue(t *testing.T) {
 
 	names := []string{"context", "now"}
 	for name, facts := range map[string]any{
-		"message": MessageFacts{}, "conversation": ConversationFacts{}, "customer": CustomerFacts{}, "channel": ChannelFacts{}, "bot": BotFacts{}, "agent": AgentFacts{},
+		"message": MessageFacts{}, "conversation": ConversationFacts{}, "customer": CustomerFacts{}, "contact": ContactFacts{}, "channel": ChannelFacts{}, "bot": BotFacts{}, "agent": AgentFacts{},
 	} {
 		for i := range reflect.TypeOf(facts).NumField() {
 			names = append(names, name+"."+reflect.TypeOf(facts).Field(i).Tag.Get("json"))
@@ -50,7 +50,14 @@ func TestThePageOnRoutingIsTrue(t *testing.T) {
 	for _, f := range failures {
 		names = append(names, string(f.failure))
 	}
+	for _, f := range ServiceFailures() {
+		names = append(names, string(f))
+	}
+	for _, s := range Sentiments() {
+		names = append(names, string(s))
+	}
 	for _, w := range []any{
+		ServiceAnswered, ServiceFailed, IgnoredConfidence, IgnoredUnknown, IgnoredValue,
 		FailureCondition, FailureOther, RuleMatched, RuleNotMatched, RuleError, RuleSkipped, QueueMissing, QueueEmpty, RouteByRule, RouteBySplit, RouteFallback, RouteNone,
 		Offered, NoAgent, WaitsForOne, UnknownQueue, WhyPreferred, WhyOnly, WhyFewestRefusals, WhyClosest, WhyHighestCapacity, WhyRoundRobin, WhyLongestIdle,
 		WhyContact, WhyRule, Custom, ByPriority, ByAge, ByFreeCapacity, ByLoad, ByIdle, BySkillFit, ByProficiency, ByRound,

@@ -17,6 +17,7 @@ type Facts struct {
 	Message      MessageFacts
 	Conversation ConversationFacts
 	Customer     CustomerFacts
+	Contact      ContactFacts
 	Channel      ChannelFacts
 	Bot          BotFacts
 	Context      map[string]string // context variables
@@ -29,6 +30,8 @@ type MessageFacts struct {
 	Type  string   `json:"type"`  // of the latest message
 	Text  string   `json:"text"`  // of the latest message, "" when it has none
 	Texts []string `json:"texts"` // oldest first; what is before the last MaxTexts is not seen
+	// Language is what the texts are written in, "" when that cannot be told.
+	Language string `json:"language"`
 }
 
 // ConversationFacts is what is known of the conversation. Classification
@@ -59,6 +62,16 @@ type CustomerFacts struct {
 	EarlierConversations int64  `json:"earlier_conversations"`
 }
 
+// ContactFacts is the contact that the customer is linked to; all of it is ""
+// while nobody knows who they are.
+type ContactFacts struct {
+	ID             string `json:"id"`
+	Name           string `json:"name"`
+	Email          string `json:"email"`
+	Company        string `json:"company"`
+	CustomerNumber string `json:"customer_number"`
+}
+
 // ChannelFacts is the channel the customer wrote to.
 type ChannelFacts struct {
 	ID     string `json:"id"`
@@ -84,7 +97,7 @@ func (f Facts) variables() map[string]any {
 		context = map[string]string{}
 	}
 	return map[string]any{
-		"message": f.Message, "conversation": f.Conversation, "customer": f.Customer,
+		"message": f.Message, "conversation": f.Conversation, "customer": f.Customer, "contact": f.Contact,
 		"channel": f.Channel, "bot": f.Bot, "context": context, "now": f.Now,
 	}
 }

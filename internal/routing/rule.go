@@ -44,10 +44,13 @@ type Outputs struct {
 	Language          string `json:"language,omitempty"` // a locale, such as ja or zh-TW
 }
 
-// Ruleset is a list of rules of which the first that matches counts.
+// Ruleset is a list of rules of which the first that matches counts, or a
+// service in the place of rules.
 type Ruleset struct {
-	ID    string `json:"id"`
-	Rules []Rule `json:"rules"`
+	ID      string   `json:"id"`
+	Rules   []Rule   `json:"rules"`
+	Service *Service `json:"service,omitempty"` // nil where rules classify
+	Found   Finding  `json:"-"`                 // what the service found
 }
 
 // RouteRule names the queue of the conversations its condition matches: one

@@ -24,7 +24,7 @@ import (
 // hold nothing but what is not done yet, or because the reading ends with the
 // page.
 var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "messages_unsent", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time",
-	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present"}
+	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present", "rulesets_services"}
 
 // small are the tables that may be read whole: those of a few rows, of a few an
 // agent, and what a page of events was made of before.
@@ -129,6 +129,9 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO contact_agents (contact_id, agent_id, place)` + numbers + `SELECT 'k' || i, 'k' || i, 0 FROM n`,
 		`INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'route', 'k', '{}', i FROM n`,
 		`INSERT INTO idempotency_keys (caller, route, idem_key, request, lease, lease_until, created_at, expires_at)` + numbers + `SELECT 'k', 'k', 'k' || i, '', '', 0, i, 9000000000000000 FROM n`,
+		`INSERT INTO service_findings (id, findings, expires_at)` + numbers + `SELECT 'k' || i, '{}', 9000000000000000 + i FROM n`,
+		`INSERT INTO rulesets (id, name, kind, rules, version, created_at, updated_at, deadline_ms)` + numbers +
+			`SELECT 'k' || i, 'k', 'classification', '[]', 1, i, i, CASE WHEN i % 10000 = 0 THEN 1000 ELSE 0 END FROM n`,
 		`UPDATE counters SET value = 19990 WHERE name = 'events'`,
 		`ANALYZE`,
 	} {
@@ -407,7 +410,9 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 			check(err)
 		}, "conversations_open|conversations_by_workstream", "conversations_one_open")
 		by("old events are scrubbed", func() { check(s.ScrubEvents(ctx, time.Now().Add(-time.Hour), time.Now().Add(-2*time.Hour))) }, "line_events_received")
-		by("old configuration is swept", func() { check(s.SweepConfiguration(ctx)) }, "idempotency_keys_expiry")
+		by("old configuration is swept", func() { check(s.SweepConfiguration(ctx)) }, "idempotency_keys_expiry", "service_findings_expiry")
+		by("what a service found", func() { _, err := s.Findings(ctx, known); check(err) }, "service_findings_pkey|sqlite_autoindex_service_findings_1")
+		by("a channel's plan", func() { _, err := s.Plan(ctx, p.plan.Channel.ID); check(err) }, "rulesets_services")
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/language"
 	"kaiwa/internal/routing"
 )
 
@@ -88,6 +89,8 @@ type RoutingFacts struct {
 	routing.Facts          // without the channel and the time
 	QueueID       string   // a queue that was named for it
 	ContactAgents []string // whom its contact prefers, in order
+	// Findings are what services found, by their rulesets; not read here.
+	Findings map[string]routing.Finding
 }
 
 // RoutingFacts reads what rules may ask about a conversation, in two
@@ -111,6 +114,11 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 		Earlier       int64  `db:"earlier"`
 		Messages      int64  `db:"messages"`
 		ContactAgents string `db:"contact_agents"`
+		ContactName   string `db:"contact_name"`
+		Email         string `db:"email"`
+		Company       string `db:"company"`
+		Number        string `db:"customer_number"`
+		KnownContact  bool   `db:"known_contact"`
 	}
 	found, err := s.read().get(ctx, &row, routingFactsQuery, id)
 	if err == nil && !found {
@@ -126,6 +134,9 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 	}
 	f.Customer = routing.CustomerFacts{
 		Name: row.Name, Language: row.Language, Friend: row.Friendship == "friend", ContactID: row.ContactID, EarlierConversations: row.Earlier,
+	}
+	if row.KnownContact {
+		f.Contact = routing.ContactFacts{ID: row.ContactID, Name: row.ContactName, Email: row.Email, Company: row.Company, CustomerNumber: row.Number}
 	}
 	f.Bot = routing.BotFacts{ID: row.BotID, Summary: row.Summary, Escalated: row.BotBarred, Reason: row.BotReason}
 	if err := json.Unmarshal([]byte(row.Context), &f.Context); err != nil {
@@ -147,17 +158,20 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 			f.Message.Texts = append(f.Message.Texts, m.Text)
 		}
 	}
+	f.Message.Language = language.Of(f.Message.Texts)
 	return f, nil
 }
 
 const routingFactsQuery = `
 	SELECT c.id, c.queue_id, c.bot_id, c.bot_barred, c.contact_id, c.context, c.summary, c.locale, c.created_at, c.first_waited_at,
 		coalesce(p.display_name, '') AS name, coalesce(p.language, '') AS language, coalesce(p.friendship, '') AS friendship,
+		k.id IS NOT NULL AS known_contact, coalesce(k.name, '') AS contact_name, coalesce(k.email, '') AS email, coalesce(k.company, '') AS company,
+		coalesce(k.customer_number, '') AS customer_number,
 		(SELECT count(*) FROM conversations e WHERE e.channel_id = c.channel_id AND e.chat_key = c.chat_key AND e.created_at < c.created_at) AS earlier,
 		(SELECT count(*) FROM messages m WHERE m.conversation_id = c.id AND m.direction = 'inbound' AND NOT m.held) AS messages,
 		coalesce((SELECT s.closure_reason FROM sessions s WHERE s.conversation_id = c.id AND s.kind = 'bot' ORDER BY s.epoch DESC LIMIT 1), '') AS bot_reason,
-		coalesce((SELECT string_agg(k.agent_id, ' ' ORDER BY k.place) FROM contact_agents k WHERE k.contact_id = c.contact_id), '') AS contact_agents
-	FROM conversations c LEFT JOIN social_profiles p ON p.id = c.profile_id WHERE c.id = $1`
+		coalesce((SELECT string_agg(a.agent_id, ' ' ORDER BY a.place) FROM contact_agents a WHERE a.contact_id = c.contact_id), '') AS contact_agents
+	FROM conversations c LEFT JOIN social_profiles p ON p.id = c.profile_id LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = $1`
 
 const routingTextsQuery = `
 	SELECT type, text FROM messages WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND state <> 'recalled'

@@ -10,13 +10,16 @@ import (
 	"kaiwa/internal/routing"
 )
 
-// Ruleset is a list of rules of which the first that matches counts.
+// Ruleset is a list of rules of which the first that matches counts, or a
+// service that classifies in their place.
 type Ruleset struct {
 	ID         string
 	Name       string
 	Kind       string              // never changes
 	Rules      []routing.Rule      // RulesetClassification
 	RouteRules []routing.RouteRule // RulesetRoute
+	Service    *routing.Service    // RulesetService; nil otherwise
+	Secret     string              // RulesetService: decrypted; signs the requests (whsec_…), or is the API key
 	Version    int64
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
@@ -25,8 +28,11 @@ type Ruleset struct {
 type rulesetRow struct {
 	ID        string `db:"id"`
 	Name      string `db:"name"`
-	Kind      string `db:"kind"`
+	Kind      string `db:"kind"` // a service stands here as a classification
 	Rules     string `db:"rules"`
+	Service   string `db:"service"`     // JSON; "" where rules classify
+	Secret    string `db:"secret"`      // encrypted
+	Deadline  int64  `db:"deadline_ms"` // of the service; 0 without one
 	Version   int64  `db:"version"`
 	CreatedAt int64  `db:"created_at"`
 	UpdatedAt int64  `db:"updated_at"`
@@ -35,16 +41,39 @@ type rulesetRow struct {
 var rulesets = &family[Ruleset, rulesetRow]{
 	kind: "ruleset", table: "rulesets", prefix: conversation.PrefixRuleset,
 	meta: func(r *Ruleset) meta { return meta{&r.ID, &r.Name, &r.Version, &r.CreatedAt, &r.UpdatedAt} },
-	seal: func(_ *Store, r Ruleset) (rulesetRow, error) {
+	seal: func(s *Store, r Ruleset) (rulesetRow, error) {
+		row := rulesetRow{ID: r.ID, Name: r.Name, Kind: r.Kind, Version: r.Version, CreatedAt: micros(r.CreatedAt), UpdatedAt: micros(r.UpdatedAt)}
 		var rules any = r.Rules
-		if r.Kind == RulesetRoute {
+		switch r.Kind {
+		case RulesetRoute:
 			rules = r.RouteRules
+		case RulesetService:
+			doc, err := json.Marshal(r.Service)
+			if err != nil {
+				return row, err
+			}
+			if row.Secret, err = s.sealed(r.Secret, "ruleset/"+r.ID+"/secret"); err != nil {
+				return row, err
+			}
+			rules, row.Kind, row.Service, row.Deadline = []routing.Rule{}, RulesetClassification, string(doc), r.Service.DeadlineMS
 		}
 		doc, err := json.Marshal(rules)
-		return rulesetRow{r.ID, r.Name, r.Kind, string(doc), r.Version, micros(r.CreatedAt), micros(r.UpdatedAt)}, err
+		row.Rules = string(doc)
+		return row, err
 	},
-	open: func(_ *Store, row rulesetRow) (Ruleset, error) {
+	open: func(s *Store, row rulesetRow) (Ruleset, error) {
 		r := Ruleset{ID: row.ID, Name: row.Name, Kind: row.Kind, Version: row.Version, CreatedAt: fromMicros(row.CreatedAt), UpdatedAt: fromMicros(row.UpdatedAt)}
+		if row.Service != "" {
+			r.Kind = RulesetService
+			if err := json.Unmarshal([]byte(row.Service), &r.Service); err != nil {
+				return r, fmt.Errorf("service of ruleset %s: %w", r.ID, err)
+			}
+			var err error
+			if r.Secret, err = s.unsealed(row.Secret, "ruleset/"+r.ID+"/secret"); err != nil {
+				err = fmt.Errorf("secret of ruleset %s: %w", r.ID, err)
+			}
+			return r, err
+		}
 		var rules any = &r.Rules
 		if r.Kind == RulesetRoute {
 			rules = &r.RouteRules
@@ -55,8 +84,11 @@ var rulesets = &family[Ruleset, rulesetRow]{
 		return r, nil
 	},
 	facts: func(r Ruleset) map[string]any {
-		if r.Kind == RulesetRoute {
+		switch r.Kind {
+		case RulesetRoute:
 			return map[string]any{"name": r.Name, "kind": r.Kind, "rules": r.RouteRules}
+		case RulesetService:
+			return map[string]any{"name": r.Name, "kind": r.Kind, "service": r.Service, "secret": hidden(r.Secret)}
 		}
 		return map[string]any{"name": r.Name, "kind": r.Kind, "rules": r.Rules}
 	},
@@ -68,6 +100,13 @@ var rulesets = &family[Ruleset, rulesetRow]{
 			}
 			for j, k := range rule.Outputs.Skills {
 				skills.add(k.SkillID, fmt.Sprintf("/rules/%d/outputs/skills/%d/skill_id", i, j))
+			}
+		}
+		if r.Service != nil {
+			for i, in := range r.Service.Intents {
+				for j, k := range in.Outputs.Skills {
+					skills.add(k.SkillID, fmt.Sprintf("/service/intents/%d/outputs/skills/%d/skill_id", i, j))
+				}
 			}
 		}
 		for i, rule := range r.RouteRules {
@@ -123,4 +162,5 @@ func (s *Store) DeleteRuleset(ctx context.Context, by Origin, id string, version
 const (
 	RulesetClassification = "classification" // its rules say what a conversation is about
 	RulesetRoute          = "route"          // its rules name queues
+	RulesetService        = "service"        // a service says what a conversation is about
 )

@@ -45,7 +45,7 @@ var skills = &family[Skill, skillRow]{
 			return err
 		}
 		return c.inUse(ctx, "A rule of the ruleset %q requires this skill. Change the rule first.",
-			`SELECT name FROM rulesets WHERE rules LIKE $1 ESCAPE '\'`, named(k.ID))
+			`SELECT name FROM rulesets WHERE (rules LIKE $1 ESCAPE '\' OR service LIKE $1 ESCAPE '\')`, named(k.ID))
 	},
 	taken: map[string]conversation.FieldError{
 		"skills_name": {Pointer: "/name", Detail: "Another skill has this name already."},

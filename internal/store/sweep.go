@@ -6,7 +6,7 @@ import (
 )
 
 // SweepConfiguration forgets what has no use any more: expired idempotency
-// keys, secrets whose rotation is over, the tokens of channels deleted a day
+// keys and findings of services, secrets whose rotation is over, the tokens of channels deleted a day
 // ago, and API tokens that were revoked or expired a month ago. It may run at
 // any time and in several processes.
 func (s *Store) SweepConfiguration(ctx context.Context) error {
@@ -17,6 +17,7 @@ func (s *Store) SweepConfiguration(ctx context.Context) error {
 		arg   int64
 	}{
 		{"DELETE FROM idempotency_keys WHERE expires_at <= $1", micros(now)},
+		{"DELETE FROM service_findings WHERE expires_at <= $1", micros(now)},
 		{"UPDATE channels SET previous_secret = '', previous_until = 0 WHERE previous_until > 0 AND previous_until <= $1", micros(now)},
 		{"UPDATE channels SET token = '' WHERE status = 'deleted' AND deleted_at <= $1 AND token <> ''", day},
 		{"DELETE FROM api_tokens WHERE (revoked_at > 0 AND revoked_at <= $1) OR (expires_at > 0 AND expires_at <= $1)", month},

@@ -313,6 +313,9 @@ type Plan struct {
 	Channel    Channel
 	Workstream Workstream
 	Bot        *Bot // nil when the workstream has none
+	// ServicesMS sums the deadlines of the services among the workstream's
+	// classification rulesets, in milliseconds; 0 when there are none.
+	ServicesMS int64
 }
 
 // Plan reads a channel with its workstream and bot, in one statement.
@@ -323,6 +326,7 @@ func (s *Store) Plan(ctx context.Context, channelID string) (Plan, error) {
 		Channel    channelRow    `db:"channel"`
 		Workstream workstreamRow `db:"workstream"`
 		Bot        botRow        `db:"bot"`
+		ServicesMS int64         `db:"services_ms"`
 	}
 	found, err := s.read().get(ctx, &row, planQuery, channelID)
 	if err != nil {
@@ -331,7 +335,7 @@ func (s *Store) Plan(ctx context.Context, channelID string) (Plan, error) {
 	if !found {
 		return Plan{}, channels.notFound(channelID)
 	}
-	var p Plan
+	p := Plan{ServicesMS: row.ServicesMS}
 	if p.Channel, err = channels.open(s, row.Channel); err != nil {
 		return Plan{}, err
 	}
@@ -351,7 +355,8 @@ func (s *Store) Plan(ctx context.Context, channelID string) (Plan, error) {
 var planQuery = "SELECT " + prefixed[channelRow]("c.%s", "channel") + ", " + prefixed[workstreamRow]("w.%s", "workstream") + `,
 	COALESCE(b.id, '') AS "bot.id", COALESCE(b.name, '') AS "bot.name", COALESCE(b.kind, '') AS "bot.kind", COALESCE(b.url, '') AS "bot.url",
 	COALESCE(b.secret, '') AS "bot.secret", COALESCE(b.script, '') AS "bot.script", COALESCE(b.version, 0) AS "bot.version",
-	COALESCE(b.created_at, 0) AS "bot.created_at", COALESCE(b.updated_at, 0) AS "bot.updated_at"
+	COALESCE(b.created_at, 0) AS "bot.created_at", COALESCE(b.updated_at, 0) AS "bot.updated_at",
+	COALESCE((SELECT sum(r.deadline_ms) FROM rulesets r WHERE r.deadline_ms > 0 AND w.settings LIKE '%"' || r.id || '"%'), 0) AS services_ms
 	FROM channels c JOIN workstreams w ON w.id = c.workstream_id LEFT JOIN bots b ON b.id = w.bot_id WHERE c.id = $1`
 
 // prefixed lists the columns of R for one statement that reads several rows.
