@@ -13,6 +13,7 @@ const defaultPriority = 100
 func showQueue(q store.Queue) Queue {
 	return Queue{
 		ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: QueueAssignment(q.Assignment), CalendarID: Nullable(q.CalendarID),
+		OutOfHours: q.Settings.OutOfHours, Overflow: q.Settings.Overflow, WaitInfo: q.Settings.WaitInfo,
 		Version: q.Version, CreatedAt: Time(q.CreatedAt), UpdatedAt: Time(q.UpdatedAt),
 	}
 }
@@ -21,11 +22,15 @@ func queueResponse(q store.Queue) QueueJSONResponse {
 	return QueueJSONResponse{Body: showQueue(q), Headers: QueueResponseHeaders{ETag: etag(q.Version)}}
 }
 
-func (in QueueInput) apply(q *store.Queue) {
+// apply checks the input and puts it into q.
+func (in QueueInput) apply(q *store.Queue) error {
 	q.Name, q.Priority, q.Assignment, q.CalendarID = in.Name, defaultPriority, routing.Method(in.Assignment), in.CalendarID
 	if in.Priority != nil {
 		q.Priority = *in.Priority
 	}
+	q.Settings = store.QueueSettings{OutOfHours: in.OutOfHours, Overflow: in.Overflow, WaitInfo: in.WaitInfo}.Defaults()
+	wrong := invalid(q.Settings.Check(q.CalendarID))
+	return wrong.err()
 }
 
 // ListQueues lists queues.
@@ -39,7 +44,9 @@ func (s *Server) ListQueues(ctx context.Context, r ListQueuesRequestObject) (Lis
 // CreateQueue creates a queue.
 func (s *Server) CreateQueue(ctx context.Context, r CreateQueueRequestObject) (CreateQueueResponseObject, error) {
 	q := store.Queue{ID: idFor(ctx, conversation.PrefixQueue)}
-	r.Body.apply(&q)
+	if err := r.Body.apply(&q); err != nil {
+		return nil, err
+	}
 	q, err := s.store.CreateQueue(ctx, origin(ctx), q)
 	return CreateQueue201JSONResponse{queueResponse(q)}, err
 }
@@ -60,11 +67,11 @@ func (s *Server) UpdateQueue(ctx context.Context, r UpdateQueueRequestObject) (U
 		var in QueueInput
 		if err := mergePatch(QueueInput{
 			Name: q.Name, Priority: &q.Priority, Assignment: QueueInputAssignment(q.Assignment), CalendarID: q.CalendarID,
+			OutOfHours: q.Settings.OutOfHours, Overflow: q.Settings.Overflow, WaitInfo: q.Settings.WaitInfo,
 		}, *r.Body, &in); err != nil {
 			return err
 		}
-		in.apply(q)
-		return nil
+		return in.apply(q)
 	})
 	return UpdateQueue200JSONResponse{queueResponse(q)}, s.dispatched(ctx, err)
 }

@@ -40,6 +40,7 @@ func TestThePageOnRoutingIsTrue(t *testing.T) {
 	}
 	for _, w := range []any{
 		FailureCondition, FailureOther, RuleMatched, RuleNotMatched, RuleError, RuleSkipped, QueueMissing, QueueEmpty, RouteByRule, RouteBySplit, RouteFallback, RouteNone,
+		QueueClosed, QueueFull, QueueLate, RouteSoonest, KeptForPeople, KeptOnce, KeptMoves, KeptCircle, KeptNoQueue, DeflectAssign, DeflectTransfer, DeflectEnd,
 		Offered, NoAgent, WaitsForOne, UnknownQueue, WhyPreferred, WhyOnly, WhyFewestRefusals, WhyClosest, WhyHighestCapacity, WhyRoundRobin, WhyLongestIdle,
 	} {
 		names = append(names, reflect.ValueOf(w).String())

@@ -17,6 +17,7 @@ type Queue struct {
 	// routing.HighestCapacity.
 	Assignment routing.Method
 	CalendarID string // "" is always open
+	Settings   QueueSettings
 	Version    int64
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
@@ -28,6 +29,7 @@ type queueRow struct {
 	Priority   int64  `db:"priority"`
 	Assignment string `db:"assignment"`
 	CalendarID string `db:"calendar_id"`
+	Settings   string `db:"settings"`
 	Version    int64  `db:"version"`
 	CreatedAt  int64  `db:"created_at"`
 	UpdatedAt  int64  `db:"updated_at"`
@@ -40,23 +42,41 @@ var queues = &family[Queue, queueRow]{
 		if q.Assignment == "" {
 			q.Assignment = routing.HighestCapacity
 		}
-		return queueRow{q.ID, q.Name, q.Priority, string(q.Assignment), q.CalendarID, q.Version, micros(q.CreatedAt), micros(q.UpdatedAt)}, nil
+		return queueRow{q.ID, q.Name, q.Priority, string(q.Assignment), q.CalendarID, q.Settings.column(), q.Version, micros(q.CreatedAt), micros(q.UpdatedAt)}, nil
 	},
 	open: func(_ *Store, r queueRow) (Queue, error) {
-		return Queue{r.ID, r.Name, r.Priority, routing.Method(r.Assignment), r.CalendarID, r.Version, fromMicros(r.CreatedAt), fromMicros(r.UpdatedAt)}, nil
+		settings, err := queueSettings(r.ID, r.Settings)
+		return Queue{r.ID, r.Name, r.Priority, routing.Method(r.Assignment), r.CalendarID, settings, r.Version, fromMicros(r.CreatedAt), fromMicros(r.UpdatedAt)}, err
 	},
 	facts: func(q Queue) map[string]any {
-		return map[string]any{"name": q.Name, "priority": q.Priority, "assignment": q.Assignment, "calendar_id": q.CalendarID}
+		return map[string]any{
+			"name": q.Name, "priority": q.Priority, "assignment": q.Assignment, "calendar_id": q.CalendarID,
+			"out_of_hours": q.Settings.OutOfHours, "overflow": q.Settings.Overflow, "wait_info": q.Settings.WaitInfo,
+		}
 	},
+	first: lockQueues,
 	uses: func(ctx context.Context, c conn, q Queue) error {
-		if q.CalendarID == "" {
-			return nil
+		targets := q.Settings.targets()
+		for _, pointer := range targets[q.ID] {
+			return conversation.Invalid(pointer, "A queue cannot transfer to itself.")
+		}
+		if len(targets) > 0 {
+			if err := lockQueues(ctx, c); err != nil {
+				return err
+			}
+		}
+		if err := c.exist(ctx, "queues", "queue", targets); err != nil || q.CalendarID == "" {
+			return err
 		}
 		return c.exists(ctx, "calendars", q.CalendarID, "/calendar_id", "calendar")
 	},
 	unused: func(ctx context.Context, c conn, q Queue) error {
 		if err := c.inUse(ctx, "The workstream %q falls back to this queue. Give it another fallback queue first.",
 			"SELECT name FROM workstreams WHERE fallback_queue_id = $1", q.ID); err != nil {
+			return err
+		}
+		if err := c.inUse(ctx, "The queue %q transfers to this queue. Change that first.",
+			`SELECT name FROM queues WHERE id <> $1 AND settings LIKE $2 ESCAPE '\'`, q.ID, named(q.ID)); err != nil {
 			return err
 		}
 		if err := c.inUse(ctx, "A rule of the ruleset %q names this queue. Change the rule first.",
@@ -66,6 +86,13 @@ var queues = &family[Queue, queueRow]{
 		return c.inUse(ctx, "The conversation %q waits in this queue. Move it first.",
 			"SELECT id FROM conversations WHERE queue_id = $1 AND status = 'open'", q.ID)
 	},
+}
+
+// lockQueues has queues that may name each other changed one after the other.
+func lockQueues(ctx context.Context, c conn) error {
+	var n int64
+	_, err := c.get(ctx, &n, `SELECT value FROM counters WHERE name = 'queues'`+c.s.d.forUpdate())
+	return err
 }
 
 // Queue reads one queue; CodeNotFound when there is none.
@@ -78,7 +105,8 @@ func (s *Store) Queues(ctx context.Context, after Cursor, limit int) ([]Queue, e
 	return queues.list(ctx, s, after, limit)
 }
 
-// CreateQueue stores a queue; CodeInvalid when its calendar is not there.
+// CreateQueue stores a queue; CodeInvalid when its calendar, or a queue that it
+// transfers to, is not there.
 func (s *Store) CreateQueue(ctx context.Context, by Origin, q Queue) (Queue, error) {
 	return queues.create(ctx, s, by, q)
 }
@@ -89,18 +117,8 @@ func (s *Store) UpdateQueue(ctx context.Context, by Origin, id string, version i
 }
 
 // DeleteQueue deletes a queue: CodeNotFound, CodeVersionStale, CodeInUse while
-// a workstream falls back to it, a rule names it or a conversation waits in it.
+// a workstream falls back to it, another queue transfers to it, a rule names it
+// or a conversation waits in it.
 func (s *Store) DeleteQueue(ctx context.Context, by Origin, id string, version int64) error {
 	return queues.delete(ctx, s, by, id, version)
-}
-
-// CountMembers counts a queue's members; CodeNotFound when there is no such
-// queue.
-func (s *Store) CountMembers(ctx context.Context, queueID string) (int, error) {
-	var n int
-	found, err := s.read().get(ctx, &n, `SELECT (SELECT count(*) FROM queue_members m WHERE m.queue_id = q.id) FROM queues q WHERE q.id = $1`, queueID)
-	if err == nil && !found {
-		err = queues.notFound(queueID)
-	}
-	return n, err
 }

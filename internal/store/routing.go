@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func (c conn) applyRouting(ctx context.Context, row conversationRow, step string
 	}
 	if _, err := c.exec(ctx, `
 		UPDATE conversations SET queue_id = $1, priority = $2, skills = $3, matching = $4, units = $5, requirement = $6, language = $7,
-			attributes = $8, verdict = '', routed_at = $9, updated_at = $9
+			attributes = $8, verdict = '', routed_at = $9, tended_at = $9, updated_at = $9
 		WHERE id = $10`,
 		r.QueueID, r.Priority, jsonOf(skills), string(r.Matching), r.Units, r.Requirement, r.Language, jsonOf(attributes), now, row.ID); err != nil {
 		return err
@@ -80,8 +81,9 @@ func (c conn) logRouting(ctx context.Context, conversationID string, epoch int64
 
 // RoutingFacts is what is known when a conversation is classified and routed.
 type RoutingFacts struct {
-	routing.Facts        // without the channel and the time
-	QueueID       string // a queue that was named for it
+	routing.Facts          // without the channel and the time
+	QueueID       string   // a queue that was named for it
+	Overflowed    []string // the queues it overflowed from
 }
 
 // RoutingFacts reads what rules may ask about a conversation, in two
@@ -94,6 +96,7 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 		BotBarred     bool   `db:"bot_barred"`
 		BotReason     string `db:"bot_reason"`
 		ContactID     string `db:"contact_id"`
+		Overflowed    string `db:"overflowed"`
 		Context       string `db:"context"`
 		Summary       string `db:"summary"`
 		Locale        string `db:"locale"`
@@ -124,6 +127,9 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 	if err := json.Unmarshal([]byte(row.Context), &f.Context); err != nil {
 		return RoutingFacts{}, fmt.Errorf("context of conversation %s: %w", id, err)
 	}
+	if err := json.Unmarshal([]byte(row.Overflowed), &f.Overflowed); err != nil {
+		return RoutingFacts{}, fmt.Errorf("queues of conversation %s: %w", id, err)
+	}
 	var latest []struct {
 		Type string `db:"type"`
 		Text string `db:"text"`
@@ -144,7 +150,7 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 }
 
 const routingFactsQuery = `
-	SELECT c.id, c.queue_id, c.bot_id, c.bot_barred, c.contact_id, c.context, c.summary, c.locale, c.created_at, c.first_waited_at,
+	SELECT c.id, c.queue_id, c.bot_id, c.bot_barred, c.contact_id, c.context, c.summary, c.locale, c.created_at, c.first_waited_at, c.overflowed,
 		coalesce(p.display_name, '') AS name, coalesce(p.language, '') AS language, coalesce(p.friendship, '') AS friendship,
 		(SELECT count(*) FROM conversations e WHERE e.channel_id = c.channel_id AND e.chat_key = c.chat_key AND e.created_at < c.created_at) AS earlier,
 		(SELECT count(*) FROM messages m WHERE m.conversation_id = c.id AND m.direction = 'inbound' AND NOT m.held) AS messages,
@@ -176,9 +182,11 @@ func (s *Store) RulesetsByID(ctx context.Context, ids ...string) (map[string]Rul
 
 // QueueState is what routing goes by of a queue.
 type QueueState struct {
-	ID         string `db:"id"`
-	CalendarID string `db:"calendar_id"`
-	Members    int    `db:"members"`
+	ID         string
+	CalendarID string
+	Members    int
+	Settings   QueueSettings
+	Waiting    int64 // conversations in it; counted where the queue is full some time
 }
 
 // QueueStates reads queues. One that is not there is not in the result.
@@ -187,15 +195,78 @@ func (s *Store) QueueStates(ctx context.Context, ids ...string) (map[string]Queu
 	if len(ids) == 0 {
 		return found, nil
 	}
-	var rows []QueueState
-	if err := s.read().list(ctx, &rows, `SELECT q.id, q.calendar_id, (SELECT count(*) FROM queue_members m WHERE m.queue_id = q.id) AS members
+	var rows []struct {
+		ID         string `db:"id"`
+		CalendarID string `db:"calendar_id"`
+		Members    int    `db:"members"`
+		Settings   string `db:"settings"`
+	}
+	if err := s.read().list(ctx, &rows, `SELECT q.id, q.calendar_id, (SELECT count(*) FROM queue_members m WHERE m.queue_id = q.id) AS members, q.settings
 		FROM queues q WHERE q.id IN `+values(1, len(ids), 1), anys(ids)...); err != nil {
 		return nil, err
 	}
+	var limited []string
 	for _, row := range rows {
-		found[row.ID] = row
+		settings, err := queueSettings(row.ID, row.Settings)
+		if err != nil {
+			return nil, err
+		}
+		found[row.ID] = QueueState{ID: row.ID, CalendarID: row.CalendarID, Members: row.Members, Settings: settings}
+		if settings.Overflow.MaxWaiting > 0 {
+			limited = append(limited, row.ID)
+		}
 	}
-	return found, nil
+	waiting, err := s.read().waitingIn(ctx, limited...)
+	for id, n := range waiting {
+		q := found[id]
+		q.Waiting = n
+		found[id] = q
+	}
+	return found, err
+}
+
+// waitingIn counts those who wait in queues, by queue. They are in one of two
+// indexes, which hold nothing else.
+func (c conn) waitingIn(ctx context.Context, queueIDs ...string) (map[string]int64, error) {
+	if len(queueIDs) == 0 {
+		return nil, nil
+	}
+	var rows []struct {
+		QueueID string `db:"queue_id"`
+		N       int64  `db:"n"`
+	}
+	if err := c.list(ctx, &rows, `
+		SELECT queue_id, count(*) AS n FROM conversations WHERE queue_id `+c.s.d.among(1)+` AND `+isPlain+` GROUP BY queue_id
+		UNION ALL
+		SELECT queue_id, count(*) AS n FROM conversations WHERE queue_id `+c.s.d.among(1)+` AND `+isSingle+` GROUP BY queue_id`, c.s.d.ids(queueIDs)); err != nil {
+		return nil, err
+	}
+	counts := map[string]int64{}
+	for _, r := range rows {
+		counts[r.QueueID] += r.N
+	}
+	return counts, nil
+}
+
+// ErrQueueFull says that a queue took somebody else meanwhile and has no room
+// left: where the conversation goes is to be decided anew.
+var ErrQueueFull = errors.New("the queue is full")
+
+// room refuses with ErrQueueFull when at least limit wait in a queue. The queue's
+// row stays locked until the transaction ends, so that the count holds.
+func (c conn) room(ctx context.Context, queueID string, limit int64) error {
+	if limit <= 0 {
+		return nil
+	}
+	var locked string
+	if _, err := c.get(ctx, &locked, `SELECT id FROM queues WHERE id = $1`+c.s.d.forUpdate(), queueID); err != nil {
+		return err
+	}
+	waiting, err := c.waitingIn(ctx, queueID)
+	if err == nil && waiting[queueID] >= limit {
+		err = ErrQueueFull
+	}
+	return err
 }
 
 // SomebodyFree tells whether a member of a queue is in one of the presences
