@@ -67,7 +67,7 @@ func TestWhoAsksSeesTheirOwnSkills(t *testing.T) {
 func TestAQueueSaysWhatItDoesByTimeAndByFullness(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b *bundle) {
-		k := b.create("calendars", map[string]any{"name": "k", "zone": "Asia/Tokyo"}).text(t, "id")
+		k := b.create("calendars", map[string]any{"name": "k", "zone": "Asia/Tokyo", "hours": []any{}}).text(t, "id")
 		other := b.create("queues", map[string]any{"name": "other"})
 		require.Equal(t, map[string]any{"action": "assign"}, other.get(t, "out_of_hours"))
 		require.Equal(t, map[string]any{}, other.get(t, "overflow"))
