@@ -28,6 +28,14 @@ func (k *kaiwa) queue(change func(q *store.Queue)) {
 	require.NoError(k.t, err)
 }
 
+// onTime asserts that something happened after so many seconds: never sooner,
+// and later only by what a busy machine adds.
+func onTime(t *testing.T, want, have float64) {
+	t.Helper()
+	require.GreaterOrEqual(t, have, want)
+	require.Less(t, have, want+8)
+}
+
 func TestWhoWaitsTooLongIsPassedOnAndThenToldThatItEnds(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, dialect string) {
@@ -58,8 +66,8 @@ func TestWhoWaitsTooLongIsPassedOnAndThenToldThatItEnds(t *testing.T) {
 		seconds := func(from, to conversation.Event) float64 {
 			return (time.Duration(at[to]-at[from]) * time.Microsecond).Seconds()
 		}
-		require.InDelta(t, 1, seconds(conversation.EventRouted, conversation.EventTransferredQueue), 1, "to the second")
-		require.InDelta(t, 2, seconds(conversation.EventTransferredQueue, conversation.EventOverflow), 1, "to the second")
+		onTime(t, 1, seconds(conversation.EventRouted, conversation.EventTransferredQueue))
+		onTime(t, 2, seconds(conversation.EventTransferredQueue, conversation.EventOverflow))
 		var said []string
 		for _, m := range emma.transcript() {
 			if m.Automated != "" {
@@ -103,7 +111,7 @@ func TestACustomerWhoFallsSilentIsAskedOnce(t *testing.T) {
 			}
 		}
 		require.Equal(t, "Are you still there?", asked.Text)
-		require.InDelta(t, 2, (time.Duration(asked.CreatedAt-answered.CreatedAt) * time.Microsecond).Seconds(), 1, "to the second")
+		onTime(t, 2, (time.Duration(asked.CreatedAt-answered.CreatedAt) * time.Microsecond).Seconds())
 	})
 }
 
