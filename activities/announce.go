@@ -74,11 +74,28 @@ func (a *Activities) drafts(ctx context.Context, plan store.Plan, conv store.Con
 	if !on {
 		return nil, nil
 	}
-	filled, err := a.fill(ctx, text, conv, queueID)
-	if err != nil || filled == "" {
+	return a.filled(ctx, trigger, text, conv, queueID, automessage.Values{})
+}
+
+// draftsWith is drafts of a trigger that somebody has asked for, with more to
+// say: it is on unless it is switched off.
+func (a *Activities) draftsWith(ctx context.Context, plan store.Plan, conv store.Conversation, trigger automessage.Trigger, queueID string, values automessage.Values) ([]store.Draft, error) {
+	on := true
+	layers := append([][]automessage.Override{{{Trigger: trigger, Enabled: &on}}}, overrides(plan)...)
+	text, on := automessage.Text(trigger, conv.Locale, layers...)
+	if !on {
+		return nil, nil
+	}
+	return a.filled(ctx, trigger, text, conv, queueID, values)
+}
+
+// filled is the message that a text says to a conversation, if any is left of it.
+func (a *Activities) filled(ctx context.Context, trigger automessage.Trigger, text string, conv store.Conversation, queueID string, values automessage.Values) ([]store.Draft, error) {
+	said, err := a.fillWith(ctx, text, conv, queueID, values)
+	if err != nil || said == "" {
 		return nil, err
 	}
-	return []store.Draft{automated(trigger, conversation.TextContent(filled))}, nil
+	return []store.Draft{automated(trigger, conversation.TextContent(said))}, nil
 }
 
 func automated(trigger automessage.Trigger, content conversation.Content) store.Draft {
@@ -99,7 +116,12 @@ func asked(trigger automessage.Trigger, layers [][]automessage.Override) bool {
 
 // fill puts names and numbers into a text about a conversation.
 func (a *Activities) fill(ctx context.Context, text string, conv store.Conversation, queueID string) (string, error) {
-	values := automessage.Values{CustomerName: conv.DisplayName, Context: map[string]string{}}
+	return a.fillWith(ctx, text, conv, queueID, automessage.Values{})
+}
+
+// fillWith does the same with values that are known already.
+func (a *Activities) fillWith(ctx context.Context, text string, conv store.Conversation, queueID string, values automessage.Values) (string, error) {
+	values.CustomerName, values.Context = conv.DisplayName, map[string]string{}
 	if err := json.Unmarshal([]byte(conv.Context), &values.Context); err != nil {
 		return "", fmt.Errorf("context of conversation %s: %w", conv.ID, err)
 	}

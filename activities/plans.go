@@ -60,6 +60,7 @@ func settings(p store.Plan) conversation.Settings {
 		CloseActiveS:    w.AutoClose.ActiveSeconds,
 		CloseWaitingS:   w.AutoClose.WaitingSeconds,
 		CloseWrapUpS:    w.AutoClose.WrapUpSeconds,
+		SilenceS:        shortestSilence(w.TimeoutRules),
 		FallbackQueueID: p.Workstream.FallbackQueueID,
 		ServicesMS:      min(p.ServicesMS, routing.MaxServiceTime.Milliseconds()),
 	}

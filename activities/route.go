@@ -19,6 +19,7 @@ type RouteInput struct {
 	ConversationID string `json:"conversation_id"`
 	ChannelID      string `json:"channel_id"`
 	ChatKey        string `json:"chat_key"`
+	Seen           int64  `json:"seen,omitempty"` // what the workflow has seen, for a queue that ends it
 	// FindingsID names what the services among the rulesets found; "" when none
 	// was asked, or the question was lost.
 	FindingsID string `json:"findings_id,omitempty"`
@@ -28,7 +29,8 @@ type RouteInput struct {
 // workstream's rules. A queue that was named for it is kept. Rules that are not
 // there, or cannot be read, decide nothing; without a rule that decides it is
 // the fallback queue, and without that none: then people find it in the list of
-// open conversations, and the routing log says what is missing.
+// open conversations, and the routing log says what is missing. Where the queue
+// does not keep it, the queue that it is passed on to does, or it ends.
 func (a *Activities) Route(ctx context.Context, in RouteInput) (TransitionOutput, error) {
 	plan, err := a.plans.get(ctx, in.ChannelID)
 	if err != nil {
@@ -43,33 +45,40 @@ func (a *Activities) Route(ctx context.Context, in RouteInput) (TransitionOutput
 	if facts.Findings, err = a.findings(ctx, in.FindingsID); err != nil {
 		return TransitionOutput{}, final(err)
 	}
-	found, hours, err := a.decide(ctx, plan, facts)
-	if err != nil {
-		return TransitionOutput{}, final(err)
-	}
-	trigger, err := a.told(ctx, plan, found, hours)
-	if err != nil {
-		return TransitionOutput{}, final(err)
-	}
-	req := store.TransitionRequest{
-		ID: in.ID, ConversationID: in.ConversationID, ChannelID: in.ChannelID, ChatKey: in.ChatKey,
-		Event: conversation.EventRouted, Routing: found, Deadline: attemptDeadline(ctx),
-	}
-	if trigger != "" {
-		conv, err := a.store.Conversation(ctx, in.ConversationID)
-		if err != nil {
-			return TransitionOutput{}, final(err)
-		}
-		if req.Announce, err = a.drafts(ctx, plan, conv, trigger, found.QueueID); err != nil {
-			return TransitionOutput{}, final(err)
-		}
-	}
-	res, err := a.store.Transition(ctx, req)
+	res, err := whileFull(func() (store.TransitionResult, error) { return a.routeOnce(ctx, in, plan, facts) })
 	if err != nil {
 		return TransitionOutput{}, final(err)
 	}
 	a.dispatcher.Kick(ctx)
 	return TransitionOutput{TransitionResult: res}, nil
+}
+
+// routeOnce decides the queue and carries that out, unless the queue has become
+// full meanwhile.
+func (a *Activities) routeOnce(ctx context.Context, in RouteInput, plan store.Plan, facts store.RoutingFacts) (store.TransitionResult, error) {
+	found, came, err := a.decide(ctx, plan, facts)
+	if err != nil {
+		return store.TransitionResult{}, err
+	}
+	trigger, err := a.told(ctx, plan, found, came)
+	if err != nil {
+		return store.TransitionResult{}, err
+	}
+	req := store.TransitionRequest{
+		ID: in.ID, ConversationID: in.ConversationID, ChannelID: in.ChannelID, ChatKey: in.ChatKey,
+		Event: came.event(conversation.EventRouted), Routing: found, Overflowed: came.Overflowed(), Room: came.room,
+		Seen: in.Seen, Surveys: surveyPolicy(plan), Deadline: attemptDeadline(ctx),
+	}
+	if trigger != "" {
+		conv, err := a.store.Conversation(ctx, in.ConversationID)
+		if err != nil {
+			return store.TransitionResult{}, err
+		}
+		if req.Announce, err = a.drafts(ctx, plan, conv, trigger, found.QueueID); err != nil {
+			return store.TransitionResult{}, err
+		}
+	}
+	return a.store.Transition(ctx, req)
 }
 
 // classified is what the routing log keeps of a classification.
@@ -95,10 +104,13 @@ type routed struct {
 	QueueID string              `json:"queue_id,omitempty"`
 	RuleID  string              `json:"rule_id,omitempty"`
 	Warning routing.QueueReason `json:"warning,omitempty"`
-	Hours   string              `json:"hours"`
-	OpensAt *time.Time          `json:"opens_at,omitempty"` // of a queue that is closed
+	hours
+}
 
-	custom *routing.CustomAssignment // of the queue
+// hours is how a queue's hours stand.
+type hours struct {
+	Hours   string     `json:"hours"`
+	OpensAt *time.Time `json:"opens_at,omitempty"` // of a queue that is closed
 }
 
 // The outcomes in the routing log that are not routing's own words.
@@ -118,12 +130,13 @@ const (
 	hoursUnknown = "unknown" // the calendar cannot be read; it counts as open
 )
 
-// decide asks the rules, and says how the queue's hours stand.
-func (a *Activities) decide(ctx context.Context, plan store.Plan, facts store.RoutingFacts) (_ *store.Routing, hours string, _ error) {
+// decide asks the rules, and says what becomes of the conversation in the queue
+// that they find.
+func (a *Activities) decide(ctx context.Context, plan store.Plan, facts store.RoutingFacts) (*store.Routing, entered, error) {
 	settings := plan.Workstream.Settings
 	sets, err := a.store.RulesetsByID(ctx, rulesetIDs(settings)...)
 	if err != nil {
-		return nil, "", err
+		return nil, entered{}, err
 	}
 	facts.Conversation.Priority = settings.DefaultPriority
 	about := classified{Matching: settings.Assignment.SkillMatching}
@@ -147,9 +160,9 @@ func (a *Activities) decide(ctx context.Context, plan store.Plan, facts store.Ro
 	facts.Conversation.Priority, facts.Conversation.Units, facts.Conversation.Language = about.Priority, about.Units, about.Language
 	facts.Conversation.Attributes, facts.Conversation.Skills, facts.Conversation.CapacityProfileID = about.Attributes, levels(about.Skills), about.CapacityProfileID
 
-	where, how, err := a.queueFor(ctx, plan, facts, sets)
+	where, how, came, err := a.queueFor(ctx, plan, facts, sets)
 	if err != nil {
-		return nil, "", err
+		return nil, entered{}, err
 	}
 	classification := classifiedByNone
 	switch {
@@ -158,25 +171,27 @@ func (a *Activities) decide(ctx context.Context, plan store.Plan, facts store.Ro
 	case slices.ContainsFunc(about.Services, func(l routing.ServiceLog) bool { return l.Verdict == routing.ServiceAnswered }):
 		classification = classifiedByServices
 	}
-	log, err := entries(
-		entry{store.StageClassification, classification, about},
-		entry{store.StageRoute, how, where})
+	log, err := entries(append([]entry{
+		{store.StageClassification, classification, about},
+		{store.StageRoute, how, where},
+	}, came.log()...)...)
 	if err != nil {
-		return nil, "", err
+		return nil, entered{}, err
 	}
 	requirement := routing.Requirement{
 		Units: about.Units, ProfileID: about.CapacityProfileID, Skills: about.Skills, Matching: about.Matching, Presences: settings.Assignment.Presences, First: facts.ContactAgents,
 	}
-	kind := routing.KindOf(where.custom, requirement, routing.FactsOf(requirement, about.Priority, about.Language, about.Attributes))
+	kind := routing.KindOf(came.custom, requirement, routing.FactsOf(requirement, about.Priority, about.Language, about.Attributes))
 	return &store.Routing{
-		QueueID: where.QueueID, Priority: about.Priority, Skills: about.Skills, Matching: about.Matching, Units: about.Units,
+		QueueID: came.QueueID, Priority: about.Priority, Skills: about.Skills, Matching: about.Matching, Units: about.Units,
 		CapacityProfileID: about.CapacityProfileID, ContactAgents: facts.ContactAgents,
 		Requirement: kind, Language: about.Language, Attributes: about.Attributes, Log: log,
-	}, where.Hours, nil
+	}, came, nil
 }
 
-// queueFor decides the queue, and says how it was found.
-func (a *Activities) queueFor(ctx context.Context, plan store.Plan, facts store.RoutingFacts, sets map[string]store.Ruleset) (routed, string, error) {
+// queueFor decides the queue, and says how it was found and what becomes of the
+// conversation there.
+func (a *Activities) queueFor(ctx context.Context, plan store.Plan, facts store.RoutingFacts, sets map[string]store.Ruleset) (routed, string, entered, error) {
 	fallback := plan.Workstream.FallbackQueueID
 	var where routed
 	var rules []routing.RouteRule
@@ -187,43 +202,41 @@ func (a *Activities) queueFor(ctx context.Context, plan store.Plan, facts store.
 		}
 		rules = set.RouteRules
 	}
-	states, err := a.store.QueueStates(ctx, queueIDs(rules, facts.QueueID, fallback)...)
+	found, err := a.queuesAt(ctx, facts.Now, queueIDs(rules, facts.QueueID, fallback)...)
 	if err != nil {
-		return routed{}, "", err
+		return routed{}, "", entered{}, err
 	}
 	how := routeKept
-	if _, there := states[facts.QueueID]; there {
+	if _, there := found.states[facts.QueueID]; there {
 		where.QueueID, where.Rules = facts.QueueID, []routing.RuleLog{}
 	} else {
-		queues := map[string]routing.QueueState{}
-		for id, q := range states {
-			queues[id] = routing.QueueState{Members: q.Members}
-		}
-		out := routing.Route(rules, facts.Facts, queues, fallback)
+		out := routing.Route(rules, facts.Facts, found.states, fallback)
 		how = string(out.Result)
 		where.QueueID, where.RuleID, where.Warning, where.Rules = out.QueueID, out.RuleID, out.Warning, append([]routing.RuleLog{}, out.Log...)
 	}
-	where.custom = states[where.QueueID].Custom
-	where.Hours, where.OpensAt, err = a.hours(ctx, states[where.QueueID].CalendarID, facts.Now)
-	return where, how, err
+	if where.hours, err = a.hoursOf(ctx, found, where.QueueID, facts.Now); err != nil {
+		return routed{}, "", entered{}, err
+	}
+	came, err := a.arrive(ctx, found, routing.Arrival{QueueID: where.QueueID, Been: facts.Overflowed}, facts.Now)
+	return where, how, came, err
 }
 
 // hours tells how a calendar stands.
-func (a *Activities) hours(ctx context.Context, calendarID string, now time.Time) (string, *time.Time, error) {
+func (a *Activities) hours(ctx context.Context, calendarID string, now time.Time) (hours, error) {
 	if calendarID == "" {
-		return hoursAlways, nil, nil
+		return hours{hoursAlways, nil}, nil
 	}
 	k, err := a.store.Calendar(ctx, calendarID)
 	if conversation.CodeOf(err) == conversation.CodeNotFound {
-		return hoursUnknown, nil, nil
+		return hours{hoursUnknown, nil}, nil
 	}
 	if err != nil {
-		return "", nil, err
+		return hours{}, err
 	}
 	m, err := k.At(now)
 	if err != nil {
 		a.logger.WarnContext(ctx, "a calendar cannot be read; its queues count as open", slog.String("calendar", calendarID), slog.Any("error", err))
-		return hoursUnknown, nil, nil
+		return hours{hoursUnknown, nil}, nil
 	}
 	var opens *time.Time
 	if !m.Opens.IsZero() {
@@ -232,21 +245,19 @@ func (a *Activities) hours(ctx context.Context, calendarID string, now time.Time
 	}
 	switch {
 	case m.Open:
-		return hoursOpen, nil, nil
+		return hours{hoursOpen, nil}, nil
 	case m.Holiday != "":
-		return hoursHoliday, opens, nil
+		return hours{hoursHoliday, opens}, nil
 	}
-	return hoursClosed, opens, nil
+	return hours{hoursClosed, opens}, nil
 }
 
 // told is what the customer is told who has to wait: that the queue is closed,
 // or that nobody is free; nothing when they are about to be offered to somebody.
-func (a *Activities) told(ctx context.Context, plan store.Plan, found *store.Routing, hours string) (automessage.Trigger, error) {
-	switch hours {
-	case hoursClosed:
-		return automessage.OutOfHours, nil
-	case hoursHoliday:
-		return automessage.Holiday, nil
+// Who does not have to wait, because it ends, is told why.
+func (a *Activities) told(ctx context.Context, plan store.Plan, found *store.Routing, came entered) (automessage.Trigger, error) {
+	if trigger := came.trigger(); trigger != "" {
+		return trigger, nil
 	}
 	if plan.Workstream.Mode == store.ModePush {
 		free, err := a.store.SomebodyFree(ctx, found.QueueID, plan.Workstream.Settings.Assignment.Presences, found.Units, found.CapacityProfileID)

@@ -147,7 +147,7 @@ func (o *office) writes(texts ...string) {
 
 func (o *office) route() activities.TransitionOutput {
 	o.t.Helper()
-	out, err := o.acts.Route(o.t.Context(), activities.RouteInput{ID: "tsn_route", ConversationID: o.id, ChannelID: o.channel.ID, ChatKey: o.chat})
+	out, err := o.acts.Route(o.t.Context(), activities.RouteInput{ID: "tsn_route", ConversationID: o.id, ChannelID: o.channel.ID, ChatKey: o.chat, Seen: 1 << 40})
 	require.NoError(o.t, err)
 	return out
 }

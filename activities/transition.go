@@ -7,6 +7,7 @@ import (
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 )
 
@@ -128,7 +129,8 @@ func disposition(plan store.Plan, in TransitionInput) error {
 
 // destination checks the queue that was named. A queue that is not there is
 // refused when a person named it; when a bot did, routing decides. One that
-// nobody is a member of would never be served: the fallback queue is taken.
+// nobody is a member of would never be served: the fallback queue is taken. One
+// that is full takes whom people transfer to it, and the routing log says so.
 func (a *Activities) destination(ctx context.Context, plan store.Plan, event conversation.Event, req *store.TransitionRequest) error {
 	fallback := plan.Workstream.FallbackQueueID
 	queues, err := a.store.QueueStates(ctx, req.QueueID, fallback)
@@ -136,18 +138,22 @@ func (a *Activities) destination(ctx context.Context, plan store.Plan, event con
 		return err
 	}
 	q, there := queues[req.QueueID]
-	if !there && event != conversation.EventTransferredQueue {
+	switch {
+	case !there && event == conversation.EventTransferredQueue:
+		return named(conversation.Errorf(conversation.CodeNotFound, "There is no queue %q.", req.QueueID), "/queue_id")
+	case !there:
 		req.QueueID = ""
 		return nil
-	}
-	if !there {
-		return named(conversation.Errorf(conversation.CodeNotFound, "There is no queue %q.", req.QueueID), "/queue_id")
-	}
-	if q.Members == 0 && fallback != "" && fallback != req.QueueID {
+	case q.Members == 0 && fallback != "" && fallback != req.QueueID:
 		q, req.QueueID, req.Note = queues[fallback], fallback, noteNoMembers
+	case event == conversation.EventTransferredQueue && !q.Settings.OutOfHours.On(): // whose entry is looked after next
+		came := entered{Entry: routing.Enter(routing.Arrival{QueueID: q.ID, ByPeople: true}, map[string]routing.QueueState{q.ID: {
+			Members: q.Members, Waiting: q.Waiting, MaxWaiting: q.Settings.Overflow.MaxWaiting, Overflow: q.Settings.Overflow.Deflection,
+		}})}
+		req.Log, err = entries(came.log()...)
 	}
 	req.CustomQueue = q.Custom != nil
-	return nil
+	return err
 }
 
 // noteNoMembers says that the queue that was asked for has no members, so that

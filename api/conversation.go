@@ -49,7 +49,18 @@ func (s *Server) ListConversations(ctx context.Context, r ListConversationsReque
 // GetConversation reads a conversation.
 func (s *Server) GetConversation(ctx context.Context, r GetConversationRequestObject) (GetConversationResponseObject, error) {
 	c, err := s.store.Conversation(ctx, r.ID)
-	return GetConversation200JSONResponse(showConversation(c)), err
+	if err != nil {
+		return nil, err
+	}
+	out := showConversation(c)
+	if c.Owner == conversation.OwnerQueue {
+		e, err := s.store.Estimate(ctx, c.ID)
+		if err != nil && conversation.CodeOf(err) != conversation.CodeNotFound { // it waits no more, or not yet
+			return nil, err
+		}
+		out.QueuePosition, out.EstimatedWaitSeconds = e.Position, int64(e.Left().Seconds())
+	}
+	return GetConversation200JSONResponse(out), nil
 }
 
 func showMessage(m store.Message) Message {

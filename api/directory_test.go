@@ -64,6 +64,43 @@ func TestWhoAsksSeesTheirOwnSkills(t *testing.T) {
 	require.Equal(t, k, b.as(store.RoleAgent, "GET", "/api/v1/me", nil).text(t, "agent", "skills", 0, "skill_id"))
 }
 
+func TestAQueueSaysWhatItDoesByTimeAndByFullness(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		k := b.create("calendars", map[string]any{"name": "k", "zone": "Asia/Tokyo", "hours": []any{}}).text(t, "id")
+		other := b.create("queues", map[string]any{"name": "other"})
+		require.Equal(t, map[string]any{"action": "assign"}, other.get(t, "out_of_hours"))
+		require.Equal(t, map[string]any{}, other.get(t, "overflow"))
+		require.Equal(t, map[string]any{"position": false, "estimate": false, "next_in_line": false, "interval_seconds": float64(300)}, other.get(t, "wait_info"))
+		q := b.create("queues", map[string]any{
+			"name": "q", "calendar_id": k, "out_of_hours": map[string]any{"action": "transfer", "queue_id": other.text(t, "id")},
+			"overflow": map[string]any{"max_waiting": 10, "action": "end"}, "wait_info": map[string]any{"position": true, "interval_seconds": 60},
+		})
+		path := "/api/v1/queues/" + q.text(t, "id")
+		require.Equal(t, q.Body, b.as(store.RoleAgent, "GET", path, nil).Body)
+		requireProblem(t, b.delete("queues/"+other.text(t, "id")), 409, conversation.CodeInUse)
+
+		for pointer, change := range map[string]map[string]any{
+			"/out_of_hours/queue_id":      {"out_of_hours": map[string]any{"queue_id": nil}},
+			"/out_of_hours/action":        {"calendar_id": nil},
+			"/out_of_hours/later":         {"out_of_hours": map[string]any{"later": true}},
+			"/overflow/queue_id":          {"overflow": map[string]any{"action": "transfer", "queue_id": q.text(t, "id")}},
+			"/overflow/max_waiting":       {"overflow": map[string]any{"max_waiting": nil}},
+			"/overflow/action":            {"overflow": map[string]any{"action": nil}},
+			"/overflow/max_wait_seconds":  {"overflow": map[string]any{"max_wait_seconds": 1}},
+			"/wait_info/interval_seconds": {"wait_info": map[string]any{"interval_seconds": 59}},
+		} {
+			requireProblem(t, b.patch(path, change), 400, conversation.CodeInvalid, pointer)
+		}
+		r := b.patch(path, map[string]any{"overflow": nil, "out_of_hours": nil, "wait_info": map[string]any{"estimate": true}})
+		require.Equal(t, 200, r.Status, "%s", r.Raw)
+		require.Equal(t, map[string]any{"action": "assign"}, r.get(t, "out_of_hours"))
+		require.Equal(t, map[string]any{}, r.get(t, "overflow"))
+		require.Equal(t, map[string]any{"position": true, "estimate": true, "next_in_line": false, "interval_seconds": float64(60)}, r.get(t, "wait_info"))
+		require.Equal(t, 204, b.delete("queues/"+other.text(t, "id")).Status)
+	})
+}
+
 func TestAQueueHasMembersACalendarAndAWayOfAssigning(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b *bundle) {

@@ -954,6 +954,48 @@ func (e SurveyInvitationState) Valid() bool {
 	}
 }
 
+// Defines values for TimeoutRuleAction.
+const (
+	TimeoutRuleActionClose           TimeoutRuleAction = "close"
+	TimeoutRuleActionMessageAgent    TimeoutRuleAction = "message_agent"
+	TimeoutRuleActionMessageCustomer TimeoutRuleAction = "message_customer"
+	TimeoutRuleActionPark            TimeoutRuleAction = "park"
+)
+
+// Valid indicates whether the value is a known member of the TimeoutRuleAction enum.
+func (e TimeoutRuleAction) Valid() bool {
+	switch e {
+	case TimeoutRuleActionClose:
+		return true
+	case TimeoutRuleActionMessageAgent:
+		return true
+	case TimeoutRuleActionMessageCustomer:
+		return true
+	case TimeoutRuleActionPark:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for TimeoutRuleWhen.
+const (
+	TimeoutRuleWhenAgentSilent    TimeoutRuleWhen = "agent_silent"
+	TimeoutRuleWhenCustomerSilent TimeoutRuleWhen = "customer_silent"
+)
+
+// Valid indicates whether the value is a known member of the TimeoutRuleWhen enum.
+func (e TimeoutRuleWhen) Valid() bool {
+	switch e {
+	case TimeoutRuleWhenAgentSilent:
+		return true
+	case TimeoutRuleWhenCustomerSilent:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for WorkstreamMode.
 const (
 	WorkstreamModePick WorkstreamMode = "pick"
@@ -1609,15 +1651,21 @@ type Conversation struct {
 	Context json.RawMessage     `json:"context"`
 
 	// CreatedAt RFC 3339, UTC, with milliseconds.
-	CreatedAt  Timestamp          `json:"created_at"`
-	ID         string             `json:"id"`
-	LINEUserID Nullable           `json:"line_user_id"`
-	Owner      ConversationOwner  `json:"owner"`
-	Priority   int64              `json:"priority"`
-	QueueID    Nullable           `json:"queue_id"`
-	RunID      Nullable           `json:"run_id"`
-	Skills     json.RawMessage    `json:"skills"`
-	Status     ConversationStatus `json:"status"`
+	CreatedAt Timestamp `json:"created_at"`
+
+	// EstimatedWaitSeconds How long it will still take, where the queue keeps count (see wait_info). Not in lists.
+	EstimatedWaitSeconds int64             `json:"estimated_wait_seconds,omitempty"`
+	ID                   string            `json:"id"`
+	LINEUserID           Nullable          `json:"line_user_id"`
+	Owner                ConversationOwner `json:"owner"`
+	Priority             int64             `json:"priority"`
+	QueueID              Nullable          `json:"queue_id"`
+
+	// QueuePosition The place in the order of service of the queue in which it waits; 1 is the next. Not in lists.
+	QueuePosition int64              `json:"queue_position,omitempty"`
+	RunID         Nullable           `json:"run_id"`
+	Skills        json.RawMessage    `json:"skills"`
+	Status        ConversationStatus `json:"status"`
 
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt    Timestamp `json:"updated_at"`
@@ -1986,14 +2034,23 @@ type Queue struct {
 
 	// Custom Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
 	// what conditions may ask. The lists are replaced as a whole.
-	Custom   CustomAssignment `json:"custom"`
-	ID       string           `json:"id"`
-	Name     string           `json:"name"`
-	Priority int64            `json:"priority"`
+	Custom CustomAssignment `json:"custom"`
+	ID     string           `json:"id"`
+	Name   string           `json:"name"`
+
+	// OutOfHours What happens to a conversation that comes while the queue is closed. It waits there all the same (assign, the default), goes to another queue (transfer), or ends with a message (end). What waits when the queue closes stays.
+	OutOfHours QueueOutOfHours `json:"out_of_hours"`
+
+	// Overflow What happens to a conversation that comes while the queue is full, or has waited in it too long. None when empty.
+	Overflow QueueOverflow `json:"overflow"`
+	Priority int64         `json:"priority"`
 
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt Timestamp `json:"updated_at"`
 	Version   int64     `json:"version"`
+
+	// WaitInfo What customers hear while they wait. Each time may be a paid push, so nothing is said by default.
+	WaitInfo QueueWaitInfo `json:"wait_info"`
 }
 
 // QueueAssignment defines model for Queue.Assignment.
@@ -2012,8 +2069,17 @@ type QueueInput struct {
 	Custom CustomAssignment `json:"custom,omitempty"`
 	Name   string           `json:"name"`
 
+	// OutOfHours What happens to a conversation that comes while the queue is closed. It waits there all the same (assign, the default), goes to another queue (transfer), or ends with a message (end). What waits when the queue closes stays.
+	OutOfHours QueueOutOfHours `json:"out_of_hours,omitempty"`
+
+	// Overflow What happens to a conversation that comes while the queue is full, or has waited in it too long. None when empty.
+	Overflow QueueOverflow `json:"overflow,omitempty"`
+
 	// Priority Smaller is served first; 100 when left out.
 	Priority *int64 `json:"priority,omitempty"`
+
+	// WaitInfo What customers hear while they wait. Each time may be a paid push, so nothing is said by default.
+	WaitInfo QueueWaitInfo `json:"wait_info,omitempty"`
 }
 
 // QueueInputAssignment Whom its conversations are offered to first; highest_capacity when left out.
@@ -2040,8 +2106,17 @@ type QueueMemberList struct {
 	NextCursor Nullable      `json:"next_cursor"`
 }
 
+// QueueOutOfHours What happens to a conversation that comes while the queue is closed. It waits there all the same (assign, the default), goes to another queue (transfer), or ends with a message (end). What waits when the queue closes stays.
+type QueueOutOfHours = routing.Deflection
+
+// QueueOverflow What happens to a conversation that comes while the queue is full, or has waited in it too long. None when empty.
+type QueueOverflow = store.Overflow
+
 // QueuePatch A JSON merge patch.
 type QueuePatch = json.RawMessage
+
+// QueueWaitInfo What customers hear while they wait. Each time may be a paid push, so nothing is said by default.
+type QueueWaitInfo = store.WaitInfo
 
 // QuickReplyInput Exactly one of text, data and uri.
 type QuickReplyInput struct {
@@ -2390,6 +2465,25 @@ type TimelineEntry struct {
 	ToOwner    string    `json:"to_owner"`
 	ToStatus   string    `json:"to_status"`
 }
+
+// TimeoutRule Does something once when somebody has been silent for a while, in a conversation that an agent has. The next word of either begins anew.
+type TimeoutRule struct {
+	Action       TimeoutRuleAction `json:"action"`
+	AfterSeconds int64             `json:"after_seconds"`
+	Name         string            `json:"name"`
+
+	// Texts What the message says, by locale; of message_customer and message_agent.
+	Texts map[string]string `json:"texts,omitempty"`
+
+	// When customer_silent: the last word was the agent's; agent_silent: it was the customer's.
+	When TimeoutRuleWhen `json:"when"`
+}
+
+// TimeoutRuleAction defines model for TimeoutRule.Action.
+type TimeoutRuleAction string
+
+// TimeoutRuleWhen customer_silent: the last word was the agent's; agent_silent: it was the customer's.
+type TimeoutRuleWhen string
 
 // Timestamp RFC 3339, UTC, with milliseconds.
 type Timestamp = Time

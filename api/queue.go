@@ -13,6 +13,7 @@ const defaultPriority = 100
 func showQueue(q store.Queue) Queue {
 	return Queue{
 		ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: QueueAssignment(q.Assignment), Custom: q.Custom, CalendarID: Nullable(q.CalendarID),
+		OutOfHours: q.Settings.OutOfHours, Overflow: q.Settings.Overflow, WaitInfo: q.Settings.WaitInfo,
 		Version: q.Version, CreatedAt: Time(q.CreatedAt), UpdatedAt: Time(q.UpdatedAt),
 	}
 }
@@ -27,16 +28,18 @@ func (in QueueInput) apply(q *store.Queue) error {
 	if in.Priority != nil {
 		q.Priority = *in.Priority
 	}
+	q.Settings = store.QueueSettings{OutOfHours: in.OutOfHours, Overflow: in.Overflow, WaitInfo: in.WaitInfo}.Defaults()
+	wrong := invalid(q.Settings.Check(q.CalendarID))
 	switch {
 	case q.Assignment == routing.Custom && q.Custom == nil:
-		return conversation.Invalid("/custom", "Say who is served first, and by whom, or choose another assignment.")
+		wrong.add("/custom", "Say who is served first, and by whom, or choose another assignment.")
 	case q.Assignment != routing.Custom && q.Custom != nil:
-		return conversation.Invalid("/custom", "This belongs to the assignment custom. Take it out (null), or set assignment to custom.")
-	case q.Custom == nil:
-		return nil
+		wrong.add("/custom", "This belongs to the assignment custom. Take it out (null), or set assignment to custom.")
+	case q.Custom != nil:
+		q.Custom.Defaults(func(prefix string) string { return conversation.NewID(conversation.Prefix(prefix)) })
+		wrong = append(wrong, routing.CheckCustom("/custom", *q.Custom)...)
 	}
-	q.Custom.Defaults(func(prefix string) string { return conversation.NewID(conversation.Prefix(prefix)) })
-	return invalid(routing.CheckCustom("/custom", *q.Custom)).err()
+	return wrong.err()
 }
 
 // ListQueues lists queues.
@@ -73,6 +76,7 @@ func (s *Server) UpdateQueue(ctx context.Context, r UpdateQueueRequestObject) (U
 		var in QueueInput
 		if err := mergePatch(QueueInput{
 			Name: q.Name, Priority: &q.Priority, Assignment: QueueInputAssignment(q.Assignment), Custom: q.Custom, CalendarID: q.CalendarID,
+			OutOfHours: q.Settings.OutOfHours, Overflow: q.Settings.Overflow, WaitInfo: q.Settings.WaitInfo,
 		}, *r.Body, &in); err != nil {
 			return err
 		}

@@ -44,6 +44,7 @@ func (in WorkstreamInput) apply(w *store.Workstream) error {
 		return err
 	}
 	wrong.privacy("/settings/privacy", w.Settings.Privacy)
+	wrong = append(wrong, store.CheckTimeoutRules("/settings/timeout_rules", w.Settings.TimeoutRules)...)
 	wrong.types("/settings/attachments/allowed_types", w.Settings.Attachments.AllowedTypes)
 	wrong.types("/settings/attachments/blocked_types", w.Settings.Attachments.BlockedTypes)
 	for field, ids := range map[string][]string{"classification_ruleset_ids": w.Settings.ClassificationRulesetIDs, "disposition_ids": w.Settings.DispositionIDs} {

@@ -55,7 +55,7 @@ var crashPlay = []struct {
 	{"Hours", []string{"We open at nine", "Welcome"}},
 	{"Bye", []string{"Goodbye"}},
 	{"hi again", []string{"Greetings", "Welcome"}},
-	{"talk to a person", []string{"Please wait"}},
+	{"talk to a person", []string{"Please wait", "You are in line"}},
 	{"", nil},
 }
 
@@ -100,11 +100,14 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 	on := true
 	b, err := s.CreateBot(ctx, store.Origin{}, store.Bot{Name: "Guide", Kind: store.BotScript, Script: json.RawMessage(crashScript)})
 	require.NoError(t, err)
-	q, err := s.CreateQueue(ctx, store.Origin{}, store.Queue{Name: "Support", Priority: 1})
+	q, err := s.CreateQueue(ctx, store.Origin{}, store.Queue{
+		Name: "Support", Priority: 1, Settings: store.QueueSettings{WaitInfo: store.WaitInfo{Position: true, IntervalSeconds: 86400}},
+	})
 	require.NoError(t, err)
 	w := store.Workstream{Name: "Crash", Mode: store.ModePush, FallbackQueueID: q.ID, BotID: b.ID}
 	w.Settings.AutomatedMessages = []store.AutomatedMessage{
 		{Trigger: "greeting", Text: "Greetings", Enabled: &on}, {Trigger: "no_agent_available", Text: "Please wait", Enabled: &on},
+		{Trigger: "queue_position", Text: "You are in line"},
 		{Trigger: "survey_invitation", Text: "Please rate us"}, {Trigger: "survey_thanks", Text: "Thank you"},
 	}
 	m := &mortal{t: t, sim: sim, store: s, dir: t.TempDir(), done: make(chan struct{})}
@@ -504,7 +507,7 @@ func passes(point string) int {
 	switch family, _, _ := strings.Cut(point, "."); family {
 	case "transition":
 		return 5 // handed off, routed, accepted, passed on, ended
-	case "profile", "media", "match", "invite", "classify":
+	case "profile", "media", "match", "invite", "classify", "tend":
 		return 1
 	}
 	return 2

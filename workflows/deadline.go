@@ -71,15 +71,27 @@ func (c *talk) deadline() deadline {
 	case conversation.PhaseConsent:
 		return deadline{after(quietSince, s.CloseOpenS), conversation.EventAutoClosed, "close when the customer does not say whether they agree"}
 	case conversation.PhaseQueued:
-		return deadline{after(quietSince, s.CloseOpenS), conversation.EventAutoClosed, "close when nobody takes it and nothing happens"}
+		return earlier(
+			deadline{atMillis(c.state.TendMS), conversation.EventOverflow, "look after the rules of its queue"},
+			deadline{after(quietSince, s.CloseOpenS), conversation.EventAutoClosed, "close when nobody takes it and nothing happens"})
 	case conversation.PhaseServed:
-		return deadline{after(quietSince, s.CloseActiveS), conversation.EventAutoClosed, "close when nothing happens"}
+		return earlier(
+			deadline{atMillis(c.state.SilenceMS), conversation.EventTimeoutRule, "look after the time-out rules"},
+			deadline{after(quietSince, s.CloseActiveS), conversation.EventAutoClosed, "close when nothing happens"})
 	case conversation.PhaseWaiting:
 		return deadline{after(since, s.CloseWaitingS), conversation.EventAutoClosed, "close when the customer does not come back"}
 	case conversation.PhaseWrapUp:
 		return deadline{after(since, s.CloseWrapUpS), conversation.EventWrapUpExpired, "finish a forgotten wrap-up"}
 	}
 	return deadline{}
+}
+
+// atMillis is a time in Unix milliseconds; 0 is never.
+func atMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms)
 }
 
 func after(t time.Time, seconds int64) time.Time {
@@ -100,7 +112,14 @@ func earlier(a, b deadline) deadline {
 // the alarm was set is waited for again.
 func (c *talk) heedDeadline() {
 	c.alarm.rang = false
-	if d := c.deadline(); !d.at.IsZero() && !c.now().Before(d.at) {
+	d := c.deadline()
+	switch {
+	case d.at.IsZero() || c.now().Before(d.at):
+	case d.event == conversation.EventOverflow:
+		c.tend()
+	case d.event == conversation.EventTimeoutRule:
+		c.heedSilence()
+	default:
 		c.mustClose(d.event)
 	}
 }

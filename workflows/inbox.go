@@ -47,8 +47,11 @@ func (c *talk) ingest() {
 		c.wrote = true
 	}
 	c.blocked = c.blocked || out.Blocked
+	if out.Messages > 0 {
+		c.state.SilenceMS = 0 // a new one begins
+	}
 	c.offeredTo, c.offeredUntilMS = out.OfferedTo, out.OfferedUntil/1000
-	c.stands(standing{out.Status, out.Owner, out.Epoch, out.QueueID, out.AgentID, out.Routed})
+	c.stands(standing{out.Status, out.Owner, out.Epoch, out.QueueID, out.AgentID, out.Routed, out.TendMS})
 	if c.closed() {
 		c.reason, c.remains = out.ClosureReason, true // closed elsewhere: whatever waits is for the next conversation
 		c.heedRefusal()
@@ -70,6 +73,7 @@ type standing struct {
 	queueID string
 	agentID string
 	routed  bool
+	tendMS  int64
 }
 
 // stands notes where the conversation stands now.
@@ -78,12 +82,17 @@ func (c *talk) stands(at standing) {
 	shown := moved || at.queueID != c.state.QueueID || at.agentID != c.state.AgentID
 	c.state.Status, c.state.Owner, c.state.Epoch = at.status, at.owner, at.epoch
 	c.state.QueueID, c.state.AgentID, c.state.Routed = at.queueID, at.agentID, at.routed
+	c.state.TendMS = at.tendMS
 	if moved {
 		c.state.SinceMS = c.now().UnixMilli()
 	}
 	if c.phase() != conversation.PhaseQueued {
 		c.offeredTo = ""
 	}
+	if moved {
+		c.state.SilenceMS = 0
+	}
+	c.expectSilence()
 	if shown {
 		c.moved = true
 	}

@@ -129,7 +129,7 @@ func (c *talk) settle(res activities.TransitionOutput) {
 	}
 	c.reason = res.Reason
 	c.unsent = c.unsent || res.Pending
-	c.stands(standing{res.Status, res.Owner, res.Epoch, res.QueueID, res.AgentID, res.Routed})
+	c.stands(standing{res.Status, res.Owner, res.Epoch, res.QueueID, res.AgentID, res.Routed, res.TendMS})
 }
 
 // refuseRequests answers the updates that came too late, and waits until they

@@ -44,16 +44,52 @@ func (c *talk) route() {
 		ID: c.step(string(conversation.EventRouted)), ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey,
 	}
 	in.FindingsID = c.askServices(in.ID)
-	var res activities.TransitionOutput
-	if err := c.do("classify and route", acts.Route, in, &res); err != nil {
-		if refused(err) == conversation.CodeConversationClosed {
-			c.ingest() // learns how it was closed
-			return
-		}
+	err := c.queueStep(func(res *activities.TransitionOutput) error {
+		in.Seen = c.state.Seen
+		return c.do("classify and route", acts.Route, in, res)
+	})
+	if err != nil {
 		workflow.GetLogger(c.ctx).Error("not routed; a supervisor can still assign it", "error", err)
-		return
 	}
-	c.settle(res)
+}
+
+// tend does what the rules of the conversation's queue want done by now. Where
+// there is more, it is due at once.
+func (c *talk) tend() {
+	err := c.queueStep(func(res *activities.TransitionOutput) error {
+		in := activities.TendInput{
+			ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, ByMS: c.now().UnixMilli(), Seen: c.state.Seen,
+		}
+		return c.do("look after the rules of its queue", acts.Tend, in, res)
+	})
+	if err != nil {
+		c.state.TendMS = 0 // until the next ingest says when
+		workflow.GetLogger(c.ctx).Error("the rules of its queue were not looked after", "error", err)
+	}
+}
+
+// queueStep does a step about a conversation that waits in a queue, which may
+// end it: then what came in is taken in first.
+func (c *talk) queueStep(do func(*activities.TransitionOutput) error) error {
+	for {
+		var res activities.TransitionOutput
+		if err := do(&res); err != nil {
+			if refused(err) == conversation.CodeConversationClosed {
+				c.ingest() // learns how it was closed
+				return nil
+			}
+			return err
+		}
+		if !res.Behind {
+			c.remains = res.Unhandled
+			c.settle(res)
+			return nil
+		}
+		c.ingest()
+		if c.phase() != conversation.PhaseQueued {
+			return nil
+		}
+	}
 }
 
 // askServices has the services that classify asked what the conversation is

@@ -1578,6 +1578,8 @@ export interface components {
             privacy: components["schemas"]["PrivacySettings"];
             attachments: components["schemas"]["AttachmentSettings"];
             automated_messages: components["schemas"]["AutomatedMessage"][];
+            /** @description What happens when the customer or the agent says nothing for a while; the first acts first. */
+            timeout_rules: components["schemas"]["TimeoutRule"][];
             context: {
                 [key: string]: string | null;
             };
@@ -1619,8 +1621,27 @@ export interface components {
             privacy?: components["schemas"]["PrivacySettings"];
             attachments?: components["schemas"]["AttachmentSettings"];
             automated_messages?: components["schemas"]["AutomatedMessage"][];
+            /** @description What happens when the customer or the agent says nothing for a while; the first acts first. */
+            timeout_rules?: components["schemas"]["TimeoutRule"][];
             context?: {
                 [key: string]: string | null;
+            };
+        };
+        /** @description Does something once when somebody has been silent for a while, in a conversation that an agent has. The next word of either begins anew. */
+        TimeoutRule: {
+            name: string;
+            /**
+             * @description customer_silent: the last word was the agent's; agent_silent: it was the customer's.
+             * @enum {string}
+             */
+            when: "customer_silent" | "agent_silent";
+            /** Format: int64 */
+            after_seconds: number;
+            /** @enum {string} */
+            action: "message_customer" | "message_agent" | "park" | "close";
+            /** @description What the message says, by locale; of message_customer and message_agent. */
+            texts?: {
+                [key: string]: string;
             };
         };
         PrivacySettings: {
@@ -1770,6 +1791,9 @@ export interface components {
             /** @enum {string} */
             assignment: "highest_capacity" | "round_robin" | "longest_idle";
             calendar_id: string | null;
+            out_of_hours: components["schemas"]["QueueOutOfHours"];
+            overflow: components["schemas"]["QueueOverflow"];
+            wait_info: components["schemas"]["QueueWaitInfo"];
             /** Format: int64 */
             version: number;
             created_at: components["schemas"]["Timestamp"];
@@ -1789,6 +1813,9 @@ export interface components {
             assignment?: "highest_capacity" | "round_robin" | "longest_idle";
             /** @description When it is open; always without one. */
             calendar_id?: string | null;
+            out_of_hours?: components["schemas"]["QueueOutOfHours"];
+            overflow?: components["schemas"]["QueueOverflow"];
+            wait_info?: components["schemas"]["QueueWaitInfo"];
         };
         /** @description A JSON merge patch. */
         QueuePatch: {
@@ -1805,7 +1832,48 @@ export interface components {
             assignment?: "highest_capacity" | "round_robin" | "longest_idle";
             /** @description When it is open; always without one. */
             calendar_id?: string | null;
+            out_of_hours?: components["schemas"]["QueueOutOfHours"];
+            overflow?: components["schemas"]["QueueOverflow"];
+            wait_info?: components["schemas"]["QueueWaitInfo"];
         };
+        /** @description What happens to a conversation that comes while the queue is closed. It waits there all the same (assign, the default), goes to another queue (transfer), or ends with a message (end). What waits when the queue closes stays. */
+        QueueOutOfHours: {
+            /** @enum {string} */
+            action?: "assign" | "transfer" | "end";
+            /** @description Where to, of the action transfer. */
+            queue_id?: string | null;
+        } | null;
+        /** @description What happens to a conversation that comes while the queue is full, or has waited in it too long. None when empty. */
+        QueueOverflow: {
+            /**
+             * Format: int64
+             * @description It is full from so many on.
+             */
+            max_waiting?: number | null;
+            /**
+             * Format: int64
+             * @description Since the conversation came to this queue.
+             */
+            max_wait_seconds?: number | null;
+            /** @enum {string|null} */
+            action?: "transfer" | "end" | null;
+            /** @description Where to, of the action transfer. */
+            queue_id?: string | null;
+        } | null;
+        /** @description What customers hear while they wait. Each time may be a paid push, so nothing is said by default. */
+        QueueWaitInfo: {
+            /** @description Where in the queue they are. */
+            position?: boolean;
+            /** @description How long it will take, once the queue has had 20 conversations accepted. */
+            estimate?: boolean;
+            /** @description That they are the next. */
+            next_in_line?: boolean;
+            /**
+             * Format: int64
+             * @description At most once in so long; 300 by default.
+             */
+            interval_seconds?: number;
+        } | null;
         QueueList: {
             items: components["schemas"]["Queue"][];
             next_cursor: string | null;
@@ -2457,6 +2525,16 @@ export interface components {
             };
             /** Format: date-time */
             waiting_since: string | null;
+            /**
+             * Format: int64
+             * @description The place in the order of service of the queue in which it waits; 1 is the next. Not in lists.
+             */
+            queue_position?: number;
+            /**
+             * Format: int64
+             * @description How long it will still take, where the queue keeps count (see wait_info). Not in lists.
+             */
+            estimated_wait_seconds?: number;
             created_at: components["schemas"]["Timestamp"];
             updated_at: components["schemas"]["Timestamp"];
             /** Format: date-time */
@@ -2786,6 +2864,7 @@ export type WorkstreamList = components['schemas']['WorkstreamList'];
 export type WorkstreamCopy = components['schemas']['WorkstreamCopy'];
 export type WorkstreamSettings = components['schemas']['WorkstreamSettings'];
 export type WorkstreamSettingsInput = components['schemas']['WorkstreamSettingsInput'];
+export type TimeoutRule = components['schemas']['TimeoutRule'];
 export type PrivacySettings = components['schemas']['PrivacySettings'];
 export type BotSettings = components['schemas']['BotSettings'];
 export type AttachmentSettings = components['schemas']['AttachmentSettings'];
@@ -2802,6 +2881,9 @@ export type BotList = components['schemas']['BotList'];
 export type Queue = components['schemas']['Queue'];
 export type QueueInput = components['schemas']['QueueInput'];
 export type QueuePatch = components['schemas']['QueuePatch'];
+export type QueueOutOfHours = components['schemas']['QueueOutOfHours'];
+export type QueueOverflow = components['schemas']['QueueOverflow'];
+export type QueueWaitInfo = components['schemas']['QueueWaitInfo'];
 export type QueueList = components['schemas']['QueueList'];
 export type QueueMember = components['schemas']['QueueMember'];
 export type QueueMemberList = components['schemas']['QueueMemberList'];

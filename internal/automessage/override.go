@@ -103,29 +103,40 @@ func Validate(o Override) error {
 	if o.Locale != "" && !locale.Valid(o.Locale) {
 		wrong("/locale", "This is not a known language tag such as en, ja or zh-TW.")
 	}
-	switch {
-	case o.Text == "" && o.Enabled == nil:
+	if o.Text == "" && o.Enabled == nil {
 		wrong("/text", "Neither a text nor a switch is given.")
-	case o.Text == "":
-	case strings.TrimSpace(o.Text) == "":
-		wrong("/text", "The text is blank.")
-	case !utf8.ValidString(o.Text) || strings.ContainsFunc(o.Text, forbidden):
-		wrong("/text", "The text contains characters that cannot be sent.")
-	case utf8.RuneCountInString(o.Text) > MaxText:
-		wrong("/text", "The text is longer than 2,000 characters.")
+	}
+	if o.Text != "" {
+		for _, fault := range CheckText(o.Text) {
+			wrong("/text", fault)
+		}
 	}
 	if o.Trigger == ConsentQuestion && o.Enabled != nil && !*o.Enabled {
 		wrong("/enabled", "Where consent is required the question is asked. Do not require consent instead.")
-	}
-	for _, s := range Slugs(o.Text) {
-		if !s.Known() {
-			wrong("/text", "There is no slug "+s.String()+".")
-		}
 	}
 	if len(fields) == 0 {
 		return nil
 	}
 	return &conversation.Error{Code: conversation.CodeInvalid, Detail: "The automated message is not valid.", Fields: fields}
+}
+
+// CheckText says what is wrong with a text that people write for Kaiwa to say:
+// blank or over MaxText characters, what cannot be sent, slugs that are unknown.
+func CheckText(text string) (faults []string) {
+	switch {
+	case strings.TrimSpace(text) == "":
+		faults = append(faults, "The text is blank.")
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, forbidden):
+		faults = append(faults, "The text contains characters that cannot be sent.")
+	case utf8.RuneCountInString(text) > MaxText:
+		faults = append(faults, "The text is longer than 2,000 characters.")
+	}
+	for _, s := range Slugs(text) {
+		if !s.Known() {
+			faults = append(faults, "There is no slug "+s.String()+".")
+		}
+	}
+	return faults
 }
 
 func forbidden(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\r' && r != '\t' }

@@ -109,13 +109,16 @@ type WorkflowState struct {
 	AgentID        string   `json:"agent_id,omitempty"` // who has it, or had it last
 	Routed         bool     `json:"routed,omitempty"`   // its queue is decided
 	Epoch          int64    `json:"epoch"`
-	Seen           int64    `json:"seen"`              // the tick of the chat up to which it has seen
-	Unanswered     int      `json:"unanswered"`        // messages of the customer the bot owes an answer
-	Misses         int      `json:"misses"`            // bot turns in a row without understanding
-	Pending        bool     `json:"pending"`           // messages wait to be sent
-	SinceMS        int64    `json:"since_ms"`          // when it came to its phase, Unix milliseconds
-	ToldMS         int64    `json:"told_ms,omitempty"` // until when the offer holds that the customer was told of
-	CustomerMS     int64    `json:"customer_ms"`       // when the customer last wrote, Unix milliseconds
+	Seen           int64    `json:"seen"`                 // the tick of the chat up to which it has seen
+	Unanswered     int      `json:"unanswered"`           // messages of the customer the bot owes an answer
+	Misses         int      `json:"misses"`               // bot turns in a row without understanding
+	Pending        bool     `json:"pending"`              // messages wait to be sent
+	SinceMS        int64    `json:"since_ms"`             // when it came to its phase, Unix milliseconds
+	TendMS         int64    `json:"tend_ms,omitempty"`    // when the rules of its queue have something to do, Unix milliseconds; 0 is never
+	SilenceMS      int64    `json:"silence_ms,omitempty"` // when a time-out rule may be due, Unix milliseconds; 0 is never
+	SilentMS       int64    `json:"silent_ms,omitempty"`  // up to when time-out rules were looked after
+	ToldMS         int64    `json:"told_ms,omitempty"`    // until when the offer holds that the customer was told of
+	CustomerMS     int64    `json:"customer_ms"`          // when the customer last wrote, Unix milliseconds
 	Settings       Settings `json:"settings"`
 }
 
@@ -144,6 +147,7 @@ type Settings struct {
 	CloseActiveS    int64  `json:"close_active_s,omitempty"`
 	CloseWaitingS   int64  `json:"close_waiting_s,omitempty"`
 	CloseWrapUpS    int64  `json:"close_wrap_up_s,omitempty"`
+	SilenceS        int64  `json:"silence_s,omitempty"`      // the shortest silence that a time-out rule is about; 0 without rules
 	TellsAssigned   bool   `json:"tells_assigned,omitempty"` // the customer hears when it is offered to an agent
 	FallbackQueueID string `json:"fallback_queue_id,omitempty"`
 	Survey          bool   `json:"survey,omitempty"`      // one may follow

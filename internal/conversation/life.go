@@ -86,6 +86,7 @@ const (
 	EventAutoClosed       Event = "auto_closed"          // nothing happened for the time that is set
 	EventTimeoutRule      Event = "timeout_rule"         // a time-out rule closes it
 	EventOverflow         Event = "overflow"             // the queue's overflow rule ends it
+	EventOutOfHours       Event = "out_of_hours"         // it comes to a queue that is closed, which ends it
 	EventChannelDeleted   Event = "channel_deleted"      // the channel is removed
 	EventCustomerBlocked  Event = "customer_blocked"     // the customer blocks the account
 	EventCancelled        Event = "cancelled"            // an operator cancels the workflow
@@ -170,6 +171,7 @@ var life = []Transition{
 	{PhaseQueued, EventAssigned, GuardSupervisor, PhaseServed, queueToAgent, ""},
 	{PhaseQueued, EventTransferredQueue, GuardSupervisor, PhaseQueued, []Effect{EffectChangeQueue}, ""},
 	{PhaseQueued, EventOverflow, GuardNone, PhaseClosed, closeQueued, ReasonOverflow},
+	{PhaseQueued, EventOutOfHours, GuardNone, PhaseClosed, closeQueued, ReasonOutOfHours},
 
 	{PhaseServed, EventCustomerWrote, GuardNone, PhaseServed, nil, ""},
 	{PhaseServed, EventAgentWrote, GuardOwnOrSupervisor, PhaseServed, nil, ""},

@@ -31,7 +31,7 @@ var events = []conversation.Event{
 	conversation.EventPicked, conversation.EventAssigned, conversation.EventReleased, conversation.EventTransferredQueue,
 	conversation.EventTransferredAgent, conversation.EventTransferredBot, conversation.EventAgentLost, conversation.EventParked,
 	conversation.EventResumed, conversation.EventEnded, conversation.EventWrapUpDone, conversation.EventWrapUpExpired,
-	conversation.EventForceClosed, conversation.EventAutoClosed, conversation.EventTimeoutRule, conversation.EventOverflow,
+	conversation.EventForceClosed, conversation.EventAutoClosed, conversation.EventTimeoutRule, conversation.EventOverflow, conversation.EventOutOfHours,
 	conversation.EventChannelDeleted, conversation.EventCustomerBlocked, conversation.EventCancelled,
 	conversation.EventStartedAsking, conversation.EventConsentedBot, conversation.EventConsentedQueue, conversation.EventConsentRefused,
 	conversation.EventHandedOff, conversation.EventRouted, conversation.EventAgentWrote,
@@ -53,7 +53,7 @@ var expected = map[string]map[conversation.Event]string{
 	"queued": {
 		conversation.EventCustomerWrote: "queued", conversation.EventAccepted: "served", conversation.EventPicked: "served",
 		conversation.EventAssigned: "served", conversation.EventTransferredQueue: "queued", conversation.EventOverflow: "closed",
-		conversation.EventRouted: "queued",
+		conversation.EventRouted: "queued", conversation.EventOutOfHours: "closed",
 	},
 	"served": {
 		conversation.EventAgentWrote:    "served",

@@ -105,6 +105,7 @@ const (
 	ReasonAutoClosed       ClosureReason = "auto_closed"        // nothing happened for the time the workstream sets
 	ReasonTimeoutRule      ClosureReason = "timeout_rule"       // a time-out rule closed it
 	ReasonOverflow         ClosureReason = "overflow"           // the queue could not take more
+	ReasonOutOfHours       ClosureReason = "out_of_hours"       // the queue was closed
 	ReasonChannelDeleted   ClosureReason = "channel_deleted"    // its channel was removed
 	ReasonCustomerBlocked  ClosureReason = "customer_blocked"   // the customer blocked the account
 	ReasonCancelled        ClosureReason = "cancelled"          // an operator cancelled the workflow

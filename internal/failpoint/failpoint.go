@@ -35,6 +35,8 @@ func Names() []Point {
 		{"classify.after_commit", "what the services found is stored; the workflow does not know"},
 		{"transition.before_commit", "the change of owner is written, not committed"},
 		{"transition.after_commit", "ownership has moved; the workflow does not know"},
+		{"tend.before_commit", "what the rules of a queue want done about who waits is written, not committed"},
+		{"tend.after_commit", "what the rules of a queue want done is stored; the workflow does not know"},
 		{"match.before_commit", "an offer is written, not committed"},
 		{"match.after_commit", "the offer is there; nobody was told"},
 		{"say.before_commit", "what an agent writes is stored, not committed"},

@@ -59,6 +59,7 @@ func TestThePageOnRoutingIsTrue(t *testing.T) {
 	for _, w := range []any{
 		ServiceAnswered, ServiceFailed, IgnoredConfidence, IgnoredUnknown, IgnoredValue,
 		FailureCondition, FailureOther, RuleMatched, RuleNotMatched, RuleError, RuleSkipped, QueueMissing, QueueEmpty, RouteByRule, RouteBySplit, RouteFallback, RouteNone,
+		QueueClosed, QueueFull, QueueLate, RouteSoonest, KeptForPeople, KeptOnce, KeptMoves, KeptCircle, KeptNoQueue, DeflectAssign, DeflectTransfer, DeflectEnd,
 		Offered, NoAgent, WaitsForOne, UnknownQueue, WhyPreferred, WhyOnly, WhyFewestRefusals, WhyClosest, WhyHighestCapacity, WhyRoundRobin, WhyLongestIdle,
 		WhyContact, WhyRule, Custom, ByPriority, ByAge, ByFreeCapacity, ByLoad, ByIdle, BySkillFit, ByProficiency, ByRound,
 	} {

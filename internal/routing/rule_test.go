@@ -152,7 +152,7 @@ func TestASplitAlwaysEndsInAQueueThatCanBeUsed(t *testing.T) {
 			id := fmt.Sprintf("que_%d", i)
 			shares = append(shares, Share{id, rapid.Int64Range(1, 99).Draw(t, "percent")})
 			if rapid.Bool().Draw(t, "exists") {
-				queues[id] = QueueState{rapid.IntRange(0, 1).Draw(t, "members")}
+				queues[id] = QueueState{Members: rapid.IntRange(0, 1).Draw(t, "members")}
 				if queues[id].Members > 0 {
 					usable = append(usable, id)
 				}

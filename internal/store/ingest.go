@@ -105,6 +105,7 @@ type IngestResult struct {
 	Routed         bool                       `json:"routed,omitempty"`        // its queue is decided
 	OfferedTo      string                     `json:"offered_to,omitempty"`    // the agent it is offered to
 	OfferedUntil   int64                      `json:"offered_until,omitempty"` // Unix microseconds
+	TendMS         int64                      `json:"tend_ms,omitempty"`       // when the rules of its queue have something to do, Unix milliseconds
 	Seen           int64                      `json:"seen,omitempty"`
 	Messages       int                        `json:"messages,omitempty"`    // of the customer, after the position seen
 	Ask            bool                       `json:"ask,omitempty"`         // consent is awaited, and what the customer did is no answer
@@ -521,11 +522,14 @@ type phaseRow struct {
 	Frozen        bool                       `db:"frozen"`  // a batch is not finished
 	OfferedTo     string                     `db:"offered_to"`
 	OfferedUntil  int64                      `db:"offered_until"`
+	TendedAt      int64                      `db:"tended_at"`
+	ToldAt        int64                      `db:"told_at"`
+	QueueSettings string                     `db:"queue_settings"`
 }
 
 // phaseColumns are phaseRow's. What is pending and offered is found by partial
 // indexes that hold hardly anything, and costs no statement of its own.
-const phaseColumns = `status, owner, epoch, queue_id, agent_id, bot_id, routed_at, greeted, closure_reason,
+const phaseColumns = `status, owner, epoch, queue_id, agent_id, bot_id, routed_at, greeted, closure_reason, tended_at, told_at, ` + queueSettingsColumn + `,
 	EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = conversations.id AND m.state = 'pending' AND m.batch_id = '') AS pending,
 	EXISTS (SELECT 1 FROM batches b WHERE b.conversation_id = conversations.id AND b.state = 'frozen') AS frozen,
 	coalesce((SELECT agent_id FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), '') AS offered_to,
@@ -566,6 +570,9 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 	g.res.Status, g.res.Owner, g.res.Epoch, g.res.QueueID = p.Status, p.Owner, p.Epoch, p.QueueID
 	g.res.AgentID, g.res.BotID, g.res.Routed = p.AgentID, p.BotID, p.RoutedAt > 0
 	g.res.OfferedTo, g.res.OfferedUntil = p.OfferedTo, p.OfferedUntil
+	if g.res.TendMS, err = tendMS(p.QueueID, p.QueueSettings, p.RoutedAt, p.TendedAt, p.ToldAt); err != nil {
+		return err
+	}
 	// A batch that the lane is not at was begun within a workflow task that did
 	// not complete: its worker died, and nobody else knows of it.
 	g.res.Greeted, g.res.ClosureReason, g.res.Pending = p.Greeted, p.ClosureReason, p.Pending || p.Frozen && !g.req.Sending

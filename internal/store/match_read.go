@@ -119,7 +119,9 @@ func (m *match) addAgent(a agentLoad) {
 
 const (
 	isPlain = `owner = 'queue' AND routed_at > 0 AND NOT refused AND preferred_agent_id = ''`
-	inOrder = `queue_id, workstream_id, requirement, priority DESC, first_waited_at, id`
+	// isSingle are those that are looked at one by one.
+	isSingle = `owner = 'queue' AND routed_at > 0 AND (refused OR preferred_agent_id <> '')`
+	inOrder  = `queue_id, workstream_id, requirement, priority DESC, first_waited_at, id`
 
 	waitingColumns = `id, channel_id, chat_key, workstream_id, queue_id, epoch, priority, skills, units, matching, requirement, first_waited_at,
 		preferred_agent_id, preferred_until, verdict, language, attributes, capacity_profile_id, contact_agents`

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 	"kaiwa/internal/store/storetest"
 )
@@ -114,6 +115,7 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO offers (id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at)` + numbers +
 			`SELECT 'k' || i, 'k' || i, ` + one + `, 'k', 1, 1, CASE WHEN i % 100 = 0 THEN 'live' ELSE 'accepted' END, i, i FROM n`,
 		`INSERT INTO queues (id, name, priority, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 1, 1, i, i FROM n`,
+		`INSERT INTO queue_waits (queue_id, samples, mean)` + numbers + `SELECT 'k' || i, 1, 1 FROM n`,
 		`INSERT INTO agents (id, name, email, role, locale, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 'k' || i, 'agent', 'en', 1, i, i FROM n`,
 		`INSERT INTO queue_members (queue_id, agent_id, created_at)` + numbers + `SELECT 'k' || i, 'k' || i, i FROM n`,
 		`INSERT INTO survey_invitations (id, conversation_id, survey_id, channel_id, chat_key, agent_id, locale, mode, questions, state, wanted_at, created_at, expires_at)` + numbers +
@@ -450,6 +452,14 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("an offer is taken back", func() { _, err := s.RescindOffer(ctx, offers[2].ID); check(err) })
 		by("a presence is set", func() { f.presence(mei, conversation.PresenceBusy) })
 		by("a sign of life", func() { _, err := s.SignOfLife(ctx, mei); check(err) })
+		by("who waits in queues", func() { _, err := s.QueueStates(ctx, f.limited(), "k1"); check(err) }, "conversations_queued", "conversations_queued_singly")
+		by("a place in a queue", func() { _, err := s.Estimate(ctx, passed); check(err) }, "conversations_queued", "conversations_queued_singly")
+		by("a conversation that its queue looks after", func() {
+			q, _, err := s.Queued(ctx, passed)
+			check(err)
+			_, err = s.Tend(ctx, store.TendRequest{ID: "t", ConversationID: passed, Wait: q.Wait, Until: c.Now(), Duty: routing.DutyOverflow})
+			check(err)
+		})
 		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
 		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed); check(err) }, "routing_log_of_conversation")
 		by("the reconciler's look", func() { _, err := s.DispatchState(ctx, time.Now()); check(err) })

@@ -19,6 +19,7 @@ type Queue struct {
 	Assignment routing.Method
 	Custom     *routing.CustomAssignment // of routing.Custom, and of it alone
 	CalendarID string                    // "" is always open
+	Settings   QueueSettings
 	Version    int64
 	CreatedAt  time.Time
 	UpdatedAt  time.Time
@@ -31,6 +32,7 @@ type queueRow struct {
 	Assignment string `db:"assignment"`
 	Custom     string `db:"custom"` // JSON; "" when there is none
 	CalendarID string `db:"calendar_id"`
+	Settings   string `db:"settings"`
 	Version    int64  `db:"version"`
 	CreatedAt  int64  `db:"created_at"`
 	UpdatedAt  int64  `db:"updated_at"`
@@ -47,24 +49,38 @@ var queues = &family[Queue, queueRow]{
 		if q.Assignment == routing.Custom { // what knows nothing of it goes by capacity
 			q.Assignment, custom = routing.HighestCapacity, jsonOf(q.Custom)
 		}
-		return queueRow{q.ID, q.Name, q.Priority, string(q.Assignment), custom, q.CalendarID, q.Version, micros(q.CreatedAt), micros(q.UpdatedAt)}, nil
+		return queueRow{q.ID, q.Name, q.Priority, string(q.Assignment), custom, q.CalendarID, q.Settings.column(), q.Version, micros(q.CreatedAt), micros(q.UpdatedAt)}, nil
 	},
 	open: func(_ *Store, r queueRow) (Queue, error) {
 		method, custom, err := assignmentOf(r.Assignment, r.Custom)
 		if err != nil {
 			return Queue{}, fmt.Errorf("queue %s: %w", r.ID, err)
 		}
-		return Queue{r.ID, r.Name, r.Priority, method, custom, r.CalendarID, r.Version, fromMicros(r.CreatedAt), fromMicros(r.UpdatedAt)}, nil
+		settings, err := queueSettings(r.ID, r.Settings)
+		return Queue{r.ID, r.Name, r.Priority, method, custom, r.CalendarID, settings, r.Version, fromMicros(r.CreatedAt), fromMicros(r.UpdatedAt)}, err
 	},
 	facts: func(q Queue) map[string]any {
-		return map[string]any{"name": q.Name, "priority": q.Priority, "assignment": q.Assignment, "custom": q.Custom, "calendar_id": q.CalendarID}
+		return map[string]any{
+			"name": q.Name, "priority": q.Priority, "assignment": q.Assignment, "custom": q.Custom, "calendar_id": q.CalendarID,
+			"out_of_hours": q.Settings.OutOfHours, "overflow": q.Settings.Overflow, "wait_info": q.Settings.WaitInfo,
+		}
 	},
+	first: lockQueues,
 	uses: func(ctx context.Context, c conn, q Queue) error {
 		if err := c.exist(ctx, "skills", "skill", q.criteriaSkills()); err != nil {
 			return err
 		}
-		if q.CalendarID == "" {
-			return nil
+		targets := q.Settings.targets()
+		for _, pointer := range targets[q.ID] {
+			return conversation.Invalid(pointer, "A queue cannot transfer to itself.")
+		}
+		if len(targets) > 0 {
+			if err := lockQueues(ctx, c); err != nil {
+				return err
+			}
+		}
+		if err := c.exist(ctx, "queues", "queue", targets); err != nil || q.CalendarID == "" {
+			return err
 		}
 		return c.exists(ctx, "calendars", q.CalendarID, "/calendar_id", "calendar")
 	},
@@ -72,6 +88,10 @@ var queues = &family[Queue, queueRow]{
 	unused: func(ctx context.Context, c conn, q Queue) error {
 		if err := c.inUse(ctx, "The workstream %q falls back to this queue. Give it another fallback queue first.",
 			"SELECT name FROM workstreams WHERE fallback_queue_id = $1", q.ID); err != nil {
+			return err
+		}
+		if err := c.inUse(ctx, "The queue %q transfers to this queue. Change that first.",
+			`SELECT name FROM queues WHERE id <> $1 AND settings LIKE $2 ESCAPE '\'`, q.ID, named(q.ID)); err != nil {
 			return err
 		}
 		if err := c.inUse(ctx, "A rule of the ruleset %q names this queue. Change the rule first.",
@@ -99,6 +119,13 @@ func (q Queue) criteriaSkills() references {
 	return refs
 }
 
+// lockQueues has queues that may name each other changed one after the other.
+func lockQueues(ctx context.Context, c conn) error {
+	var n int64
+	_, err := c.get(ctx, &n, `SELECT value FROM counters WHERE name = 'queues'`+c.s.d.forUpdate())
+	return err
+}
+
 // Queue reads one queue; CodeNotFound when there is none.
 func (s *Store) Queue(ctx context.Context, id string) (Queue, error) {
 	return queues.get(ctx, s, s.read(), id, "")
@@ -109,8 +136,8 @@ func (s *Store) Queues(ctx context.Context, after Cursor, limit int) ([]Queue, e
 	return queues.list(ctx, s, after, limit)
 }
 
-// CreateQueue stores a queue; CodeInvalid when its calendar, or a skill it
-// compares agents by, is not there.
+// CreateQueue stores a queue; CodeInvalid when its calendar, a skill it compares
+// agents by, or a queue that it transfers to is not there.
 func (s *Store) CreateQueue(ctx context.Context, by Origin, q Queue) (Queue, error) {
 	return queues.create(ctx, s, by, q)
 }
@@ -122,7 +149,8 @@ func (s *Store) UpdateQueue(ctx context.Context, by Origin, id string, version i
 }
 
 // DeleteQueue deletes a queue: CodeNotFound, CodeVersionStale, CodeInUse while
-// a workstream falls back to it, a rule names it or a conversation waits in it.
+// a workstream falls back to it, another queue transfers to it, a rule names it
+// or a conversation waits in it.
 func (s *Store) DeleteQueue(ctx context.Context, by Origin, id string, version int64) error {
 	return queues.delete(ctx, s, by, id, version)
 }

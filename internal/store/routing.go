@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -62,7 +63,7 @@ func (c conn) applyRouting(ctx context.Context, row conversationRow, step string
 	}
 	if _, err := c.exec(ctx, `
 		UPDATE conversations SET queue_id = $1, priority = $2, skills = $3, matching = $4, units = $5, requirement = $6, language = $7,
-			attributes = $8, verdict = '', routed_at = $9, updated_at = $9, capacity_profile_id = $10, contact_agents = $11
+			attributes = $8, verdict = '', routed_at = $9, tended_at = $9, updated_at = $9, capacity_profile_id = $10, contact_agents = $11
 		WHERE id = $12`,
 		r.QueueID, r.Priority, jsonOf(skills), string(r.Matching), r.Units, r.Requirement, r.Language, jsonOf(attributes), now,
 		r.CapacityProfileID, strings.Join(r.ContactAgents, " "), row.ID); err != nil {
@@ -88,6 +89,7 @@ func (c conn) logRouting(ctx context.Context, conversationID string, epoch int64
 type RoutingFacts struct {
 	routing.Facts          // without the channel and the time
 	QueueID       string   // a queue that was named for it
+	Overflowed    []string // the queues it overflowed from
 	ContactAgents []string // whom its contact prefers, in order
 	// Findings are what services found, by their rulesets; not read here.
 	Findings map[string]routing.Finding
@@ -103,6 +105,7 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 		BotBarred     bool   `db:"bot_barred"`
 		BotReason     string `db:"bot_reason"`
 		ContactID     string `db:"contact_id"`
+		Overflowed    string `db:"overflowed"`
 		Context       string `db:"context"`
 		Summary       string `db:"summary"`
 		Locale        string `db:"locale"`
@@ -142,6 +145,9 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 	if err := json.Unmarshal([]byte(row.Context), &f.Context); err != nil {
 		return RoutingFacts{}, fmt.Errorf("context of conversation %s: %w", id, err)
 	}
+	if err := json.Unmarshal([]byte(row.Overflowed), &f.Overflowed); err != nil {
+		return RoutingFacts{}, fmt.Errorf("queues of conversation %s: %w", id, err)
+	}
 	var latest []struct {
 		Type string `db:"type"`
 		Text string `db:"text"`
@@ -163,7 +169,7 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 }
 
 const routingFactsQuery = `
-	SELECT c.id, c.queue_id, c.bot_id, c.bot_barred, c.contact_id, c.context, c.summary, c.locale, c.created_at, c.first_waited_at,
+	SELECT c.id, c.queue_id, c.bot_id, c.bot_barred, c.contact_id, c.context, c.summary, c.locale, c.created_at, c.first_waited_at, c.overflowed,
 		coalesce(p.display_name, '') AS name, coalesce(p.language, '') AS language, coalesce(p.friendship, '') AS friendship,
 		k.id IS NOT NULL AS known_contact, coalesce(k.name, '') AS contact_name, coalesce(k.email, '') AS email, coalesce(k.company, '') AS company,
 		coalesce(k.customer_number, '') AS customer_number,
@@ -198,12 +204,14 @@ func (s *Store) RulesetsByID(ctx context.Context, ids ...string) (map[string]Rul
 
 // QueueState is what routing goes by of a queue.
 type QueueState struct {
-	ID         string `db:"id"`
-	CalendarID string `db:"calendar_id"`
-	Members    int    `db:"members"`
+	ID         string
+	CalendarID string
+	Members    int
+	Settings   QueueSettings
+	Waiting    int64 // conversations in it; counted where the queue is full some time
 	// Custom is its custom assignment; nil when it has none, or none that can be
 	// read.
-	Custom *routing.CustomAssignment `db:"-"`
+	Custom *routing.CustomAssignment
 }
 
 // QueueStates reads queues. One that is not there is not in the result.
@@ -213,18 +221,80 @@ func (s *Store) QueueStates(ctx context.Context, ids ...string) (map[string]Queu
 		return found, nil
 	}
 	var rows []struct {
-		QueueState
-		Custom string `db:"custom"`
+		ID         string `db:"id"`
+		CalendarID string `db:"calendar_id"`
+		Members    int    `db:"members"`
+		Settings   string `db:"settings"`
+		Custom     string `db:"custom"`
 	}
-	if err := s.read().list(ctx, &rows, `SELECT q.id, q.calendar_id, q.custom, (SELECT count(*) FROM queue_members m WHERE m.queue_id = q.id) AS members
+	if err := s.read().list(ctx, &rows, `SELECT q.id, q.calendar_id, q.custom, (SELECT count(*) FROM queue_members m WHERE m.queue_id = q.id) AS members, q.settings
 		FROM queues q WHERE q.id IN `+values(1, len(ids), 1), anys(ids)...); err != nil {
 		return nil, err
 	}
+	var limited []string
 	for _, row := range rows {
-		if _, custom, err := assignmentOf("", row.Custom); err == nil {
-			row.QueueState.Custom = custom
+		settings, err := queueSettings(row.ID, row.Settings)
+		if err != nil {
+			return nil, err
 		}
-		found[row.ID] = row.QueueState
+		q := QueueState{ID: row.ID, CalendarID: row.CalendarID, Members: row.Members, Settings: settings}
+		if _, custom, err := assignmentOf("", row.Custom); err == nil {
+			q.Custom = custom
+		}
+		found[row.ID] = q
+		if settings.Overflow.MaxWaiting > 0 {
+			limited = append(limited, row.ID)
+		}
 	}
-	return found, nil
+	waiting, err := s.read().waitingIn(ctx, limited...)
+	for id, n := range waiting {
+		q := found[id]
+		q.Waiting = n
+		found[id] = q
+	}
+	return found, err
+}
+
+// waitingIn counts those who wait in queues, by queue. They are in one of two
+// indexes, which hold nothing else.
+func (c conn) waitingIn(ctx context.Context, queueIDs ...string) (map[string]int64, error) {
+	if len(queueIDs) == 0 {
+		return nil, nil
+	}
+	var rows []struct {
+		QueueID string `db:"queue_id"`
+		N       int64  `db:"n"`
+	}
+	if err := c.list(ctx, &rows, `
+		SELECT queue_id, count(*) AS n FROM conversations WHERE queue_id `+c.s.d.among(1)+` AND `+isPlain+` GROUP BY queue_id
+		UNION ALL
+		SELECT queue_id, count(*) AS n FROM conversations WHERE queue_id `+c.s.d.among(1)+` AND `+isSingle+` GROUP BY queue_id`, c.s.d.ids(queueIDs)); err != nil {
+		return nil, err
+	}
+	counts := map[string]int64{}
+	for _, r := range rows {
+		counts[r.QueueID] += r.N
+	}
+	return counts, nil
+}
+
+// ErrQueueFull says that a queue took somebody else meanwhile and has no room
+// left: where the conversation goes is to be decided anew.
+var ErrQueueFull = errors.New("the queue is full")
+
+// room refuses with ErrQueueFull when at least limit wait in a queue. The queue's
+// row stays locked until the transaction ends, so that the count holds.
+func (c conn) room(ctx context.Context, queueID string, limit int64) error {
+	if limit <= 0 {
+		return nil
+	}
+	var locked string
+	if _, err := c.get(ctx, &locked, `SELECT id FROM queues WHERE id = $1`+c.s.d.forUpdate(), queueID); err != nil {
+		return err
+	}
+	waiting, err := c.waitingIn(ctx, queueID)
+	if err == nil && waiting[queueID] >= limit {
+		err = ErrQueueFull
+	}
+	return err
 }

@@ -63,12 +63,13 @@ func (s *Store) Say(ctx context.Context, req SayRequest) (_ []Message, chat Chat
 	return out, chat, nil
 }
 
-// NoteRequest is what an agent writes for other agents.
+// NoteRequest is what an agent, or Kaiwa, writes for agents.
 type NoteRequest struct {
 	Cause          string // the same cause stores it once
 	ConversationID string
 	SenderID       string
 	SenderName     string
+	Automated      string // what of Kaiwa's own writes it, and no agent; "" for an agent's
 	Text           string
 }
 
@@ -86,12 +87,15 @@ func (s *Store) Note(ctx context.Context, req NoteRequest) (Message, error) {
 		if err := c.messagesByID(ctx, &out, []string{id}); err != nil || len(out) > 0 {
 			return err
 		}
-		now := micros(c.s.now())
+		now, sender := micros(c.s.now()), conversation.SenderAgent
+		if req.Automated != "" {
+			sender = conversation.SenderSystem
+		}
 		if _, err := c.exec(ctx, `
-			INSERT INTO messages (id, conversation_id, channel_id, occurred_at, direction, sender_kind, sender_id, sender_name, type, text, state, created_at)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)`,
-			id, row.ID, row.ChannelID, max(now, row.LastMessageAt+1), string(conversation.Internal), string(conversation.SenderAgent), req.SenderID, req.SenderName,
-			conversation.ContentText, req.Text, string(conversation.MessageAccepted), now); err != nil {
+			INSERT INTO messages (id, conversation_id, channel_id, occurred_at, direction, sender_kind, sender_id, sender_name, type, text, automated, state, created_at)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)`,
+			id, row.ID, row.ChannelID, max(now, row.LastMessageAt+1), string(conversation.Internal), string(sender), req.SenderID, req.SenderName,
+			conversation.ContentText, req.Text, req.Automated, string(conversation.MessageAccepted), now); err != nil {
 			return err
 		}
 		if err := c.record(ctx, "message.created", row.ID, id, "{}", now); err != nil {

@@ -32,8 +32,11 @@ type TransitionRequest struct {
 	Note               string   // why, as an enumerated word
 	Surveys            survey.Policy
 	Announce           []Draft
-	Seen               int64     // for events that close: what the workflow has seen
-	Deadline           time.Time // after it, the attempt changes nothing
+	Overflowed         []string       // the queues it overflows from on the way
+	Room               int64          // where it goes fewer than so many may wait, or it is ErrQueueFull; 0 is no limit
+	Log                []RoutingEntry // for the routing log, of a step without Routing
+	Seen               int64          // for events that close: what the workflow has seen
+	Deadline           time.Time      // after it, the attempt changes nothing
 }
 
 // Affinity says how long a customer who comes back waits for the agent they had.
@@ -55,6 +58,7 @@ type TransitionResult struct {
 	Routed    bool                       `json:"routed,omitempty"`    // its queue is decided
 	Unhandled bool                       `json:"unhandled,omitempty"` // closed, and events wait for the next conversation
 	Pending   bool                       `json:"pending,omitempty"`   // messages wait to be sent
+	TendMS    int64                      `json:"tend_ms,omitempty"`   // when the rules of its queue have something to do, Unix milliseconds; 0 is never
 }
 
 // conversationRow is what transitions, turns and batches read under the row's
@@ -88,11 +92,19 @@ type conversationRow struct {
 	Requirement   string                     `db:"requirement"`
 	ProfileID     string                     `db:"capacity_profile_id"`
 	ContactAgents string                     `db:"contact_agents"`
+	Overflowed    string                     `db:"overflowed"`
+	TendedAt      int64                      `db:"tended_at"`
+	ToldAt        int64                      `db:"told_at"`
+	QueueSettings string                     `db:"queue_settings"` // of the queue in which it waits
 }
 
 func (r conversationRow) phase() conversation.Phase {
 	return conversation.Phase{Status: r.Status, Owner: r.Owner}
 }
+
+// queueSettingsColumn is the settings of the queue in which a conversation waits;
+// it costs those nothing that wait in none.
+const queueSettingsColumn = `coalesce((SELECT q.settings FROM queues q WHERE q.id = conversations.queue_id AND conversations.owner = 'queue'), '') AS queue_settings`
 
 // lockConversation reads a conversation and keeps others from changing it
 // until the transaction ends.
@@ -101,7 +113,8 @@ func (c conn) lockConversation(ctx context.Context, id string) (conversationRow,
 	found, err := c.get(ctx, &r, `
 		SELECT id, channel_id, chat_key, workstream_id, status, owner, epoch, queue_id, agent_id, bot_id, bot_barred, bot_position,
 			context, locale, greeted, waiting_since, first_waited_at, routed_at, phase_since, preferred_agent_id, preferred_until,
-			disposition_id, consent_version, last_message_at, closure_reason, requirement, capacity_profile_id, contact_agents
+			disposition_id, consent_version, last_message_at, closure_reason, requirement, capacity_profile_id, contact_agents,
+			overflowed, tended_at, told_at, `+queueSettingsColumn+`
 		FROM conversations WHERE id = $1`+c.s.d.forUpdate(), id)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", id)
@@ -113,7 +126,7 @@ func (c conn) lockConversation(ctx context.Context, id string) (conversationRow,
 // one transaction. A step that closes takes the chat's lock first and compares:
 // when the chat has something the workflow has not seen, it answers Behind and
 // changes nothing. It returns the life table's refusals, those of the offer
-// that is accepted, and CodeLate.
+// that is accepted, and CodeLate, and ErrQueueFull.
 func (s *Store) Transition(ctx context.Context, req TransitionRequest) (TransitionResult, error) {
 	closes := mayClose(req.Event)
 	point := "transition"
@@ -168,6 +181,15 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 		t, err := conversation.Next(row.phase(), req.Event, conversation.Facts{Actor: req.Actor, AgentID: row.AgentID, BotBarred: row.BotBarred})
 		if err != nil {
 			return err
+		}
+		if t.To == conversation.PhaseQueued {
+			to := req.QueueID
+			if req.Routing != nil {
+				to = req.Routing.QueueID
+			}
+			if err := c.room(ctx, to, req.Room); err != nil {
+				return err
+			}
 		}
 		res, err = c.carryOut(ctx, row, t, req)
 		failpoint.Hit(point + ".before_commit")
@@ -234,7 +256,7 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 		next.PhaseSince = now
 	}
 	if t.From == conversation.PhaseClosed { // reopened: nothing of how it ended stays
-		next.Disposition, next.ClosureReason, next.FirstWaitedAt = "", "", 0
+		next.Disposition, next.ClosureReason, next.FirstWaitedAt, next.Overflowed = "", "", 0, "[]"
 	}
 	closedAt := int64(0)
 	if t.Has(conversation.EffectNewEpoch) {
@@ -245,6 +267,17 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	}
 	if row.Owner == conversation.OwnerQueue {
 		if err := c.endLiveOffer(ctx, row.ID, conversation.OfferRescinded, string(req.Event), now); err != nil {
+			return TransitionResult{}, err
+		}
+	}
+	if row.Owner == conversation.OwnerQueue && next.Owner == conversation.OwnerAgent {
+		if err := c.noteWait(ctx, row, now); err != nil {
+			return TransitionResult{}, err
+		}
+	}
+	if len(req.Overflowed) > 0 {
+		var err error
+		if next.Overflowed, err = withOverflowed(next.Overflowed, req.Overflowed); err != nil {
 			return TransitionResult{}, err
 		}
 	}
@@ -294,11 +327,12 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	if _, err := c.exec(ctx, `
 		UPDATE conversations SET status = $1, owner = $2, epoch = $3, queue_id = $4, agent_id = $5, bot_id = $6, bot_barred = $7,
 			waiting_since = $8, closed_at = $9, closure_reason = $10, updated_at = $11, first_waited_at = $12, routed_at = $13, phase_since = $14,
-			preferred_agent_id = $15, preferred_until = $16, disposition_id = $17, bot_position = $18, contact_agents = $19
-		WHERE id = $20`,
+			preferred_agent_id = $15, preferred_until = $16, disposition_id = $17, bot_position = $18, contact_agents = $19,
+			overflowed = $20
+		WHERE id = $21`,
 		string(next.Status), string(next.Owner), next.Epoch, next.QueueID, next.AgentID, next.BotID, next.BotBarred,
 		next.WaitingSince, closedAt, string(next.ClosureReason), now, next.FirstWaitedAt, next.RoutedAt, next.PhaseSince,
-		next.Preferred, next.PreferUntil, next.Disposition, next.BotPosition, next.ContactAgents, row.ID); err != nil {
+		next.Preferred, next.PreferUntil, next.Disposition, next.BotPosition, next.ContactAgents, next.Overflowed, row.ID); err != nil {
 		return TransitionResult{}, err
 	}
 	if next.askedOtherwise(row, req) {
@@ -310,7 +344,10 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 		if err := c.applyRouting(ctx, row, req.ID, req.Routing, now); err != nil {
 			return TransitionResult{}, err
 		}
-		next.QueueID, next.RoutedAt = req.Routing.QueueID, now
+		next.QueueID, next.RoutedAt, next.TendedAt = req.Routing.QueueID, now, now
+	}
+	if err := c.logRouting(ctx, row.ID, next.Epoch, req.ID, req.Log, now); err != nil {
+		return TransitionResult{}, err
 	}
 	if err := c.recordTransition(ctx, transitionRow{
 		ID: req.ID, ConversationID: row.ID, Event: req.Event, From: t.From, To: t.To, Epoch: next.Epoch,
@@ -412,14 +449,35 @@ func (c conn) stands(ctx context.Context, row conversationRow, pending string) (
 		Status: row.Status, Owner: row.Owner, Epoch: row.Epoch, Reason: row.ClosureReason, QueueID: row.QueueID, AgentID: row.AgentID,
 		Routed: row.RoutedAt > 0,
 	}
-	if _, err := c.get(ctx, &res.Pending, pending, row.ID); err != nil {
+	var err error
+	if row.Owner == conversation.OwnerQueue && row.QueueID != "" {
+		err = c.standsInQueue(ctx, row, pending, &res)
+	} else {
+		_, err = c.get(ctx, &res.Pending, pending, row.ID)
+	}
+	if err != nil {
 		return res, err
 	}
-	var err error
 	if row.Status == conversation.StatusClosed {
 		res.Unhandled, err = c.unhandled(ctx, row.ChannelID, row.ChatKey)
 	}
 	return res, err
+}
+
+// standsInQueue adds what waits to be sent, and when the rules of the queue have
+// something to do, in one statement.
+func (c conn) standsInQueue(ctx context.Context, row conversationRow, pending string, res *TransitionResult) error {
+	var now struct {
+		Pending  bool   `db:"pending"`
+		Settings string `db:"settings"`
+	}
+	if _, err := c.get(ctx, &now, pending+` AS pending, coalesce((SELECT settings FROM queues WHERE id = $2), '') AS settings`, row.ID, row.QueueID); err != nil {
+		return err
+	}
+	res.Pending = now.Pending
+	var err error
+	res.TendMS, err = tendMS(row.QueueID, now.Settings, row.RoutedAt, row.TendedAt, row.ToldAt)
+	return err
 }
 
 // The kinds of session.

@@ -62,6 +62,7 @@ type WorkstreamSettings struct {
 	Privacy             Privacy            `json:"privacy"`
 	Assignment          Assignment         `json:"assignment"`
 	AutomatedMessages   []AutomatedMessage `json:"automated_messages"`
+	TimeoutRules        []TimeoutRule      `json:"timeout_rules"` // the first acts first
 	// SurveyID and BotSurveyID are what is asked after people and after bots; ""
 	// is nothing. SurveyAfter says after which ends; nil means after people's
 	// and after bots'.
@@ -176,6 +177,9 @@ func (w WorkstreamSettings) Defaults() WorkstreamSettings {
 	if w.AutomatedMessages == nil {
 		w.AutomatedMessages = []AutomatedMessage{}
 	}
+	if w.TimeoutRules == nil {
+		w.TimeoutRules = []TimeoutRule{}
+	}
 	if w.Context == nil {
 		w.Context = map[string]string{}
 	}
@@ -221,6 +225,7 @@ var workstreams = &family[Workstream, workstreamRow]{
 			"settings/attachments": w.Settings.Attachments,
 			"settings/privacy":     w.Settings.Privacy, "settings/assignment": w.Settings.Assignment,
 			"settings/automated_messages": w.Settings.AutomatedMessages, "settings/context": w.Settings.Context,
+			"settings/timeout_rules": w.Settings.TimeoutRules,
 		}
 	},
 	uses: func(ctx context.Context, c conn, w Workstream) error {

@@ -14,7 +14,7 @@ type Cause string
 const (
 	AfterAgent  Cause = "agent"  // an agent ended it
 	AfterBot    Cause = "bot"    // the bot ended it, or the customer had nothing more to say to it
-	AfterSystem Cause = "system" // the engine closed it: auto-close, a time-out rule, overflow
+	AfterSystem Cause = "system" // the engine closed it: auto-close, a time-out rule, overflow, a queue that was closed
 )
 
 // Causes lists every cause.
@@ -58,7 +58,7 @@ func causeOf(reason conversation.ClosureReason) Cause {
 		return AfterAgent
 	case conversation.ReasonBotEnded, conversation.ReasonBotIdle:
 		return AfterBot
-	case conversation.ReasonAutoClosed, conversation.ReasonTimeoutRule, conversation.ReasonOverflow:
+	case conversation.ReasonAutoClosed, conversation.ReasonTimeoutRule, conversation.ReasonOverflow, conversation.ReasonOutOfHours:
 		return AfterSystem
 	}
 	return ""
