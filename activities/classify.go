@@ -32,6 +32,11 @@ type ClassifyOutput struct {
 	FindingsID string `json:"findings_id,omitempty"` // names what they found; "" when there was none to ask
 }
 
+// FindingsID names what services found for a step.
+func FindingsID(step string) string {
+	return conversation.DerivedID(conversation.PrefixFinding, step)
+}
+
 // findingsKept is how long what a step found is known: until the conversation is
 // routed, however long the database is away.
 const findingsKept = 24 * time.Hour
@@ -40,7 +45,7 @@ const findingsKept = 24 * time.Hour
 // have. One that fails, or is late, is an answer too: the finding says so, and
 // the next ruleset decides.
 func (a *Activities) Classify(ctx context.Context, in ClassifyInput) (ClassifyOutput, error) {
-	out := ClassifyOutput{FindingsID: conversation.DerivedID(conversation.PrefixFinding, in.ID)}
+	out := ClassifyOutput{FindingsID: FindingsID(in.ID)}
 	known, err := a.store.Findings(ctx, out.FindingsID)
 	if known != nil || err != nil {
 		return out, final(err)

@@ -13,14 +13,22 @@ import (
 	"kaiwa/internal/store"
 )
 
+// service creates a ruleset whose secret is shown in the answer alone.
+func (b *bundle) service(body map[string]any) response {
+	b.t.Helper()
+	r := b.as(store.RoleAdmin, "POST", "/api/v1/rulesets", body)
+	require.Equal(b.t, 201, r.Status, "%s", r.Raw)
+	return r
+}
+
 func TestAServiceClassifiesInThePlaceOfRules(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b *bundle) {
 		skill := b.create("skills", map[string]any{"name": "k"}).text(t, "id")
 		intents := []any{map[string]any{"name": "返金", "description": "wants money back", "outputs": map[string]any{
-			"priority": 5, "skills": []any{map[string]any{"skill_id": skill, "level": 3}},
+			"priority": 5.0, "skills": []any{map[string]any{"skill_id": skill, "level": 3.0}},
 		}}, map[string]any{"name": "other", "outputs": map[string]any{}}}
-		made := b.create("rulesets", map[string]any{"name": "s", "kind": "service", "service": map[string]any{
+		made := b.service(map[string]any{"name": "s", "kind": "service", "service": map[string]any{
 			"kind": "http", "url": "https://classify.example/v1", "intents": intents,
 		}})
 		require.Equal(t, "service", made.text(t, "kind"))
@@ -53,7 +61,7 @@ func TestAServiceClassifiesInThePlaceOfRules(t *testing.T) {
 func TestAServicesSecretsAreNeverShownAgain(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b *bundle) {
-		made := b.create("rulesets", map[string]any{"name": "s", "kind": "service", "service": map[string]any{"kind": "http", "url": "https://classify.example"}})
+		made := b.service(map[string]any{"name": "s", "kind": "service", "service": map[string]any{"kind": "http", "url": "https://classify.example"}})
 		secret := made.text(t, "service", "secret")
 		require.Regexp(t, `^whsec_`, secret)
 		path := "/api/v1/rulesets/" + made.text(t, "id")
@@ -107,7 +115,7 @@ func TestAServiceIsCheckedByFieldWhenItIsSaved(t *testing.T) {
 	requireProblem(t, post(map[string]any{"name": "s", "kind": "classification"}), 400, conversation.CodeInvalid, "/rules")
 	requireProblem(t, post(map[string]any{"name": "s", "kind": "classification", "rules": []any{}, "service": map[string]any{"kind": "http", "url": "https://x.example"}}), 400, conversation.CodeInvalid, "/service")
 	requireProblem(t, post(map[string]any{"name": "s", "kind": "service", "rules": []any{map[string]any{"condition": "true"}}, "service": map[string]any{"kind": "http", "url": "https://x.example"}}), 400, conversation.CodeInvalid, "/rules")
-	requireProblem(t, service(map[string]any{"kind": "http", "url": "https://x.example", "api_key": "k", "model": "m", "instructions": "i"}), 400, conversation.CodeInvalid, "/service/api_key", "/service/instructions", "/service/model")
+	requireProblem(t, service(map[string]any{"kind": "http", "url": "https://x.example", "api_key": "k", "model": "m", "instructions": "i"}), 400, conversation.CodeInvalid, "/service/model", "/service/instructions", "/service/api_key")
 	requireProblem(t, service(map[string]any{"kind": "openai", "url": "https://x.example", "secret": "whsec_x"}), 400, conversation.CodeInvalid, "/service/model", "/service/secret")
 	requireProblem(t, service(map[string]any{"kind": "http", "url": "https://x.example", "secret": "whsec_short"}), 400, conversation.CodeInvalid, "/service/secret")
 	requireProblem(t, service(map[string]any{"kind": "http", "url": "https://x.example", "deadline_ms": 100, "min_confidence": 2, "cache_seconds": -1, "secrets": 1}), 400, conversation.CodeInvalid,

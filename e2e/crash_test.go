@@ -342,8 +342,8 @@ func (m *mortal) adds(user string) error {
 	if err != nil {
 		return err
 	}
-	if !slices.Equal(log, []string{"service_answered"}) {
-		return fmt.Errorf("classification came to %q", log)
+	if len(log) != 1 {
+		return fmt.Errorf("classification came to %q, not to one thing", log)
 	}
 	return m.books(user)
 }
@@ -495,6 +495,11 @@ func TestTheProcessMayDieAtAnyPointBetweenTwoDurableSteps(t *testing.T) {
 					require.FileExists(t, filepath.Join(m.dir, point.Name), "the process died there")
 					require.Equal(t, 1, m.died())
 					require.LessOrEqual(t, m.asked.Load(), int64(2), "the service is asked once more at most")
+					if point.Name != "classify.after_answer" { // what is found may be lost with all workers, and with nothing less
+						found, err := m.classifications(user)
+						require.NoError(t, err)
+						require.Equal(t, []string{"service_answered"}, found)
+					}
 				})
 			}
 		}

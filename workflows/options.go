@@ -38,9 +38,11 @@ const (
 	turnSlack = 5 * time.Second
 	// classifySlack is what asking the services that classify may take beside
 	// their own deadlines, and classifyLiveness how soon a worker that died while
-	// it asked is missed: the customer waits meanwhile.
+	// it asked is missed: the customer waits meanwhile. classifyBudget bounds all
+	// of it, for the case that no worker is there.
 	classifySlack    = 2 * time.Second
 	classifyLiveness = 2 * time.Second
+	classifyBudget   = 30 * time.Second
 )
 
 // localStore is a step in Kaiwa's own database: local, because it costs one
@@ -134,7 +136,7 @@ func classification(ctx workflow.Context, deadline time.Duration) workflow.Conte
 		TaskQueue:              conversation.QueueBots,
 		StartToCloseTimeout:    deadline + classifySlack,
 		HeartbeatTimeout:       classifyLiveness,
-		ScheduleToCloseTimeout: 2 * (deadline + classifySlack),
+		ScheduleToCloseTimeout: classifyBudget,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 200 * time.Millisecond, MaximumAttempts: 2},
 		Summary:                "ask what it is about",
 	})
