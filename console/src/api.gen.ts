@@ -656,6 +656,46 @@ export interface paths {
         patch: operations["UpdateSkill"];
         trace?: never;
     };
+    "/api/v1/capacity-profiles": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists capacity profiles, oldest first. */
+        get: operations["ListCapacityProfiles"];
+        put?: never;
+        /** Creates a capacity profile. */
+        post: operations["CreateCapacityProfile"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/capacity-profiles/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a capacity profile. */
+        get: operations["GetCapacityProfile"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a capacity profile.
+         * @description Refused with in_use while an agent has it, a workstream or a rule names it, or a live conversation counts against it.
+         */
+        delete: operations["DeleteCapacityProfile"];
+        options?: never;
+        head?: never;
+        /** Changes a capacity profile, by a JSON merge patch. */
+        patch: operations["UpdateCapacityProfile"];
+        trace?: never;
+    };
     "/api/v1/agents": {
         parameters: {
             query?: never;
@@ -1560,6 +1600,8 @@ export interface components {
              * @description What a conversation takes of the capacity of an agent; 1 by default.
              */
             capacity_units: number;
+            /** @description The capacity profile that conversations count against instead of units; none without one. */
+            capacity_profile_id?: string;
             /**
              * Format: int64
              * @description Larger is served first; 0 by default.
@@ -1603,6 +1645,8 @@ export interface components {
              * @description What a conversation takes of the capacity of an agent; 1 by default.
              */
             capacity_units?: number;
+            /** @description The capacity profile that conversations count against instead of units; none without one. */
+            capacity_profile_id?: string | null;
             /**
              * Format: int64
              * @description Larger is served first; 0 by default.
@@ -1789,7 +1833,8 @@ export interface components {
             /** Format: int64 */
             priority: number;
             /** @enum {string} */
-            assignment: "highest_capacity" | "round_robin" | "longest_idle";
+            assignment: "highest_capacity" | "round_robin" | "longest_idle" | "custom";
+            custom: components["schemas"]["CustomAssignment"];
             calendar_id: string | null;
             out_of_hours: components["schemas"]["QueueOutOfHours"];
             overflow: components["schemas"]["QueueOverflow"];
@@ -1810,7 +1855,8 @@ export interface components {
              * @description Whom its conversations are offered to first; highest_capacity when left out.
              * @enum {string}
              */
-            assignment?: "highest_capacity" | "round_robin" | "longest_idle";
+            assignment?: "highest_capacity" | "round_robin" | "longest_idle" | "custom";
+            custom?: components["schemas"]["CustomAssignment"];
             /** @description When it is open; always without one. */
             calendar_id?: string | null;
             out_of_hours?: components["schemas"]["QueueOutOfHours"];
@@ -1829,7 +1875,8 @@ export interface components {
              * @description Whom its conversations are offered to first; highest_capacity when left out.
              * @enum {string}
              */
-            assignment?: "highest_capacity" | "round_robin" | "longest_idle";
+            assignment?: "highest_capacity" | "round_robin" | "longest_idle" | "custom";
+            custom?: components["schemas"]["CustomAssignment"];
             /** @description When it is open; always without one. */
             calendar_id?: string | null;
             out_of_hours?: components["schemas"]["QueueOutOfHours"];
@@ -1877,6 +1924,52 @@ export interface components {
         QueueList: {
             items: components["schemas"]["Queue"][];
             next_cursor: string | null;
+        };
+        /**
+         * @description Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
+         *     what conditions may ask. The lists are replaced as a whole.
+         */
+        CustomAssignment: {
+            /** @description In order: conversations of an earlier one come first, those of none last. */
+            buckets?: components["schemas"]["PriorityBucket"][];
+            /** @description In order: of those that hold, the first that finds an agent decides. */
+            rules: components["schemas"]["AssignmentRule"][];
+        } | null;
+        PriorityBucket: {
+            /** @description Names the bucket in the routing log. One is made when it is left out. */
+            id?: string;
+            name?: string;
+            /** @description An expression in CEL over conversation. A conversation is in the first bucket that matches. */
+            condition: string;
+            /**
+             * @description Who comes first in it: the larger priority (the default), or who has waited longest.
+             * @enum {string}
+             */
+            order?: "priority" | "oldest";
+        };
+        AssignmentRule: {
+            /** @description Names the rule in the routing log. One is made when it is left out. */
+            id?: string;
+            name?: string;
+            /**
+             * Format: int64
+             * @description For how long the customer must have waited for the rule to hold; 0 when left out.
+             */
+            after_seconds?: number;
+            /** @description An expression in CEL over conversation and agent. */
+            condition: string;
+            /** @description Whoever matches can have it whatever skills it requires. */
+            ignore_skills?: boolean;
+            /** @description How those who can have it are compared; ties go round. */
+            order_by?: components["schemas"]["AssignmentCriterion"][];
+        };
+        /** @description The smaller value comes first, unless descending. */
+        AssignmentCriterion: {
+            /** @enum {string} */
+            by: "free_capacity" | "load" | "idle" | "skill_fit" | "proficiency" | "round_robin";
+            /** @description Of proficiency: whose level counts. */
+            skill_id?: string;
+            descending?: boolean;
         };
         QueueMember: {
             agent_id: string;
@@ -1952,6 +2045,8 @@ export interface components {
              * @description What it takes of the capacity of an agent.
              */
             units?: number;
+            /** @description The capacity profile it counts against instead of units. */
+            capacity_profile_id?: string;
             /** @description A BCP 47 tag such as ja or zh-TW. */
             language?: string;
         };
@@ -2174,6 +2269,7 @@ export interface components {
             phone: string | null;
             customer_number: string | null;
             company: string | null;
+            preferred_agent_ids: string[];
             /** Format: int64 */
             version: number;
             created_at: components["schemas"]["Timestamp"];
@@ -2185,6 +2281,8 @@ export interface components {
             phone?: string | null;
             customer_number?: string | null;
             company?: string | null;
+            /** @description Agents who are offered what they write before anybody else, in order. The list is replaced as a whole. */
+            preferred_agent_ids?: string[];
         };
         /** @description A JSON merge patch. */
         ContactPatch: {
@@ -2193,6 +2291,8 @@ export interface components {
             phone?: string | null;
             customer_number?: string | null;
             company?: string | null;
+            /** @description Agents who are offered what they write before anybody else, in order. The list is replaced as a whole. */
+            preferred_agent_ids?: string[];
         };
         ContactList: {
             items: components["schemas"]["Contact"][];
@@ -2223,6 +2323,68 @@ export interface components {
             /** Format: int64 */
             level: number;
         };
+        /** @description A named limit of concurrent work. A conversation that counts against one takes no units of an agent's capacity. */
+        CapacityProfile: {
+            id: string;
+            name: string;
+            /** Format: int64 */
+            limit_default: number;
+            /** @enum {string} */
+            reset: "immediate" | "end_of_day";
+            zone: string | null;
+            blocks: boolean;
+            /** Format: int64 */
+            version: number;
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        CapacityProfileInput: {
+            name: string;
+            /**
+             * Format: int64
+             * @description How many conversations an agent can have of it, where nothing else is said for the agent.
+             */
+            limit_default: number;
+            /**
+             * @description Until when a conversation counts: until the agent lets go of it (the default), or until the midnight after that.
+             * @enum {string}
+             */
+            reset?: "immediate" | "end_of_day";
+            /** @description When the day ends, with end_of_day: an IANA time zone such as Asia/Tokyo. */
+            zone?: string | null;
+            /** @description An agent who has reached the limit is offered nothing else either. False when left out. */
+            blocks?: boolean;
+        };
+        /** @description A JSON merge patch. */
+        CapacityProfilePatch: {
+            name?: string;
+            /**
+             * Format: int64
+             * @description How many conversations an agent can have of it, where nothing else is said for the agent.
+             */
+            limit_default?: number;
+            /**
+             * @description Until when a conversation counts: until the agent lets go of it (the default), or until the midnight after that.
+             * @enum {string}
+             */
+            reset?: "immediate" | "end_of_day";
+            /** @description When the day ends, with end_of_day: an IANA time zone such as Asia/Tokyo. */
+            zone?: string | null;
+            /** @description An agent who has reached the limit is offered nothing else either. False when left out. */
+            blocks?: boolean;
+        };
+        CapacityProfileList: {
+            items: components["schemas"]["CapacityProfile"][];
+            next_cursor: string | null;
+        };
+        AgentCapacityProfile: {
+            profile_id: string;
+            /**
+             * Format: int64
+             * @description How many conversations the agent can have of it; the default of the profile when left out.
+             */
+            limit?: number;
+        };
         Agent: {
             id: string;
             name: string;
@@ -2235,6 +2397,7 @@ export interface components {
              */
             capacity: number;
             skills: components["schemas"]["AgentSkill"][];
+            capacity_profiles: components["schemas"]["AgentCapacityProfile"][];
             state: components["schemas"]["AgentState"];
             /** Format: int64 */
             version: number;
@@ -2302,7 +2465,7 @@ export interface components {
             priority: number;
             /**
              * Format: int64
-             * @description Of the agent's capacity.
+             * @description Of the agent's capacity; 0 when it counts against a capacity profile.
              */
             units: number;
             waiting_since: components["schemas"]["Timestamp"];
@@ -2368,6 +2531,8 @@ export interface components {
             capacity?: number;
             /** @description All of them: the list is replaced as a whole. */
             skills?: components["schemas"]["AgentSkill"][];
+            /** @description All of them: the list is replaced as a whole. */
+            capacity_profiles?: components["schemas"]["AgentCapacityProfile"][];
         };
         /** @description A JSON merge patch. */
         AgentPatch: {
@@ -2383,6 +2548,8 @@ export interface components {
             capacity?: number;
             /** @description All of them: the list is replaced as a whole. */
             skills?: components["schemas"]["AgentSkill"][];
+            /** @description All of them: the list is replaced as a whole. */
+            capacity_profiles?: components["schemas"]["AgentCapacityProfile"][];
         };
         AgentList: {
             items: components["schemas"]["Agent"][];
@@ -2810,6 +2977,16 @@ export interface components {
                 "application/json": components["schemas"]["Skill"];
             };
         };
+        /** @description The capacity profile. */
+        CapacityProfile: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["CapacityProfile"];
+            };
+        };
         /** @description The agent. */
         Agent: {
             headers: {
@@ -2885,6 +3062,10 @@ export type QueueOutOfHours = components['schemas']['QueueOutOfHours'];
 export type QueueOverflow = components['schemas']['QueueOverflow'];
 export type QueueWaitInfo = components['schemas']['QueueWaitInfo'];
 export type QueueList = components['schemas']['QueueList'];
+export type CustomAssignment = components['schemas']['CustomAssignment'];
+export type PriorityBucket = components['schemas']['PriorityBucket'];
+export type AssignmentRule = components['schemas']['AssignmentRule'];
+export type AssignmentCriterion = components['schemas']['AssignmentCriterion'];
 export type QueueMember = components['schemas']['QueueMember'];
 export type QueueMemberList = components['schemas']['QueueMemberList'];
 export type Ruleset = components['schemas']['Ruleset'];
@@ -2923,6 +3104,11 @@ export type SkillInput = components['schemas']['SkillInput'];
 export type SkillPatch = components['schemas']['SkillPatch'];
 export type SkillList = components['schemas']['SkillList'];
 export type AgentSkill = components['schemas']['AgentSkill'];
+export type CapacityProfile = components['schemas']['CapacityProfile'];
+export type CapacityProfileInput = components['schemas']['CapacityProfileInput'];
+export type CapacityProfilePatch = components['schemas']['CapacityProfilePatch'];
+export type CapacityProfileList = components['schemas']['CapacityProfileList'];
+export type AgentCapacityProfile = components['schemas']['AgentCapacityProfile'];
 export type Agent = components['schemas']['Agent'];
 export type Presence = components['schemas']['Presence'];
 export type PresenceInput = components['schemas']['PresenceInput'];
@@ -2982,6 +3168,7 @@ export type ResponseDisposition = components['responses']['Disposition'];
 export type ResponseSurvey = components['responses']['Survey'];
 export type ResponseContact = components['responses']['Contact'];
 export type ResponseSkill = components['responses']['Skill'];
+export type ResponseCapacityProfile = components['responses']['CapacityProfile'];
 export type ResponseAgent = components['responses']['Agent'];
 export type ParameterId = components['parameters']['ID'];
 export type ParameterLimit = components['parameters']['Limit'];
@@ -4587,6 +4774,113 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["Skill"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListCapacityProfiles: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of capacity profiles. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CapacityProfileList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateCapacityProfile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CapacityProfileInput"];
+            };
+        };
+        responses: {
+            201: components["responses"]["CapacityProfile"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetCapacityProfile: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["CapacityProfile"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteCapacityProfile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateCapacityProfile: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CapacityProfilePatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["CapacityProfile"];
             default: components["responses"]["Problem"];
         };
     };
