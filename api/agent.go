@@ -16,7 +16,7 @@ const defaultLocale = "en"
 
 func showAgent(a store.Agent, st store.AgentState) Agent {
 	return Agent{
-		ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: a.Capacity, Skills: append([]AgentSkill{}, a.Skills...),
+		ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: a.Capacity, AutoBusy: a.AutoBusy, Skills: append([]AgentSkill{}, a.Skills...),
 		State: showAgentState(st), Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt),
 	}
 }
@@ -35,6 +35,7 @@ func (in AgentInput) apply(a *store.Agent) error {
 	if a.Capacity = store.DefaultCapacity; in.Capacity != nil {
 		a.Capacity = *in.Capacity
 	}
+	a.AutoBusy = in.AutoBusy
 	a.Skills = slices.SortedFunc(slices.Values(in.Skills), func(x, y AgentSkill) int { return strings.Compare(x.SkillID, y.SkillID) })
 	var wrong invalid
 	for i, k := range in.Skills {
@@ -99,7 +100,7 @@ func (s *Server) UpdateAgent(ctx context.Context, r UpdateAgentRequestObject) (U
 	}
 	a, err := s.store.UpdateAgent(ctx, origin(ctx), r.ID, version, func(a *store.Agent) error {
 		var in AgentInput
-		if err := mergePatch(AgentInput{Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: &a.Capacity, Skills: a.Skills}, *r.Body, &in); err != nil {
+		if err := mergePatch(AgentInput{Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: &a.Capacity, AutoBusy: a.AutoBusy, Skills: a.Skills}, *r.Body, &in); err != nil {
 			return err
 		}
 		return in.apply(a)

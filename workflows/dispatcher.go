@@ -76,7 +76,7 @@ func (d *dispatcher) look() error {
 // done tells whether there is nothing to wait for: whatever comes kicks, and a
 // kick starts a run.
 func (d *dispatcher) done() bool {
-	return d.seen.Waiting == 0 && d.seen.Offered == 0 && d.seen.Present == 0 && !d.seen.More && d.kicks.Len() == 0
+	return d.seen.Waiting == 0 && d.seen.Offered == 0 && d.seen.Present == 0 && d.seen.Absent == 0 && !d.seen.More && d.kicks.Len() == 0
 }
 
 // nextLook is when the dispatcher looks without being kicked.

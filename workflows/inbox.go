@@ -47,7 +47,8 @@ func (c *talk) ingest() {
 		c.wrote = true
 	}
 	c.blocked = c.blocked || out.Blocked
-	c.offeredTo, c.offeredUntilMS = out.OfferedTo, out.OfferedUntil/1000
+	c.offeredTo, c.offeredUntilMS, c.autoOffer = out.OfferedTo, out.OfferedUntil/1000, out.AutoOffer
+	c.lost = out.Lost
 	c.stands(standing{out.Status, out.Owner, out.Epoch, out.QueueID, out.AgentID, out.Routed})
 	if c.closed() {
 		c.reason, c.remains = out.ClosureReason, true // closed elsewhere: whatever waits is for the next conversation
@@ -82,7 +83,7 @@ func (c *talk) stands(at standing) {
 		c.state.SinceMS = c.now().UnixMilli()
 	}
 	if c.phase() != conversation.PhaseQueued {
-		c.offeredTo = ""
+		c.offeredTo, c.autoOffer = "", ""
 	}
 	if shown {
 		c.moved = true

@@ -41,6 +41,7 @@ const (
 	PrefixAttachment   Prefix = "att_"
 	PrefixConsent      Prefix = "cst_"
 	PrefixRoutingEntry Prefix = "rtl_"
+	PrefixPresence     Prefix = "prs_"
 )
 
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -24,11 +24,11 @@ import (
 // hold nothing but what is not done yet, or because the reading ends with the
 // page.
 var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "messages_unsent", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time",
-	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present"}
+	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present", "agent_states_absent", "conversations_blocking"}
 
 // small are the tables that may be read whole: those of a few rows, of a row an
 // agent, and what a page of events was made of before.
-var small = []string{"counters", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "part", "bounds", "visible"}
+var small = []string{"counters", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "presences", "part", "bounds", "visible"}
 
 // planner captures the statements that the store runs, and has the database
 // explain them.
@@ -434,6 +434,8 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("an offer is declined", func() { _, err := s.DeclineOffer(ctx, offers[1].ID, mei, ""); check(err) })
 		by("an offer is taken back", func() { _, err := s.RescindOffer(ctx, offers[2].ID); check(err) })
 		by("a presence is set", func() { f.presence(mei, conversation.PresenceBusy) })
+		f.presence(mei, conversation.PresenceOffline)
+		by("a look at what is held by who is gone", func() { _, err := s.Match(ctx, store.MatchRequest{}); check(err) }, "conversations_held", "sessions_of_conversation")
 		by("a sign of life", func() { _, err := s.SignOfLife(ctx, mei); check(err) })
 		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
 		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed); check(err) }, "routing_log_of_conversation")

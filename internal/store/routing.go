@@ -213,7 +213,7 @@ func (s *Store) SomebodyFree(ctx context.Context, queueID string, presences []co
 	_, err := s.read().get(ctx, &free, `SELECT EXISTS (
 		SELECT 1 FROM queue_members m JOIN agents a ON a.id = m.agent_id JOIN agent_states s ON s.agent_id = a.id
 		WHERE m.queue_id = $1 AND s.presence IN (`+list+`) AND a.capacity >= $2
-			+ coalesce((SELECT sum(units) FROM conversations c WHERE c.agent_id = a.id AND c.owner = 'agent'), 0)
+			+ coalesce((SELECT sum(units) FROM conversations c WHERE c.agent_id = a.id AND c.owner = 'agent' AND c.blocks_capacity), 0)
 			+ coalesce((SELECT sum(units) FROM offers o WHERE o.agent_id = a.id AND o.state = 'live'), 0))`,
 		append([]any{queueID, units}, args...)...)
 	return free, err
