@@ -171,14 +171,21 @@ func TestWhatHappensToAgentsByItselfHappensOnceWhereverTheProcessDies(t *testing
 				require.Contains(t, []conversation.Event{conversation.EventBotEscalated, conversation.EventCustomerAsked}, events[1])
 				require.Equal(t, []conversation.Event{conversation.EventRouted, conversation.EventAccepted, conversation.EventAgentLost, conversation.EventAccepted}, events[2:])
 				ended := map[string]int{}
-				list, err := m.store.Events(t.Context(), 0, 1000, id)
-				require.NoError(t, err)
-				for _, e := range list {
-					if strings.HasPrefix(e.Type, "offer.") {
-						ended[e.SubjectID+" "+e.Type]++
+				require.NoError(t, m.until(func() bool { // until the events are numbered
+					clear(ended)
+					list, err := m.store.Events(t.Context(), 0, 1000, id)
+					require.NoError(t, err)
+					for _, e := range list {
+						if strings.HasPrefix(e.Type, "offer.") {
+							ended[e.SubjectID+" "+e.Type]++
+						}
 					}
+					return len(ended) >= 4
+				}), "%v", ended)
+				require.Len(t, ended, 4, "two offers, each made and accepted: %v", ended)
+				for what, n := range ended {
+					require.Equal(t, 1, n, what)
 				}
-				require.Len(t, ended, 4, "two offers, each made and accepted once: %v", ended)
 				name, _, _ := strings.Cut(point, ":")
 				require.FileExists(t, filepath.Join(m.dir, name), "the process died there")
 				require.Equal(t, 1, m.died(), fmt.Sprint(m.shows(user)))
