@@ -13,12 +13,13 @@ type MatchInput struct {
 
 // MatchOutput is what a look found and did.
 type MatchOutput struct {
-	Waiting int    `json:"waiting"` // conversations that are not on offer
-	Offered int    `json:"offered"` // live offers
-	Present int    `json:"present"` // agents who are not offline
-	Made    int    `json:"made"`    // offers
-	Ended   int    `json:"ended"`   // offers that ran out, or whose agent has gone
-	NextMS  int64  `json:"next_ms"` // when something happens by time alone, Unix milliseconds; 0 is never
+	Waiting int    `json:"waiting"`          // conversations that are not on offer
+	Offered int    `json:"offered"`          // live offers
+	Present int    `json:"present"`          // agents who are not offline
+	Absent  int    `json:"absent,omitempty"` // agents who are, and hold conversations
+	Made    int    `json:"made"`             // offers
+	Ended   int    `json:"ended"`            // offers that ran out, or whose agent has gone
+	NextMS  int64  `json:"next_ms"`          // when something happens by time alone, Unix milliseconds; 0 is never
 	More    bool   `json:"more,omitempty"`
 	After   string `json:"after,omitempty"`
 	// Lingers says that the run goes on for a while when there is nothing to do.
@@ -33,7 +34,8 @@ func (a *Activities) Match(ctx context.Context, in MatchInput) (MatchOutput, err
 		return MatchOutput{}, final(err)
 	}
 	out := MatchOutput{
-		Waiting: res.Waiting, Offered: res.Offered, Present: res.Present, Made: res.Made, Ended: res.Ended, More: res.More, After: res.After, Lingers: true,
+		Waiting: res.Waiting, Offered: res.Offered, Present: res.Present, Absent: res.Absent, Made: res.Made, Ended: res.Ended, More: res.More, After: res.After,
+		Lingers: true,
 	}
 	if !res.NextAt.IsZero() {
 		out.NextMS = res.NextAt.UnixMilli() + 1 // by then it is over

@@ -49,6 +49,7 @@ func (a *Activities) Transition(ctx context.Context, in TransitionInput) (Transi
 		ID: in.ID, ConversationID: in.ConversationID, ChannelID: in.ChannelID, ChatKey: in.ChatKey, Event: in.Event,
 		Actor: in.Actor, ActorID: in.Actor.AgentID, QueueID: in.QueueID, OfferID: in.OfferID, DispositionID: in.DispositionID,
 		Note: in.Note, Seen: in.Seen, Deadline: attemptDeadline(ctx), Keep: affinity(plan, a.now()), Surveys: surveyPolicy(plan),
+		WrapUp: plan.Workstream.Settings.WrapUp,
 	}
 	if conv.Owner == conversation.OwnerAgent {
 		req.LeavingAgentID = conv.AgentID
@@ -59,6 +60,11 @@ func (a *Activities) Transition(ctx context.Context, in TransitionInput) (Transi
 	}
 	if err := disposition(plan, in); err != nil {
 		return TransitionOutput{}, final(err)
+	}
+	if in.Event == conversation.EventAgentLost {
+		if err := a.lost(ctx, plan, conv, &req); err != nil {
+			return TransitionOutput{}, final(err)
+		}
 	}
 	if in.QueueID != "" {
 		if err := a.destination(ctx, plan, in.Event, &req); err != nil {
@@ -128,7 +134,7 @@ func disposition(plan store.Plan, in TransitionInput) error {
 }
 
 // destination checks the queue that was named. A queue that is not there is
-// refused when a person named it; when a bot did, routing decides. One that
+// refused when a person named it; otherwise none is named any more. One that
 // nobody is a member of would never be served: the fallback queue is taken. One
 // that is full takes whom people transfer to it, and the routing log says so.
 func (a *Activities) destination(ctx context.Context, plan store.Plan, event conversation.Event, req *store.TransitionRequest) error {
@@ -154,6 +160,22 @@ func (a *Activities) destination(ctx context.Context, plan store.Plan, event con
 	}
 	req.CustomQueue = q.Custom != nil
 	return err
+}
+
+// lost says when the agent of a conversation counts as gone, and where it waits
+// then: where it waited before, or in the fallback queue when that is no more or
+// has no members.
+func (a *Activities) lost(ctx context.Context, plan store.Plan, conv store.Conversation, req *store.TransitionRequest) error {
+	req.Absence, req.QueueID = plan.Workstream.Settings.Assignment.Absence(), conv.QueueID
+	if req.QueueID != "" {
+		if err := a.destination(ctx, plan, conversation.EventAgentLost, req); err != nil {
+			return err
+		}
+	}
+	if req.QueueID == "" {
+		req.QueueID = plan.Workstream.FallbackQueueID
+	}
+	return nil
 }
 
 // noteNoMembers says that the queue that was asked for has no members, so that

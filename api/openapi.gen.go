@@ -51,6 +51,24 @@ func (e AssignmentCriterionBy) Valid() bool {
 	}
 }
 
+// Defines values for AssignmentSettingsAbsent.
+const (
+	AssignmentSettingsAbsentKeep    AssignmentSettingsAbsent = "keep"
+	AssignmentSettingsAbsentReroute AssignmentSettingsAbsent = "reroute"
+)
+
+// Valid indicates whether the value is a known member of the AssignmentSettingsAbsent enum.
+func (e AssignmentSettingsAbsent) Valid() bool {
+	switch e {
+	case AssignmentSettingsAbsentKeep:
+		return true
+	case AssignmentSettingsAbsentReroute:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AssignmentSettingsAffinity.
 const (
 	AssignmentSettingsAffinityOff     AssignmentSettingsAffinity = "off"
@@ -1032,6 +1050,27 @@ func (e WorkstreamInputMode) Valid() bool {
 	}
 }
 
+// Defines values for WrapUpSettingsBlocks.
+const (
+	WrapUpSettingsBlocksAlways     WrapUpSettingsBlocks = "always"
+	WrapUpSettingsBlocksForSeconds WrapUpSettingsBlocks = "for_seconds"
+	WrapUpSettingsBlocksNever      WrapUpSettingsBlocks = "never"
+)
+
+// Valid indicates whether the value is a known member of the WrapUpSettingsBlocks enum.
+func (e WrapUpSettingsBlocks) Valid() bool {
+	switch e {
+	case WrapUpSettingsBlocksAlways:
+		return true
+	case WrapUpSettingsBlocksForSeconds:
+		return true
+	case WrapUpSettingsBlocksNever:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DeleteChannelParamsLive.
 const (
 	DeleteChannelParamsLiveClose  DeleteChannelParamsLive = "close"
@@ -1076,6 +1115,9 @@ func (e ListSurveyInvitationsParamsState) Valid() bool {
 
 // Agent defines model for Agent.
 type Agent struct {
+	// AutoBusy Whether the agent is shown busy while they hold all they can.
+	AutoBusy bool `json:"auto_busy"`
+
 	// Capacity How many units of work the agent can hold.
 	Capacity         int64                  `json:"capacity"`
 	CapacityProfiles []AgentCapacityProfile `json:"capacity_profiles"`
@@ -1102,6 +1144,9 @@ type AgentCapacityProfile = store.AgentCapacityProfile
 
 // AgentInput defines model for AgentInput.
 type AgentInput struct {
+	// AutoBusy Whether the agent is shown busy while they hold all they can; false by default.
+	AutoBusy bool `json:"auto_busy,omitempty"`
+
 	// Capacity How many units of work the agent can hold; 3 when left out.
 	Capacity *int64 `json:"capacity,omitempty"`
 
@@ -1132,11 +1177,20 @@ type AgentSkill = store.AgentSkill
 
 // AgentState How an agent's day goes.
 type AgentState struct {
+	// AtCapacity The agent holds all they can, and is shown busy while they are otherwise available.
+	AtCapacity bool `json:"at_capacity"`
+
 	// Capacity How many units of work the agent can hold.
 	Capacity int64 `json:"capacity"`
 
+	// Cause Why the presence that was set is what it is: the agent set it, a supervisor did, or the agent let too many offers run out. Null when that is not known.
+	Cause Nullable `json:"cause"`
+
 	// ChosenPresence What was set; the effective one is offline while the agent gives no sign of life.
 	ChosenPresence Presence `json:"chosen_presence"`
+
+	// CustomPresence The custom presence that was set; null when it is one of the five.
+	CustomPresence *Named `json:"custom_presence"`
 
 	// LastSeenAt To half a minute.
 	LastSeenAt Time `json:"last_seen_at"`
@@ -1189,11 +1243,23 @@ type AssignmentRule struct {
 
 // AssignmentSettings How conversations are offered to agents.
 type AssignmentSettings struct {
+	// Absent What becomes of the conversations of an agent who is gone: reroute (the default) has them wait for somebody else, keep leaves them where they are.
+	Absent AssignmentSettingsAbsent `json:"absent,omitempty"`
+
+	// AbsentAfterSeconds How long they stay with the agent, counted from the 150 s after which an agent who has left is gone; 0 by default.
+	AbsentAfterSeconds int64 `json:"absent_after_seconds,omitempty"`
+
 	// Affinity Whether who served the customer last is offered the conversation first: prefer (the default) for a while, require as long as it takes.
 	Affinity AssignmentSettingsAffinity `json:"affinity,omitempty"`
 
+	// AutoAccept Whether offers are accepted for the agent at once; false by default.
+	AutoAccept bool `json:"auto_accept,omitempty"`
+
 	// MaxOffers How often one agent is offered one conversation; 3 by default.
 	MaxOffers int64 `json:"max_offers,omitempty"`
+
+	// MissedOffersAway How many offers in a row an agent lets run out until they are set away; 0 is never and the default.
+	MissedOffersAway int64 `json:"missed_offers_away,omitempty"`
 
 	// OfferTimeoutSeconds The time to answer an offer; 120 by default.
 	OfferTimeoutSeconds int64 `json:"offer_timeout_seconds,omitempty"`
@@ -1204,6 +1270,9 @@ type AssignmentSettings struct {
 	// SkillMatching How skills are held against those required, unless a rule says otherwise; exact by default.
 	SkillMatching AssignmentSettingsSkillMatching `json:"skill_matching,omitempty"`
 }
+
+// AssignmentSettingsAbsent What becomes of the conversations of an agent who is gone: reroute (the default) has them wait for somebody else, keep leaves them where they are.
+type AssignmentSettingsAbsent string
 
 // AssignmentSettingsAffinity Whether who served the customer last is offered the conversation first: prefer (the default) for a while, require as long as it takes.
 type AssignmentSettingsAffinity string
@@ -1702,6 +1771,42 @@ type ConversationStatus string
 // what conditions may ask. The lists are replaced as a whole.
 type CustomAssignment = *routing.CustomAssignment
 
+// CustomPresence A presence of an installation's own. For everything but its name it is the one of the five that it stands for.
+type CustomPresence struct {
+	Base Presence `json:"base"`
+
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+	ID        string    `json:"id"`
+	Name      string    `json:"name"`
+
+	// Names By locale; name is for every other one.
+	Names map[string]string `json:"names"`
+
+	// UpdatedAt RFC 3339, UTC, with milliseconds.
+	UpdatedAt Timestamp `json:"updated_at"`
+	Version   int64     `json:"version"`
+}
+
+// CustomPresenceInput defines model for CustomPresenceInput.
+type CustomPresenceInput struct {
+	// Base What it stands for.
+	Base Presence `json:"base"`
+	Name string   `json:"name"`
+
+	// Names By locale.
+	Names map[string]string `json:"names,omitempty"`
+}
+
+// CustomPresenceList defines model for CustomPresenceList.
+type CustomPresenceList struct {
+	Items      []CustomPresence `json:"items"`
+	NextCursor Nullable         `json:"next_cursor"`
+}
+
+// CustomPresencePatch A JSON merge patch. What the presence stands for stays.
+type CustomPresencePatch = json.RawMessage
+
 // DeclineInput defines model for DeclineInput.
 type DeclineInput struct {
 	// Reason For supervisors; it is kept with the offer and shown in no event.
@@ -1981,7 +2086,8 @@ type Presence string
 
 // PresenceInput defines model for PresenceInput.
 type PresenceInput struct {
-	Presence Presence `json:"presence"`
+	// Presence One of available, busy, do_not_disturb, away and offline, or the id of a custom presence.
+	Presence string `json:"presence"`
 }
 
 // PriorityBucket defines model for PriorityBucket.
@@ -2603,6 +2709,18 @@ type WrapUpInput struct {
 	Note string `json:"note,omitempty"`
 }
 
+// WrapUpSettings How a conversation counts against its agent's capacity while they finish notes.
+type WrapUpSettings struct {
+	// Blocks always by default.
+	Blocks WrapUpSettingsBlocks `json:"blocks,omitempty"`
+
+	// ForSeconds Counted from the end for the customer; needed with for_seconds.
+	ForSeconds int64 `json:"for_seconds,omitempty"`
+}
+
+// WrapUpSettingsBlocks always by default.
+type WrapUpSettingsBlocks string
+
 // After defines model for After.
 type After = string
 
@@ -2985,6 +3103,33 @@ type RescindOfferParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ListCustomPresencesParams defines parameters for ListCustomPresences.
+type ListCustomPresencesParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateCustomPresenceParams defines parameters for CreateCustomPresence.
+type CreateCustomPresenceParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteCustomPresenceParams defines parameters for DeleteCustomPresence.
+type DeleteCustomPresenceParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateCustomPresenceParams defines parameters for UpdateCustomPresence.
+type UpdateCustomPresenceParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
 // ListQueuesParams defines parameters for ListQueues.
 type ListQueuesParams struct {
 	// Limit How many items at most; 50 when left out.
@@ -3274,6 +3419,12 @@ type DeclineOfferJSONRequestBody = DeclineInput
 // RescindOfferJSONRequestBody defines body for RescindOffer for application/json ContentType.
 type RescindOfferJSONRequestBody = Nothing
 
+// CreateCustomPresenceJSONRequestBody defines body for CreateCustomPresence for application/json ContentType.
+type CreateCustomPresenceJSONRequestBody = CustomPresenceInput
+
+// UpdateCustomPresenceJSONRequestBody defines body for UpdateCustomPresence for application/json ContentType.
+type UpdateCustomPresenceJSONRequestBody = CustomPresencePatch
+
 // CreateQueueJSONRequestBody defines body for CreateQueue for application/json ContentType.
 type CreateQueueJSONRequestBody = QueueInput
 
@@ -3522,6 +3673,21 @@ type ServerInterface interface {
 	// RescindOffer Takes an offer back. It does not count as one the agent let pass.
 	// (POST /api/v1/offers/{id}/rescind)
 	RescindOffer(ctx echo.Context, id ID, params RescindOfferParams) error
+	// ListCustomPresences Lists custom presences, oldest first.
+	// (GET /api/v1/presences)
+	ListCustomPresences(ctx echo.Context, params ListCustomPresencesParams) error
+	// CreateCustomPresence Creates a custom presence.
+	// (POST /api/v1/presences)
+	CreateCustomPresence(ctx echo.Context, params CreateCustomPresenceParams) error
+	// DeleteCustomPresence Deletes a custom presence.
+	// (DELETE /api/v1/presences/{id})
+	DeleteCustomPresence(ctx echo.Context, id ID, params DeleteCustomPresenceParams) error
+	// GetCustomPresence Reads a custom presence.
+	// (GET /api/v1/presences/{id})
+	GetCustomPresence(ctx echo.Context, id ID) error
+	// UpdateCustomPresence Changes the names of a custom presence, by a JSON merge patch.
+	// (PATCH /api/v1/presences/{id})
+	UpdateCustomPresence(ctx echo.Context, id ID, params UpdateCustomPresenceParams) error
 	// ListQueues Lists queues, oldest first.
 	// (GET /api/v1/queues)
 	ListQueues(ctx echo.Context, params ListQueuesParams) error
@@ -5665,6 +5831,148 @@ func (w *ServerInterfaceWrapper) RescindOffer(ctx echo.Context) error {
 	return err
 }
 
+// ListCustomPresences converts echo context to params.
+func (w *ServerInterfaceWrapper) ListCustomPresences(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListCustomPresencesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListCustomPresences(ctx, params)
+	return err
+}
+
+// CreateCustomPresence converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateCustomPresence(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateCustomPresenceParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateCustomPresence(ctx, params)
+	return err
+}
+
+// DeleteCustomPresence converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteCustomPresence(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteCustomPresenceParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteCustomPresence(ctx, id, params)
+	return err
+}
+
+// GetCustomPresence converts echo context to params.
+func (w *ServerInterfaceWrapper) GetCustomPresence(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetCustomPresence(ctx, id)
+	return err
+}
+
+// UpdateCustomPresence converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateCustomPresence(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateCustomPresenceParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateCustomPresence(ctx, id, params)
+	return err
+}
+
 // ListQueues converts echo context to params.
 func (w *ServerInterfaceWrapper) ListQueues(ctx echo.Context) error {
 	var err error
@@ -6705,6 +7013,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v1/contacts/:id", wrapper.DeleteContact, options.OperationMiddlewares["DeleteContact"]...)
 	router.GET(options.BaseURL+"/api/v1/contacts/:id", wrapper.GetContact, options.OperationMiddlewares["GetContact"]...)
 	router.PATCH(options.BaseURL+"/api/v1/contacts/:id", wrapper.UpdateContact, options.OperationMiddlewares["UpdateContact"]...)
+	router.GET(options.BaseURL+"/api/v1/presences", wrapper.ListCustomPresences, options.OperationMiddlewares["ListCustomPresences"]...)
+	router.POST(options.BaseURL+"/api/v1/presences", wrapper.CreateCustomPresence, options.OperationMiddlewares["CreateCustomPresence"]...)
+	router.DELETE(options.BaseURL+"/api/v1/presences/:id", wrapper.DeleteCustomPresence, options.OperationMiddlewares["DeleteCustomPresence"]...)
+	router.GET(options.BaseURL+"/api/v1/presences/:id", wrapper.GetCustomPresence, options.OperationMiddlewares["GetCustomPresence"]...)
+	router.PATCH(options.BaseURL+"/api/v1/presences/:id", wrapper.UpdateCustomPresence, options.OperationMiddlewares["UpdateCustomPresence"]...)
 	router.GET(options.BaseURL+"/api/v1/skills", wrapper.ListSkills, options.OperationMiddlewares["ListSkills"]...)
 	router.POST(options.BaseURL+"/api/v1/skills", wrapper.CreateSkill, options.OperationMiddlewares["CreateSkill"]...)
 	router.DELETE(options.BaseURL+"/api/v1/skills/:id", wrapper.DeleteSkill, options.OperationMiddlewares["DeleteSkill"]...)
@@ -6811,6 +7124,15 @@ type ContactJSONResponse struct {
 	Body Contact
 
 	Headers ContactResponseHeaders
+}
+
+type CustomPresenceResponseHeaders struct {
+	ETag string
+}
+type CustomPresenceJSONResponse struct {
+	Body CustomPresence
+
+	Headers CustomPresenceResponseHeaders
 }
 
 type DispositionResponseHeaders struct {
@@ -9725,6 +10047,202 @@ func (response RescindOfferdefaultApplicationProblemPlusJSONResponse) VisitResci
 	return err
 }
 
+type ListCustomPresencesRequestObject struct {
+	Params ListCustomPresencesParams
+}
+
+type ListCustomPresencesResponseObject interface {
+	VisitListCustomPresencesResponse(w http.ResponseWriter) error
+}
+
+type ListCustomPresences200JSONResponse CustomPresenceList
+
+func (response ListCustomPresences200JSONResponse) VisitListCustomPresencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListCustomPresencesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListCustomPresencesdefaultApplicationProblemPlusJSONResponse) VisitListCustomPresencesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomPresenceRequestObject struct {
+	Params CreateCustomPresenceParams
+	Body   *CreateCustomPresenceJSONRequestBody
+}
+
+type CreateCustomPresenceResponseObject interface {
+	VisitCreateCustomPresenceResponse(w http.ResponseWriter) error
+}
+
+type CreateCustomPresence201JSONResponse struct{ CustomPresenceJSONResponse }
+
+func (response CreateCustomPresence201JSONResponse) VisitCreateCustomPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateCustomPresencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateCustomPresencedefaultApplicationProblemPlusJSONResponse) VisitCreateCustomPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteCustomPresenceRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteCustomPresenceParams
+}
+
+type DeleteCustomPresenceResponseObject interface {
+	VisitDeleteCustomPresenceResponse(w http.ResponseWriter) error
+}
+
+type DeleteCustomPresence204Response struct {
+}
+
+func (response DeleteCustomPresence204Response) VisitDeleteCustomPresenceResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteCustomPresencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteCustomPresencedefaultApplicationProblemPlusJSONResponse) VisitDeleteCustomPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomPresenceRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetCustomPresenceResponseObject interface {
+	VisitGetCustomPresenceResponse(w http.ResponseWriter) error
+}
+
+type GetCustomPresence200JSONResponse struct{ CustomPresenceJSONResponse }
+
+func (response GetCustomPresence200JSONResponse) VisitGetCustomPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetCustomPresencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetCustomPresencedefaultApplicationProblemPlusJSONResponse) VisitGetCustomPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateCustomPresenceRequestObject struct {
+	ID     ID `json:"id"`
+	Params UpdateCustomPresenceParams
+	Body   *UpdateCustomPresenceJSONRequestBody
+}
+
+type UpdateCustomPresenceResponseObject interface {
+	VisitUpdateCustomPresenceResponse(w http.ResponseWriter) error
+}
+
+type UpdateCustomPresence200JSONResponse struct{ CustomPresenceJSONResponse }
+
+func (response UpdateCustomPresence200JSONResponse) VisitUpdateCustomPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateCustomPresencedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateCustomPresencedefaultApplicationProblemPlusJSONResponse) VisitUpdateCustomPresenceResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListQueuesRequestObject struct {
 	Params ListQueuesParams
 }
@@ -11181,6 +11699,21 @@ type StrictServerInterface interface {
 	// RescindOffer Takes an offer back. It does not count as one the agent let pass.
 	// (POST /api/v1/offers/{id}/rescind)
 	RescindOffer(ctx context.Context, request RescindOfferRequestObject) (RescindOfferResponseObject, error)
+	// ListCustomPresences Lists custom presences, oldest first.
+	// (GET /api/v1/presences)
+	ListCustomPresences(ctx context.Context, request ListCustomPresencesRequestObject) (ListCustomPresencesResponseObject, error)
+	// CreateCustomPresence Creates a custom presence.
+	// (POST /api/v1/presences)
+	CreateCustomPresence(ctx context.Context, request CreateCustomPresenceRequestObject) (CreateCustomPresenceResponseObject, error)
+	// DeleteCustomPresence Deletes a custom presence.
+	// (DELETE /api/v1/presences/{id})
+	DeleteCustomPresence(ctx context.Context, request DeleteCustomPresenceRequestObject) (DeleteCustomPresenceResponseObject, error)
+	// GetCustomPresence Reads a custom presence.
+	// (GET /api/v1/presences/{id})
+	GetCustomPresence(ctx context.Context, request GetCustomPresenceRequestObject) (GetCustomPresenceResponseObject, error)
+	// UpdateCustomPresence Changes the names of a custom presence, by a JSON merge patch.
+	// (PATCH /api/v1/presences/{id})
+	UpdateCustomPresence(ctx context.Context, request UpdateCustomPresenceRequestObject) (UpdateCustomPresenceResponseObject, error)
 	// ListQueues Lists queues, oldest first.
 	// (GET /api/v1/queues)
 	ListQueues(ctx context.Context, request ListQueuesRequestObject) (ListQueuesResponseObject, error)
@@ -13949,6 +14482,179 @@ func (sh *strictHandler) RescindOffer(ctx echo.Context, id ID, params RescindOff
 		return err
 	} else if validResponse, ok := response.(RescindOfferResponseObject); ok {
 		return validResponse.VisitRescindOfferResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListCustomPresences operation middleware
+func (sh *strictHandler) ListCustomPresences(ctx echo.Context, params ListCustomPresencesParams) error {
+	var request ListCustomPresencesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListCustomPresences(ctx.Request().Context(), request.(ListCustomPresencesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListCustomPresences")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListCustomPresencesResponseObject); ok {
+		return validResponse.VisitListCustomPresencesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateCustomPresence operation middleware
+func (sh *strictHandler) CreateCustomPresence(ctx echo.Context, params CreateCustomPresenceParams) error {
+	var request CreateCustomPresenceRequestObject
+
+	request.Params = params
+
+	var body CreateCustomPresenceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateCustomPresence(ctx.Request().Context(), request.(CreateCustomPresenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateCustomPresence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateCustomPresenceResponseObject); ok {
+		return validResponse.VisitCreateCustomPresenceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteCustomPresence operation middleware
+func (sh *strictHandler) DeleteCustomPresence(ctx echo.Context, id ID, params DeleteCustomPresenceParams) error {
+	var request DeleteCustomPresenceRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteCustomPresence(ctx.Request().Context(), request.(DeleteCustomPresenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteCustomPresence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteCustomPresenceResponseObject); ok {
+		return validResponse.VisitDeleteCustomPresenceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetCustomPresence operation middleware
+func (sh *strictHandler) GetCustomPresence(ctx echo.Context, id ID) error {
+	var request GetCustomPresenceRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetCustomPresence(ctx.Request().Context(), request.(GetCustomPresenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetCustomPresence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetCustomPresenceResponseObject); ok {
+		return validResponse.VisitGetCustomPresenceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateCustomPresence operation middleware
+func (sh *strictHandler) UpdateCustomPresence(ctx echo.Context, id ID, params UpdateCustomPresenceParams) error {
+	var request UpdateCustomPresenceRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateCustomPresenceJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateCustomPresence(ctx.Request().Context(), request.(UpdateCustomPresenceRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateCustomPresence")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateCustomPresenceResponseObject); ok {
+		return validResponse.VisitUpdateCustomPresenceResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -45,10 +45,14 @@ func (s *Server) alive(ctx context.Context) {
 }
 
 func showAgentState(st store.AgentState) AgentState {
-	return AgentState{
-		Presence: Presence(st.Presence), ChosenPresence: Presence(st.Chosen), Since: fromMicros(st.Since), LastSeenAt: fromMicros(st.LastSeen),
-		Capacity: st.Capacity, Load: st.Load,
+	out := AgentState{
+		Presence: Presence(st.Shown()), ChosenPresence: Presence(st.Chosen), Cause: Nullable(st.Cause), AtCapacity: st.AtCapacity,
+		Since: fromMicros(st.Since), LastSeenAt: fromMicros(st.LastSeen), Capacity: st.Capacity, Load: st.Load,
 	}
+	if st.CustomID != "" {
+		out.CustomPresence = &Named{ID: st.CustomID, Name: st.Custom}
+	}
+	return out
 }
 
 // SetMyPresence sets the caller's presence.

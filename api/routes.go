@@ -110,6 +110,12 @@ var routes = []route{
 	{http.MethodPatch, "/api/v1/capacity-profiles/{id}", PermissionConfigurationWrite},
 	{http.MethodDelete, "/api/v1/capacity-profiles/{id}", PermissionConfigurationWrite},
 
+	{http.MethodGet, "/api/v1/presences", PermissionDirectoryRead},
+	{http.MethodPost, "/api/v1/presences", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/presences/{id}", PermissionDirectoryRead},
+	{http.MethodPatch, "/api/v1/presences/{id}", PermissionConfigurationWrite},
+	{http.MethodDelete, "/api/v1/presences/{id}", PermissionConfigurationWrite},
+
 	{http.MethodGet, "/api/v1/agents", PermissionDirectoryRead},
 	{http.MethodPost, "/api/v1/agents", PermissionAgentsWrite},
 	{http.MethodGet, "/api/v1/agents/{id}", PermissionDirectoryRead},

@@ -54,6 +54,12 @@ func (in WorkstreamInput) apply(w *store.Workstream) error {
 			}
 		}
 	}
+	switch wrapUp := w.Settings.WrapUp; {
+	case wrapUp.Blocks == store.WrapUpForSeconds && wrapUp.ForSeconds == 0:
+		wrong.add("/settings/wrap_up/for_seconds", "Say how long: 30 to 3600 seconds.")
+	case wrapUp.Blocks != store.WrapUpForSeconds && wrapUp.ForSeconds != 0:
+		wrong.add("/settings/wrap_up/for_seconds", "It is for blocks: for_seconds only.")
+	}
 	if w.Settings.DispositionRequired && len(w.Settings.DispositionIDs) == 0 {
 		wrong.add("/settings/disposition_required", "There is no disposition to choose from: see disposition_ids.")
 	}

@@ -42,8 +42,12 @@ func (c *talk) live() error {
 		c.askConsent()
 		c.greet()
 		c.heedCustomer()
+		c.heedLoss()
 		c.tellUnshown()
 		if c.route(); c.closed() {
+			break
+		}
+		if c.acceptForAgent(); c.closed() {
 			break
 		}
 		c.tellAssigned()

@@ -75,7 +75,7 @@ func (d *dispatcher) look() error {
 // rest notes since when there is nothing to wait for.
 func (d *dispatcher) rest() {
 	switch {
-	case d.seen.Waiting+d.seen.Offered+d.seen.Present > 0 || d.seen.More || d.kicks.Len() > 0:
+	case d.seen.Waiting+d.seen.Offered+d.seen.Present+d.seen.Absent > 0 || d.seen.More || d.kicks.Len() > 0:
 		d.quiet = time.Time{}
 	case d.quiet.IsZero():
 		d.quiet = workflow.Now(d.ctx)

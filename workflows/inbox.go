@@ -50,7 +50,8 @@ func (c *talk) ingest() {
 	if out.Messages > 0 {
 		c.state.SilenceMS = 0 // a new one begins
 	}
-	c.offeredTo, c.offeredUntilMS = out.OfferedTo, out.OfferedUntil/1000
+	c.offeredTo, c.offeredUntilMS, c.autoOffer = out.OfferedTo, out.OfferedUntil/1000, out.AutoOffer
+	c.lost = out.Lost
 	c.stands(standing{out.Status, out.Owner, out.Epoch, out.QueueID, out.AgentID, out.Routed, out.TendMS})
 	if c.closed() {
 		c.reason, c.remains = out.ClosureReason, true // closed elsewhere: whatever waits is for the next conversation
@@ -87,7 +88,7 @@ func (c *talk) stands(at standing) {
 		c.state.SinceMS = c.now().UnixMilli()
 	}
 	if c.phase() != conversation.PhaseQueued {
-		c.offeredTo = ""
+		c.offeredTo, c.autoOffer = "", ""
 	}
 	if moved {
 		c.state.SilenceMS = 0

@@ -30,6 +30,7 @@ type life struct {
 	t       *testing.T
 	env     *testsuite.TestWorkflowEnvironment
 	store   *store.Store
+	url     string // of its database
 	sim     *linesim.Simulator
 	channel store.Channel
 	user    string
@@ -48,7 +49,7 @@ type customize func(w *store.Workstream, b *store.Bot)
 func newLife(t *testing.T, change customize) *life {
 	t.Helper()
 	ctx := t.Context()
-	s, _ := storetest.New(t, "sqlite")
+	s, url := storetest.New(t, "sqlite")
 	sim, err := linesim.New(ctx, linesim.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, sim.Close()) })
@@ -75,7 +76,7 @@ func newLife(t *testing.T, change customize) *life {
 	})
 	require.NoError(t, err)
 
-	l := &life{t: t, store: s, sim: sim, channel: channel, user: "U" + strings.Repeat("1", 32)}
+	l := &life{t: t, store: s, url: url, sim: sim, channel: channel, user: "U" + strings.Repeat("1", 32)}
 	l.chat = conversation.ChatKey("user", l.user)
 	webhook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)

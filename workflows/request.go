@@ -102,14 +102,14 @@ func (c *talk) act(req conversation.ActionRequest, step string) error {
 	return nil
 }
 
-// announcement is what the customer is told of a step people ask for.
+// announcement is what the customer is told of a step.
 func announcement(event conversation.Event) automessage.Trigger {
 	switch event {
 	case conversation.EventAccepted, conversation.EventPicked, conversation.EventAssigned, conversation.EventResumed:
 		return automessage.AgentJoined
 	case conversation.EventTransferredAgent:
 		return automessage.TransferAccepted
-	case conversation.EventReleased, conversation.EventTransferredQueue:
+	case conversation.EventReleased, conversation.EventTransferredQueue, conversation.EventAgentLost:
 		return automessage.AgentLeft
 	case conversation.EventParked:
 		return automessage.SessionEnded

@@ -109,6 +109,48 @@ func (c *talk) askServices(step string) string {
 	return out.FindingsID
 }
 
+// heedLoss gives a conversation to others whose agent is gone. Where it waits,
+// the step decides; an agent who has come back by then keeps it.
+func (c *talk) heedLoss() {
+	if !c.lost {
+		return
+	}
+	c.lost = false
+	c.onward("take it from an agent who is gone", activities.TransitionInput{
+		ID: c.step(string(conversation.EventAgentLost)), Event: conversation.EventAgentLost,
+	})
+}
+
+// acceptForAgent accepts an offer for its agent, where the workstream wants
+// that. The offer decides, as when its agent does: a supervisor who takes it
+// back may be faster.
+func (c *talk) acceptForAgent() {
+	if c.autoOffer == "" || c.blocked || c.cancelled {
+		return
+	}
+	in := activities.TransitionInput{
+		ID:    conversation.DerivedID(conversation.PrefixStep, c.state.ConversationID, "auto_accept", c.autoOffer),
+		Event: conversation.EventAccepted, Actor: conversation.Actor{AgentID: c.offeredTo}, OfferID: c.autoOffer,
+	}
+	c.autoOffer = ""
+	c.onward("accept it for its agent", in)
+}
+
+// onward carries out a step that nobody asked for. When it is refused, things
+// have gone another way, and the conversation stays where it is.
+func (c *talk) onward(summary string, in activities.TransitionInput) {
+	in.ConversationID, in.ChannelID, in.ChatKey, in.Announce = c.state.ConversationID, c.in.ChannelID, c.in.ChatKey, announcement(in.Event)
+	var res activities.TransitionOutput
+	if err := c.do(summary, acts.Transition, in, &res); err != nil {
+		if refused(err) == conversation.CodeConversationClosed {
+			c.ingest() // learns how it was closed
+		}
+		workflow.GetLogger(c.ctx).Info("a step came too late", "event", in.Event, "error", err)
+		return
+	}
+	c.settle(res)
+}
+
 // tellAssigned tells the customer that an agent was found who has yet to come,
 // once an offer, where that is switched on.
 func (c *talk) tellAssigned() {

@@ -32,6 +32,7 @@ type talk struct {
 	ask      bool                   // consent is awaited, and the question is due
 	unshown  bool                   // the customer wrote something Kaiwa cannot show, and nobody has told them
 	wrote    bool                   // the customer wrote, and nobody has heeded it
+	lost     bool                   // the agent who has it is gone, and nobody has heeded it
 	alarm    alarm                  // the one timer
 	resting  bool                   // the plot waits: what it has said is ready to be sent together
 	unsent   bool                   // the lane has something to do
@@ -45,6 +46,7 @@ type talk struct {
 
 	offeredTo      string // the agent it is offered to
 	offeredUntilMS int64
+	autoOffer      string // an offer that is to be accepted for its agent
 
 	reason  conversation.ClosureReason
 	remains bool // events were left for the next conversation

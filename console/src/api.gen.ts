@@ -616,6 +616,46 @@ export interface paths {
         patch: operations["UpdateContact"];
         trace?: never;
     };
+    "/api/v1/presences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists custom presences, oldest first. */
+        get: operations["ListCustomPresences"];
+        put?: never;
+        /** Creates a custom presence. */
+        post: operations["CreateCustomPresence"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/presences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a custom presence. */
+        get: operations["GetCustomPresence"];
+        put?: never;
+        post?: never;
+        /**
+         * Deletes a custom presence.
+         * @description Agents who have set it are in the presence it stood for.
+         */
+        delete: operations["DeleteCustomPresence"];
+        options?: never;
+        head?: never;
+        /** Changes the names of a custom presence, by a JSON merge patch. */
+        patch: operations["UpdateCustomPresence"];
+        trace?: never;
+    };
     "/api/v1/skills": {
         parameters: {
             query?: never;
@@ -1591,6 +1631,7 @@ export interface components {
              */
             reopen_seconds: number;
             assignment: components["schemas"]["AssignmentSettings"];
+            wrap_up: components["schemas"]["WrapUpSettings"];
             /** @description In order; each sees what those before it set. */
             classification_ruleset_ids: string[];
             /** @description Decides the queue; the fallback queue does without one. */
@@ -1636,6 +1677,7 @@ export interface components {
              */
             reopen_seconds?: number;
             assignment?: components["schemas"]["AssignmentSettings"];
+            wrap_up?: components["schemas"]["WrapUpSettings"];
             /** @description In order; each sees what those before it set. */
             classification_ruleset_ids?: string[];
             /** @description Decides the queue; the fallback queue does without one. */
@@ -1766,6 +1808,36 @@ export interface components {
              * @enum {string}
              */
             affinity?: "off" | "prefer" | "require";
+            /**
+             * @description What becomes of the conversations of an agent who is gone: reroute (the default) has them wait for somebody else, keep leaves them where they are.
+             * @enum {string}
+             */
+            absent?: "reroute" | "keep";
+            /**
+             * Format: int64
+             * @description How long they stay with the agent, counted from the 150 s after which an agent who has left is gone; 0 by default.
+             */
+            absent_after_seconds?: number;
+            /**
+             * Format: int64
+             * @description How many offers in a row an agent lets run out until they are set away; 0 is never and the default.
+             */
+            missed_offers_away?: number;
+            /** @description Whether offers are accepted for the agent at once; false by default. */
+            auto_accept?: boolean;
+        };
+        /** @description How a conversation counts against its agent's capacity while they finish notes. */
+        WrapUpSettings: {
+            /**
+             * @description always by default.
+             * @enum {string}
+             */
+            blocks?: "always" | "never" | "for_seconds";
+            /**
+             * Format: int64
+             * @description Counted from the end for the customer; needed with for_seconds.
+             */
+            for_seconds?: number | null;
         };
         AutomatedMessage: {
             trigger: string;
@@ -2396,6 +2468,8 @@ export interface components {
              * @description How many units of work the agent can hold.
              */
             capacity: number;
+            /** @description Whether the agent is shown busy while they hold all they can. */
+            auto_busy: boolean;
             skills: components["schemas"]["AgentSkill"][];
             capacity_profiles: components["schemas"]["AgentCapacityProfile"][];
             state: components["schemas"]["AgentState"];
@@ -2407,7 +2481,43 @@ export interface components {
         /** @enum {string} */
         Presence: "available" | "busy" | "do_not_disturb" | "away" | "offline";
         PresenceInput: {
-            presence: components["schemas"]["Presence"];
+            /** @description One of available, busy, do_not_disturb, away and offline, or the id of a custom presence. */
+            presence: string;
+        };
+        /** @description A presence of an installation's own. For everything but its name it is the one of the five that it stands for. */
+        CustomPresence: {
+            id: string;
+            name: string;
+            /** @description By locale; name is for every other one. */
+            names: {
+                [key: string]: string;
+            };
+            base: components["schemas"]["Presence"];
+            /** Format: int64 */
+            version: number;
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        CustomPresenceInput: {
+            name: string;
+            /** @description By locale. */
+            names?: {
+                [key: string]: string;
+            };
+            /** @description What it stands for. */
+            base: components["schemas"]["Presence"];
+        };
+        /** @description A JSON merge patch. What the presence stands for stays. */
+        CustomPresencePatch: {
+            name?: string;
+            /** @description By locale. */
+            names?: {
+                [key: string]: string | null;
+            } | null;
+        };
+        CustomPresenceList: {
+            items: components["schemas"]["CustomPresence"][];
+            next_cursor: string | null;
         };
         /** @description How an agent's day goes. */
         AgentState: {
@@ -2415,6 +2525,15 @@ export interface components {
             presence: components["schemas"]["Presence"];
             /** @description What was set; the effective one is offline while the agent gives no sign of life. */
             chosen_presence: components["schemas"]["Presence"];
+            /** @description The custom presence that was set; null when it is one of the five. */
+            custom_presence: components["schemas"]["Named"] | null;
+            /** @description The agent holds all they can, and is shown busy while they are otherwise available. */
+            at_capacity: boolean;
+            /**
+             * @description Why the presence that was set is what it is: the agent set it, a supervisor did, or the agent let too many offers run out. Null when that is not known.
+             * @enum {string|null}
+             */
+            cause: "set" | "supervisor" | "missed_offers" | null;
             /**
              * Format: date-time
              * @description Since when the presence is what it is.
@@ -2529,6 +2648,8 @@ export interface components {
              * @description How many units of work the agent can hold; 3 when left out.
              */
             capacity?: number;
+            /** @description Whether the agent is shown busy while they hold all they can; false by default. */
+            auto_busy?: boolean;
             /** @description All of them: the list is replaced as a whole. */
             skills?: components["schemas"]["AgentSkill"][];
             /** @description All of them: the list is replaced as a whole. */
@@ -2546,6 +2667,8 @@ export interface components {
              * @description How many units of work the agent can hold; 3 when left out.
              */
             capacity?: number;
+            /** @description Whether the agent is shown busy while they hold all they can; false by default. */
+            auto_busy?: boolean;
             /** @description All of them: the list is replaced as a whole. */
             skills?: components["schemas"]["AgentSkill"][];
             /** @description All of them: the list is replaced as a whole. */
@@ -2967,6 +3090,16 @@ export interface components {
                 "application/json": components["schemas"]["Contact"];
             };
         };
+        /** @description The presence. */
+        CustomPresence: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["CustomPresence"];
+            };
+        };
         /** @description The skill. */
         Skill: {
             headers: {
@@ -3048,6 +3181,7 @@ export type AttachmentSettings = components['schemas']['AttachmentSettings'];
 export type MediaTypePattern = components['schemas']['MediaTypePattern'];
 export type AutoCloseSettings = components['schemas']['AutoCloseSettings'];
 export type AssignmentSettings = components['schemas']['AssignmentSettings'];
+export type WrapUpSettings = components['schemas']['WrapUpSettings'];
 export type AutomatedMessage = components['schemas']['AutomatedMessage'];
 export type AutomatedMessageDefault = components['schemas']['AutomatedMessageDefault'];
 export type AutomatedMessageDefaultList = components['schemas']['AutomatedMessageDefaultList'];
@@ -3112,6 +3246,10 @@ export type AgentCapacityProfile = components['schemas']['AgentCapacityProfile']
 export type Agent = components['schemas']['Agent'];
 export type Presence = components['schemas']['Presence'];
 export type PresenceInput = components['schemas']['PresenceInput'];
+export type CustomPresence = components['schemas']['CustomPresence'];
+export type CustomPresenceInput = components['schemas']['CustomPresenceInput'];
+export type CustomPresencePatch = components['schemas']['CustomPresencePatch'];
+export type CustomPresenceList = components['schemas']['CustomPresenceList'];
 export type AgentState = components['schemas']['AgentState'];
 export type OfferState = components['schemas']['OfferState'];
 export type DeclineInput = components['schemas']['DeclineInput'];
@@ -3167,6 +3305,7 @@ export type ResponseCalendar = components['responses']['Calendar'];
 export type ResponseDisposition = components['responses']['Disposition'];
 export type ResponseSurvey = components['responses']['Survey'];
 export type ResponseContact = components['responses']['Contact'];
+export type ResponseCustomPresence = components['responses']['CustomPresence'];
 export type ResponseSkill = components['responses']['Skill'];
 export type ResponseCapacityProfile = components['responses']['CapacityProfile'];
 export type ResponseAgent = components['responses']['Agent'];
@@ -4667,6 +4806,113 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["Contact"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListCustomPresences: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of custom presences. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CustomPresenceList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateCustomPresence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CustomPresenceInput"];
+            };
+        };
+        responses: {
+            201: components["responses"]["CustomPresence"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetCustomPresence: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["CustomPresence"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteCustomPresence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateCustomPresence: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CustomPresencePatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["CustomPresence"];
             default: components["responses"]["Problem"];
         };
     };

@@ -44,6 +44,7 @@ const (
 	// PrefixCapacityProfile begins the id of a capacity profile.
 	PrefixCapacityProfile Prefix = "cpf_"
 	PrefixFinding         Prefix = "fnd_"
+	PrefixPresence        Prefix = "prs_"
 )
 
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

@@ -44,6 +44,7 @@ type Agent struct {
 	Role     Role
 	Locale   string
 	Capacity int64        // units of work they can hold
+	AutoBusy bool         // shown busy while they hold all they can
 	Skills   []AgentSkill // in the order of their ids; an Identity leaves them out
 	// CapacityProfiles are their limits, in the order of the profiles' ids; an
 	// Identity leaves them out.
@@ -60,6 +61,7 @@ type agentRow struct {
 	Role      string `db:"role"`
 	Locale    string `db:"locale"`
 	Capacity  int64  `db:"capacity"`
+	AutoBusy  bool   `db:"auto_busy"`
 	Version   int64  `db:"version"`
 	CreatedAt int64  `db:"created_at"`
 	UpdatedAt int64  `db:"updated_at"`
@@ -67,7 +69,7 @@ type agentRow struct {
 
 func (r agentRow) agent() Agent {
 	return Agent{
-		ID: r.ID, Name: r.Name, Email: r.Email, Role: Role(r.Role), Locale: r.Locale, Capacity: r.Capacity,
+		ID: r.ID, Name: r.Name, Email: r.Email, Role: Role(r.Role), Locale: r.Locale, Capacity: r.Capacity, AutoBusy: r.AutoBusy,
 		Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
 	}
 }
@@ -76,11 +78,11 @@ var agents = &family[Agent, agentRow]{
 	kind: "agent", table: "agents", prefix: conversation.PrefixAgent,
 	meta: func(a *Agent) meta { return meta{&a.ID, &a.Name, &a.Version, &a.CreatedAt, &a.UpdatedAt} },
 	seal: func(_ *Store, a Agent) (agentRow, error) {
-		return agentRow{a.ID, a.Name, a.Email, string(a.Role), a.Locale, a.Capacity, a.Version, micros(a.CreatedAt), micros(a.UpdatedAt)}, nil
+		return agentRow{a.ID, a.Name, a.Email, string(a.Role), a.Locale, a.Capacity, a.AutoBusy, a.Version, micros(a.CreatedAt), micros(a.UpdatedAt)}, nil
 	},
 	open: func(_ *Store, r agentRow) (Agent, error) { return r.agent(), nil },
 	facts: func(a Agent) map[string]any {
-		f := map[string]any{"name": a.Name, "email": a.Email, "role": a.Role, "locale": a.Locale, "capacity": a.Capacity}
+		f := map[string]any{"name": a.Name, "email": a.Email, "role": a.Role, "locale": a.Locale, "capacity": a.Capacity, "auto_busy": a.AutoBusy}
 		for _, k := range a.Skills {
 			f["skills/"+k.SkillID] = k.Level
 		}
@@ -124,7 +126,14 @@ var agents = &family[Agent, agentRow]{
 		if err := saveAgentSkills(ctx, c, a); err != nil {
 			return err
 		}
-		return saveAgentProfiles(ctx, c, a)
+		if err := saveAgentProfiles(ctx, c, a); err != nil {
+			return err
+		}
+		var locked []string // with another capacity they may be shown otherwise
+		if err := c.list(ctx, &locked, "SELECT agent_id FROM agent_states WHERE agent_id = $1"+c.s.d.forUpdate(), a.ID); err != nil {
+			return err
+		}
+		return c.showLoad(ctx, locked, micros(c.s.now()))
 	},
 	unused: func(ctx context.Context, c conn, a Agent) error {
 		if err := c.anotherAdmin(ctx, a.ID); err != nil {

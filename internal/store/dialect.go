@@ -67,6 +67,15 @@ func (d dialect) jsonText(column, member string) string {
 	return fmt.Sprintf("(%s ->> '%s')", column, member)
 }
 
+// jsonNumber is a number within a JSON document that a column holds, NULL when
+// it has none there.
+func (d dialect) jsonNumber(column string, path ...string) string {
+	if d == dialectPostgres {
+		return fmt.Sprintf("CAST(%s::json #>> '{%s}' AS BIGINT)", column, strings.Join(path, ","))
+	}
+	return fmt.Sprintf("CAST(%s ->> '$.%s' AS BIGINT)", column, strings.Join(path, "."))
+}
+
 // indexedBy names the index of a table that is to be read in its order. SQLite
 // would rather read the whole table when it is asked for the first of many.
 func (d dialect) indexedBy(index string) string {

@@ -79,7 +79,7 @@ type IngestRequest struct {
 	RunID              string    // Temporal's run id, recorded on the conversation
 	Left               string    // the conversation that the run before a fresh one has said goodbye in
 	Deadline           time.Time // after it, the attempt changes nothing
-	Plan               *Plan     // a fresh run's: what a new conversation starts with
+	Plan               *Plan     // what a new conversation starts with, and how long one stays with an agent who is gone
 	// Took, when set, is told of the events that were taken into a conversation,
 	// once that is committed.
 	Took func([]Taken)
@@ -106,6 +106,8 @@ type IngestResult struct {
 	OfferedTo      string                     `json:"offered_to,omitempty"`    // the agent it is offered to
 	OfferedUntil   int64                      `json:"offered_until,omitempty"` // Unix microseconds
 	TendMS         int64                      `json:"tend_ms,omitempty"`       // when the rules of its queue have something to do, Unix milliseconds
+	AutoOffer      string                     `json:"auto_offer,omitempty"`    // an offer that is to be accepted for its agent
+	Lost           bool                       `json:"lost,omitempty"`          // the agent who serves it is gone, and others are to have it
 	Seen           int64                      `json:"seen,omitempty"`
 	Messages       int                        `json:"messages,omitempty"`    // of the customer, after the position seen
 	Ask            bool                       `json:"ask,omitempty"`         // consent is awaited, and what the customer did is no answer
@@ -522,18 +524,25 @@ type phaseRow struct {
 	Frozen        bool                       `db:"frozen"`  // a batch is not finished
 	OfferedTo     string                     `db:"offered_to"`
 	OfferedUntil  int64                      `db:"offered_until"`
+	AutoOffer     string                     `db:"auto_offer"`
+	Lost          bool                       `db:"lost"`
 	TendedAt      int64                      `db:"tended_at"`
 	ToldAt        int64                      `db:"told_at"`
 	QueueSettings string                     `db:"queue_settings"`
 }
 
 // phaseColumns are phaseRow's. What is pending and offered is found by partial
-// indexes that hold hardly anything, and costs no statement of its own.
-const phaseColumns = `status, owner, epoch, queue_id, agent_id, bot_id, routed_at, greeted, closure_reason, tended_at, told_at, ` + queueSettingsColumn + `,
+// indexes that hold hardly anything, and costs no statement of its own. left is
+// the placeholder of Absence.before.
+func phaseColumns(left string) string {
+	return `status, owner, epoch, queue_id, agent_id, bot_id, routed_at, greeted, closure_reason, tended_at, told_at, ` + queueSettingsColumn + `,
 	EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = conversations.id AND m.state = 'pending' AND m.batch_id = '') AS pending,
 	EXISTS (SELECT 1 FROM batches b WHERE b.conversation_id = conversations.id AND b.state = 'frozen') AS frozen,
 	coalesce((SELECT agent_id FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), '') AS offered_to,
-	coalesce((SELECT expires_at FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), 0) AS offered_until`
+	coalesce((SELECT expires_at FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), 0) AS offered_until,
+	coalesce((SELECT id FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live' AND o.auto), '') AS auto_offer,
+	` + agentGone("conversations", left) + ` AS lost`
+}
 
 // state renews the conversation's summary when the customer wrote, and tells
 // where it stands.
@@ -549,6 +558,10 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 		}
 	}
 	g.res.More = taken == ingestLimit || g.left
+	left := Absence{}.before(g.s.now())
+	if g.req.Plan != nil {
+		left = g.req.Plan.Workstream.Settings.Assignment.Absence().before(g.s.now())
+	}
 	var p phaseRow
 	var found bool
 	var err error
@@ -557,9 +570,9 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 			UPDATE conversations SET updated_at = $1,
 				last_customer_at = CASE WHEN last_customer_at < $2 THEN $2 ELSE last_customer_at END,
 				last_message_at  = CASE WHEN last_message_at  < $2 THEN $2 ELSE last_message_at  END
-			WHERE id = $3 RETURNING `+phaseColumns, g.now, last, g.res.ConversationID)
+			WHERE id = $3 RETURNING `+phaseColumns("$4"), g.now, last, g.res.ConversationID, left)
 	} else {
-		found, err = g.c.get(ctx, &p, `SELECT `+phaseColumns+` FROM conversations WHERE id = $1`, g.res.ConversationID)
+		found, err = g.c.get(ctx, &p, `SELECT `+phaseColumns("$2")+` FROM conversations WHERE id = $1`, g.res.ConversationID, left)
 	}
 	if err != nil {
 		return err
@@ -569,7 +582,7 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 	}
 	g.res.Status, g.res.Owner, g.res.Epoch, g.res.QueueID = p.Status, p.Owner, p.Epoch, p.QueueID
 	g.res.AgentID, g.res.BotID, g.res.Routed = p.AgentID, p.BotID, p.RoutedAt > 0
-	g.res.OfferedTo, g.res.OfferedUntil = p.OfferedTo, p.OfferedUntil
+	g.res.OfferedTo, g.res.OfferedUntil, g.res.AutoOffer, g.res.Lost = p.OfferedTo, p.OfferedUntil, p.AutoOffer, p.Lost
 	if g.res.TendMS, err = tendMS(p.QueueID, p.QueueSettings, p.RoutedAt, p.TendedAt, p.ToldAt); err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ import (
 // loadColumn is what an agent holds, in units: the conversations they have, and
 // what is on offer to them. %s is the agent's id. What counts against a capacity
 // profile takes no units.
-const loadColumn = `CAST((SELECT COALESCE(SUM(held.units), 0) FROM conversations held WHERE held.agent_id = %[1]s AND held.owner = 'agent')
+const loadColumn = `CAST((SELECT COALESCE(SUM(held.units), 0) FROM conversations held WHERE held.agent_id = %[1]s AND held.owner = 'agent' AND held.blocks_capacity)
 	+ (SELECT COALESCE(SUM(offered.units), 0) FROM offers offered WHERE offered.agent_id = %[1]s AND offered.state = 'live') AS BIGINT) AS load`
 
 type agentLoad struct {
@@ -85,6 +85,7 @@ func (d dialect) workOfProfiles() string {
 			FROM agent_capacity_profiles h JOIN capacity_profiles p ON p.id = h.profile_id WHERE h.agent_id ` + among + `
 		UNION ALL SELECT held.agent_id, ` + noLoad + `held.capacity_profile_id, 0, '', FALSE, held.id, 0
 			FROM conversations held WHERE held.agent_id ` + among + ` AND held.owner = 'agent' AND held.capacity_profile_id <> ''
+			AND (held.blocks_capacity OR EXISTS (SELECT 1 FROM capacity_profiles p WHERE p.id = held.capacity_profile_id AND p.reset = 'end_of_day'))
 		UNION ALL SELECT offered.agent_id, ` + noLoad + `c.capacity_profile_id, 0, '', FALSE, c.id, 0
 			FROM offers offered JOIN conversations c ON c.id = offered.conversation_id AND c.capacity_profile_id <> ''
 			WHERE offered.agent_id ` + among + ` AND offered.state = 'live'
@@ -171,7 +172,7 @@ func (s *Store) SomebodyFree(ctx context.Context, queueID string, presences []co
 	_, err := s.read().get(ctx, &free, `SELECT EXISTS (
 		SELECT 1 FROM queue_members m JOIN agents a ON a.id = m.agent_id JOIN agent_states s ON s.agent_id = a.id
 		WHERE m.queue_id = $1 AND s.presence IN (`+list+`) AND a.capacity >= $2
-			+ coalesce((SELECT sum(units) FROM conversations c WHERE c.agent_id = a.id AND c.owner = 'agent'), 0)
+			+ coalesce((SELECT sum(units) FROM conversations c WHERE c.agent_id = a.id AND c.owner = 'agent' AND c.blocks_capacity), 0)
 			+ coalesce((SELECT sum(units) FROM offers o WHERE o.agent_id = a.id AND o.state = 'live'), 0))`,
 		append([]any{queueID, units}, args...)...)
 	return free, err

@@ -30,6 +30,7 @@ type MatchResult struct {
 	Waiting int // conversations that wait and are not on offer
 	Offered int // live offers
 	Present int // agents who are not offline
+	Absent  int // agents who are, and hold conversations
 	// NextAt is when something happens by time alone: an offer runs out, an
 	// agent has been silent for too long, a preference ends. Zero is never.
 	NextAt time.Time
@@ -37,7 +38,7 @@ type MatchResult struct {
 	// this look, or somebody else was changing what it wanted to.
 	More    bool
 	After   string   // for the next look, when there is too much for one; opaque
-	Chats   []Chat   // whose workflows have something to tell their customers
+	Chats   []Chat   // whose workflows have something to do
 	Skipped []string // conversations and workstreams that cannot be read
 }
 
@@ -57,9 +58,10 @@ const (
 	matchSilent = 1000
 )
 
-// Match ends the offers that are over, sets silent agents offline, and offers
-// the conversations that wait to agents, all in one transaction. It may run at
-// any time and as often as one likes; two never run at once.
+// Match ends the offers that are over, sets silent agents offline, finds the
+// conversations of those who are gone, and offers the conversations that wait to
+// agents, all in one transaction. It may run at any time and as often as one
+// likes; two never run at once.
 //
 // It reads without locks, decides (see routing.Match), then locks the agents
 // and conversations of its decisions and drops those that no longer hold. So
@@ -86,7 +88,7 @@ func (s *Store) Match(ctx context.Context, req MatchRequest) (MatchResult, error
 			return err
 		}
 		res = *m.res
-		if res.Made > 0 {
+		if res.Made > 0 || len(res.Chats) > 0 {
 			failpoint.Hit("match.before_commit")
 		}
 		return nil
@@ -94,7 +96,7 @@ func (s *Store) Match(ctx context.Context, req MatchRequest) (MatchResult, error
 	if err != nil {
 		return MatchResult{}, fmt.Errorf("match: %w", err)
 	}
-	if res.Made > 0 {
+	if res.Made > 0 || len(res.Chats) > 0 {
 		failpoint.Hit("match.after_commit")
 	}
 	return res, s.outlook(ctx, &res)
@@ -133,7 +135,7 @@ type match struct {
 	agents      map[string]int      // where they are in the snapshot
 	items       map[string]*waiting // by conversation
 	workstreams map[string]Workstream
-	tells       map[string]bool // conversations whose customers hear who was found
+	tells       map[string]bool // conversations whose workflows have something to do once they are on offer
 }
 
 // kind is what conversations have in common that are of one workstream and ask
@@ -171,6 +173,9 @@ func (m *match) run(ctx context.Context, from place) error {
 		return err
 	}
 	m.res.Silent = silent
+	if err := m.byTime(ctx); err != nil {
+		return err
+	}
 	if err := m.endOffers(ctx); err != nil {
 		return err
 	}
@@ -195,6 +200,29 @@ func (m *match) run(ctx context.Context, from place) error {
 	}
 	m.res.After = to.String()
 	m.res.More = m.res.More || decided.Cut || m.res.After != "" && m.free > 0
+	return nil
+}
+
+// byTime does what is due of what hardly ever is, so that a look asks for all of
+// it in one statement.
+func (m *match) byTime(ctx context.Context) error {
+	var due struct {
+		Review   bool `db:"review"`
+		Blocking bool `db:"blocking"`
+	}
+	if _, err := m.get(ctx, &due, `SELECT
+		EXISTS (SELECT 1 FROM agent_states WHERE presence = 'offline' AND review_at <= $1) AS review,
+		EXISTS (SELECT 1 FROM conversations WHERE blocks_until > 0 AND blocks_until <= $1) AS blocking`, micros(m.now)); err != nil {
+		return err
+	}
+	if due.Review {
+		if err := m.reviewAbsent(ctx); err != nil {
+			return err
+		}
+	}
+	if due.Blocking {
+		return m.endBlocking(ctx)
+	}
 	return nil
 }
 

@@ -219,28 +219,40 @@ func (m *match) pushes(workstreamID string) bool {
 	return ok && w.Mode == ModePush
 }
 
+// readWorkstreams reads workstreams by their ids. One that cannot be read harms
+// only itself.
+func (m *match) readWorkstreams(ctx context.Context, ids []string) (map[string]Workstream, error) {
+	found := map[string]Workstream{}
+	in, args := placeholders(ids, 1)
+	if len(args) == 0 {
+		return found, nil
+	}
+	var rows []workstreamRow
+	if err := m.list(ctx, &rows, `SELECT `+strings.Join(columns[workstreamRow](), ", ")+` FROM workstreams WHERE id IN (`+in+`)`, args...); err != nil {
+		return nil, err
+	}
+	for _, row := range rows {
+		w, err := workstreams.open(m.s, row)
+		if err != nil {
+			m.res.Skipped = append(m.res.Skipped, row.ID)
+			continue
+		}
+		found[w.ID] = w
+	}
+	return found, nil
+}
+
 func (m *match) readConfiguration(ctx context.Context, items []*waiting) error {
 	var queueIDs, workstreamIDs []string
 	for _, w := range items {
 		queueIDs, workstreamIDs = append(queueIDs, w.QueueID), append(workstreamIDs, w.WorkstreamID)
 	}
-	in, args := placeholders(workstreamIDs, 1)
-	if len(args) == 0 {
-		return nil
-	}
-	var rows []workstreamRow
-	if err := m.list(ctx, &rows, `SELECT `+strings.Join(columns[workstreamRow](), ", ")+` FROM workstreams WHERE id IN (`+in+`)`, args...); err != nil {
+	found, err := m.readWorkstreams(ctx, workstreamIDs)
+	if err != nil || len(workstreamIDs) == 0 {
 		return err
 	}
-	for _, row := range rows {
-		w, err := workstreams.open(m.s, row)
-		if err != nil {
-			m.res.Skipped = append(m.res.Skipped, row.ID) // harms only itself
-			continue
-		}
-		m.workstreams[w.ID] = w
-	}
-	in, args = placeholders(queueIDs, 1)
+	m.workstreams = found
+	in, args := placeholders(queueIDs, 1)
 	if len(args) == 0 {
 		return nil
 	}

@@ -17,14 +17,14 @@ import (
 // whose row is locked is doing something.
 func (m *match) silence(ctx context.Context) (int, error) {
 	var ids []string
-	if err := m.list(ctx, &ids, `UPDATE agent_states SET presence = 'offline', since = $1
+	if err := m.list(ctx, &ids, `UPDATE agent_states SET presence = 'offline', since = $1, review_at = 0
 		WHERE agent_id IN (SELECT agent_id FROM agent_states WHERE presence <> 'offline' AND last_seen_at <= $2`+limitTo(matchSilent)+m.s.d.skipLocked()+`)
 		RETURNING agent_id`, micros(m.now), micros(m.now.Add(-conversation.PresenceGrace))); err != nil {
 		return 0, err
 	}
 	var events []happened
 	for _, id := range ids {
-		events = append(events, presenceChanged(id, conversation.PresenceOffline, "silent"))
+		events = append(events, presenceChanged(id, presenceRow{Presence: conversation.PresenceOffline}, CauseSilent))
 	}
 	m.res.More = m.res.More || len(ids) == matchSilent
 	return len(ids), m.recordAll(ctx, events, micros(m.now))
@@ -33,16 +33,16 @@ func (m *match) silence(ctx context.Context) (int, error) {
 // endOffers ends the offers whose time is over, and those to agents who have
 // gone. An offer whose conversation is locked is being settled by somebody else.
 func (m *match) endOffers(ctx context.Context) error {
-	var over []struct {
-		ID             string `db:"id"`
-		ConversationID string `db:"conversation_id"`
-		Expired        bool   `db:"expired"`
-	}
-	if err := m.list(ctx, &over, `SELECT id, conversation_id, expires_at <= $1 AS expired FROM offers WHERE state = 'live' AND (expires_at <= $1
+	var over []overOffer
+	if err := m.list(ctx, &over, `SELECT id, conversation_id, agent_id, expires_at <= $1 AS expired, `+m.s.d.missedOffersAway()+` AS away FROM offers WHERE state = 'live' AND (expires_at <= $1
 			OR NOT EXISTS (SELECT 1 FROM agent_states s WHERE s.agent_id = offers.agent_id AND s.presence <> 'offline'))`+limitTo(matchOffers), micros(m.now)); err != nil || len(over) == 0 {
 		return err
 	}
 	m.res.More = m.res.More || len(over) == matchOffers
+	over, missing, err := m.lockMissing(ctx, over)
+	if err != nil {
+		return err
+	}
 	var ids, locked []string
 	for _, o := range over {
 		ids = append(ids, o.ConversationID)
@@ -63,6 +63,9 @@ func (m *match) endOffers(ctx context.Context) error {
 		}
 	}
 	if err := m.endOffersAs(ctx, conversation.OfferTimedOut, "", timedOut); err != nil {
+		return err
+	}
+	if err := m.setAway(ctx, missing); err != nil {
 		return err
 	}
 	return m.endOffersAs(ctx, conversation.OfferRescinded, offerReasonOffline, gone)
@@ -123,6 +126,7 @@ func (m *match) carryOut(ctx context.Context, decided routing.Result) error {
 			ID:             conversation.DerivedID(conversation.PrefixOffer, o.ConversationID, now.Epoch, now.Offers),
 			ConversationID: o.ConversationID, AgentID: o.AgentID, QueueID: o.QueueID, Epoch: now.Epoch, Units: o.Units,
 			State: conversation.OfferLive, CreatedAt: micros(m.now), ExpiresAt: micros(m.now.Add(m.patience(o.ConversationID))),
+			Auto: m.workstreams[m.items[o.ConversationID].WorkstreamID].Settings.Assignment.AutoAccept,
 		}
 		rows = append(rows, made[o.ConversationID])
 	}
@@ -184,8 +188,9 @@ func (m *match) stillFit(ctx context.Context, offers []routing.Offer) ([]routing
 }
 
 // want notes that the workflows of those conversations have something to do
-// whose customers hear who was found, so that it is not lost, and leaves those
-// out whose chat somebody else has just locked.
+// whose customers hear who was found, or which are accepted for their agent, so
+// that it is not lost, and leaves those out whose chat somebody else has just
+// locked.
 func (m *match) want(ctx context.Context, offers []routing.Offer) ([]routing.Offer, error) {
 	var channelIDs []string
 	for _, o := range offers {
@@ -211,7 +216,8 @@ func (m *match) want(ctx context.Context, offers []routing.Offer) ([]routing.Off
 			continue
 		}
 		for _, w := range m.workstreams {
-			_, tells[[2]string{c.ID, w.ID}] = automessage.Text(automessage.AgentAssigned, c.Locale, Overrides(w.Settings.AutomatedMessages, own)...)
+			_, on := automessage.Text(automessage.AgentAssigned, c.Locale, Overrides(w.Settings.AutomatedMessages, own)...)
+			tells[[2]string{c.ID, w.ID}] = on || w.Settings.Assignment.AutoAccept
 		}
 	}
 	var wanted [][2]string
@@ -221,13 +227,8 @@ func (m *match) want(ctx context.Context, offers []routing.Offer) ([]routing.Off
 			wanted = append(wanted, [2]string{w.ChannelID, w.ChatKey})
 		}
 	}
-	if len(m.tells) == 0 {
-		return offers, nil
-	}
-	var chats []Chat
-	if err := m.list(ctx, &chats, `UPDATE chats SET wanted_at = $1 WHERE (channel_id, chat_key) IN (
-			SELECT channel_id, chat_key FROM chats WHERE (channel_id, chat_key) IN (SELECT * FROM `+m.s.d.rows(2, "channel TEXT", "chat TEXT")+` AS said)`+m.s.d.skipLocked()+`)
-		RETURNING channel_id, chat_key`, micros(m.now), jsonOf(wanted)); err != nil {
+	chats, err := m.wantChats(ctx, wanted)
+	if err != nil {
 		return nil, err
 	}
 	return slices.DeleteFunc(offers, func(o routing.Offer) bool {
@@ -238,6 +239,18 @@ func (m *match) want(ctx context.Context, offers []routing.Offer) ([]routing.Off
 		m.res.More = true
 		return true
 	}), nil
+}
+
+// wantChats notes that the workflows of chats, each a channel and a key, have
+// something to look at, and returns those that nobody else has locked.
+func (m *match) wantChats(ctx context.Context, wanted [][2]string) (chats []Chat, err error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	err = m.list(ctx, &chats, `UPDATE chats SET wanted_at = $1 WHERE (channel_id, chat_key) IN (
+			SELECT channel_id, chat_key FROM chats WHERE (channel_id, chat_key) IN (SELECT * FROM `+m.s.d.rows(2, "channel TEXT", "chat TEXT")+` AS said)`+m.s.d.skipLocked()+`)
+		RETURNING channel_id, chat_key`, micros(m.now), jsonOf(wanted))
+	return chats, err
 }
 
 // changed returns the verdicts that differ from the last one, by conversation.
@@ -306,15 +319,15 @@ func (m *match) makeOffers(ctx context.Context, rows []offerRow) error {
 	inserted := make([][]any, len(rows))
 	last := map[string]int64{}
 	for i, o := range rows {
-		inserted[i] = []any{o.ID, o.ConversationID, o.AgentID, o.QueueID, o.Epoch, o.Units, o.State, o.CreatedAt, o.ExpiresAt}
+		inserted[i] = []any{o.ID, o.ConversationID, o.AgentID, o.QueueID, o.Epoch, o.Units, o.State, o.CreatedAt, o.ExpiresAt, o.Auto}
 		last[o.AgentID] = micros(m.now) + int64(i) // for the next look they are in the order of this one
 		if m.tells[o.ConversationID] {
 			w := m.items[o.ConversationID]
 			m.res.Chats = append(m.res.Chats, Chat{w.ChannelID, w.ChatKey})
 		}
 	}
-	if _, err := m.exec(ctx, `INSERT INTO offers (id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at) SELECT * FROM `+
-		m.s.d.rows(1, "id TEXT", "conversation TEXT", "agent TEXT", "queue TEXT", "epoch BIGINT", "units BIGINT", "state TEXT", "created BIGINT", "expires BIGINT")+` AS said`,
+	if _, err := m.exec(ctx, `INSERT INTO offers (id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at, auto) SELECT * FROM `+
+		m.s.d.rows(1, "id TEXT", "conversation TEXT", "agent TEXT", "queue TEXT", "epoch BIGINT", "units BIGINT", "state TEXT", "created BIGINT", "expires BIGINT", "auto BOOLEAN")+` AS said`,
 		jsonOf(inserted)); err != nil {
 		return err
 	}
@@ -376,21 +389,30 @@ func (s *Store) outlook(ctx context.Context, res *MatchResult) error {
 		Expiry   int64 `db:"expiry"`
 		Present  int   `db:"present"`
 		LastSeen int64 `db:"last_seen"`
+		Absent   int   `db:"absent"`
+		Review   int64 `db:"review"`
+		Blocking int64 `db:"blocking"`
 	}
 	if _, err := s.read().get(ctx, &out, outlookQuery); err != nil {
 		return fmt.Errorf("match: %w", err)
 	}
-	res.Waiting, res.Offered, res.Present = max(0, out.Waiting-out.Offered), out.Offered, out.Present
+	res.Waiting, res.Offered, res.Present, res.Absent = max(0, out.Waiting-out.Offered), out.Offered, out.Present, out.Absent
 	if out.Offered > 0 {
 		res.NextAt = sooner(res.NextAt, fromMicros(out.Expiry))
 	}
 	if out.Present > 0 {
 		res.NextAt = sooner(res.NextAt, fromMicros(out.LastSeen).Add(conversation.PresenceGrace))
 	}
+	if out.Blocking > 0 {
+		res.NextAt = sooner(res.NextAt, fromMicros(out.Blocking))
+	}
+	if out.Absent > 0 {
+		res.NextAt = sooner(res.NextAt, time.UnixMicro(out.Review).UTC())
+	}
 	return nil
 }
 
-const outlookQuery = `SELECT
+var outlookQuery = `SELECT
 	(SELECT count(*) FROM conversations c JOIN workstreams w ON w.id = c.workstream_id AND w.mode = 'push'
 		WHERE c.owner = 'queue' AND c.routed_at > 0 AND NOT c.refused AND c.preferred_agent_id = '')
 	+ (SELECT count(*) FROM conversations c JOIN workstreams w ON w.id = c.workstream_id AND w.mode = 'push'
@@ -398,7 +420,10 @@ const outlookQuery = `SELECT
 	(SELECT count(*) FROM offers WHERE state = 'live') AS offered,
 	(SELECT COALESCE(min(expires_at), 0) FROM offers WHERE state = 'live') AS expiry,
 	(SELECT count(*) FROM agent_states WHERE presence <> 'offline') AS present,
-	(SELECT COALESCE(min(last_seen_at), 0) FROM agent_states WHERE presence <> 'offline') AS last_seen`
+	(SELECT COALESCE(min(last_seen_at), 0) FROM agent_states WHERE presence <> 'offline') AS last_seen,
+	(SELECT count(*) FROM agent_states WHERE presence = 'offline' AND review_at < ` + fmt.Sprint(never) + `) AS absent,
+	(SELECT COALESCE(min(review_at), 0) FROM agent_states WHERE presence = 'offline' AND review_at < ` + fmt.Sprint(never) + `) AS review,
+	(SELECT COALESCE(min(blocks_until), 0) FROM conversations WHERE blocks_until > 0) AS blocking`
 
 func sooner(a, b time.Time) time.Time {
 	if a.IsZero() || b.Before(a) {

@@ -25,9 +25,10 @@ type offerRow struct {
 	State          conversation.OfferState `db:"state"`
 	CreatedAt      int64                   `db:"created_at"`
 	ExpiresAt      int64                   `db:"expires_at"`
+	Auto           bool                    `db:"auto"` // accepted for its agent by the conversation's workflow
 }
 
-const offerColumns = "id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at"
+const offerColumns = "id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at, auto"
 
 // compare orders offers, the oldest first.
 func (r offerRow) compare(other offerRow) int {
@@ -52,7 +53,11 @@ func (c conn) recordOffers(ctx context.Context, offers []offerRow, now int64) er
 	var events []happened
 	var lines [][]any
 	for _, o := range offers {
-		data := jsonOf(map[string]any{"offer_id": o.ID, "agent_id": o.AgentID, "queue_id": o.QueueID})
+		facts := map[string]any{"offer_id": o.ID, "agent_id": o.AgentID, "queue_id": o.QueueID}
+		if o.Auto {
+			facts["auto"] = true
+		}
+		data := jsonOf(facts)
 		if o.State == conversation.OfferLive {
 			events = append(events, happened{"offer.created", o.ConversationID, o.ID, data})
 			continue

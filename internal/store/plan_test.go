@@ -25,11 +25,11 @@ import (
 // hold nothing but what is not done yet, or because the reading ends with the
 // page.
 var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "messages_unsent", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time",
-	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present", "rulesets_services"}
+	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present", "agent_states_absent", "conversations_blocking", "rulesets_services"}
 
 // small are the tables that may be read whole: those of a few rows, of a few an
 // agent, and what a page of events was made of before.
-var small = []string{"counters", "capacity_profiles", "agent_capacity_profiles", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "part", "bounds", "visible"}
+var small = []string{"counters", "capacity_profiles", "agent_capacity_profiles", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "presences", "part", "bounds", "visible"}
 
 // planner captures the statements that the store runs, and has the database
 // explain them.
@@ -451,6 +451,8 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("an offer is declined", func() { _, err := s.DeclineOffer(ctx, offers[1].ID, mei, ""); check(err) })
 		by("an offer is taken back", func() { _, err := s.RescindOffer(ctx, offers[2].ID); check(err) })
 		by("a presence is set", func() { f.presence(mei, conversation.PresenceBusy) })
+		f.presence(mei, conversation.PresenceOffline)
+		by("a look at what is held by who is gone", func() { _, err := s.Match(ctx, store.MatchRequest{}); check(err) }, "conversations_held", "sessions_of_conversation")
 		by("a sign of life", func() { _, err := s.SignOfLife(ctx, mei); check(err) })
 		by("who waits in queues", func() { _, err := s.QueueStates(ctx, f.limited(), "k1"); check(err) }, "conversations_queued", "conversations_queued_singly")
 		by("a place in a queue", func() { _, err := s.Estimate(ctx, passed); check(err) }, "conversations_queued", "conversations_queued_singly")

@@ -14,18 +14,31 @@ import (
 // theirs, so that what is given at once is counted one after the other. "" and
 // agents there are none of are passed over.
 func (c conn) lockAgents(ctx context.Context, ids ...string) error {
+	_, err := c.lockStates(ctx, ids...)
+	return err
+}
+
+// lockedState is what is known of an agent whose row is locked.
+type lockedState struct {
+	AgentID  string                `db:"agent_id"`
+	Presence conversation.Presence `db:"presence"`
+	AutoBusy bool                  `db:"auto_busy"` // shown busy while they hold all they can
+}
+
+// lockStates is lockAgents for who wants to know how the agents are.
+func (c conn) lockStates(ctx context.Context, ids ...string) (locked []lockedState, err error) {
 	in, args := placeholders(ids, 1)
 	if len(args) == 0 {
-		return nil
+		return nil, nil
 	}
 	// An agent is locked before their state by whoever deletes them, so here too.
 	if _, err := c.exec(ctx, `INSERT INTO agent_states (agent_id)
 		SELECT id FROM agents WHERE id IN (`+in+`) AND NOT EXISTS (SELECT 1 FROM agent_states s WHERE s.agent_id = agents.id) ORDER BY id`+c.s.d.forKeyShare()+`
 		ON CONFLICT (agent_id) DO NOTHING`, args...); err != nil {
-		return err
+		return nil, err
 	}
-	var locked []string
-	return c.list(ctx, &locked, `SELECT agent_id FROM agent_states WHERE agent_id IN (`+in+`) ORDER BY agent_id`+c.s.d.forUpdate(), args...)
+	err = c.list(ctx, &locked, `SELECT agent_id, presence, (SELECT auto_busy FROM agents WHERE id = agent_id) AS auto_busy FROM agent_states WHERE agent_id IN (`+in+`) ORDER BY agent_id`+c.s.d.forUpdate(), args...)
+	return locked, err
 }
 
 // placeholders makes the list of an IN for the ids that are not "", each once,
@@ -47,20 +60,50 @@ func placeholders(ids []string, first int) (list string, args []any) {
 	return b.String(), args
 }
 
+// PresenceCause is why an agent's presence changed.
+type PresenceCause string
+
+// The causes. Those of what is set are kept; the others are in events only.
+const (
+	CauseSet          PresenceCause = "set"           // by the agent
+	CauseSupervisor   PresenceCause = "supervisor"    // by somebody else
+	CauseMissedOffers PresenceCause = "missed_offers" // the agent let too many offers in a row run out
+	CauseSilent       PresenceCause = "silent"        // no sign of life for conversation.PresenceGrace
+	CauseBack         PresenceCause = "back"          // the first one after that
+	CauseCapacity     PresenceCause = "capacity"      // the agent holds all they can, or no longer does
+)
+
 // AgentState is how an agent's day goes.
 type AgentState struct {
 	AgentID  string                `db:"id"`
-	Presence conversation.Presence `db:"presence"` // the effective one
-	Chosen   conversation.Presence `db:"chosen"`   // what they set
-	Since    int64                 `db:"since"`    // microseconds; 0 is never
-	LastSeen int64                 `db:"last_seen_at"`
-	Capacity int64                 `db:"capacity"`
-	Load     int64                 `db:"load"` // units held and on offer
+	Presence conversation.Presence `db:"presence"`    // the effective one
+	Chosen   conversation.Presence `db:"chosen"`      // what they set
+	Cause    PresenceCause         `db:"cause"`       // why Chosen is what it is; "" before anybody set one
+	CustomID string                `db:"presence_id"` // the custom presence they set; "" for one of the five
+	Custom   string                `db:"custom"`      // its name
+	// AtCapacity: they hold all they can, and are shown busy while they do.
+	AtCapacity bool  `db:"at_capacity"`
+	Since      int64 `db:"since"` // microseconds; 0 is never
+	LastSeen   int64 `db:"last_seen_at"`
+	Capacity   int64 `db:"capacity"`
+	Load       int64 `db:"load"` // units held and on offer
 }
 
-var agentStateQuery = `SELECT a.id, COALESCE(s.presence, 'offline') AS presence, COALESCE(s.chosen, 'offline') AS chosen, COALESCE(s.since, 0) AS since,
+// Shown is the presence that people see: who holds all they can is busy, where
+// they are shown so. Offers go by Presence: for them there is no room anyway.
+func (s AgentState) Shown() conversation.Presence { return shown(s.Presence, s.AtCapacity) }
+
+func shown(presence conversation.Presence, atCapacity bool) conversation.Presence {
+	if atCapacity && presence == conversation.PresenceAvailable {
+		return conversation.PresenceBusy
+	}
+	return presence
+}
+
+var agentStateQuery = `SELECT a.id, COALESCE(s.presence, 'offline') AS presence, COALESCE(s.chosen, 'offline') AS chosen, COALESCE(s.since, 0) AS since, COALESCE(s.cause, '') AS cause,
+	COALESCE(s.presence_id, '') AS presence_id, COALESCE(p.name, '') AS custom, COALESCE(s.at_capacity, FALSE) AS at_capacity,
 	COALESCE(s.last_seen_at, 0) AS last_seen_at, a.capacity, ` + fmt.Sprintf(loadColumn, "a.id") + `
-	FROM agents a LEFT JOIN agent_states s ON s.agent_id = a.id WHERE a.id `
+	FROM agents a LEFT JOIN agent_states s ON s.agent_id = a.id LEFT JOIN presences p ON p.id = s.presence_id WHERE a.id `
 
 // AgentState reads how an agent's day goes; CodeNotFound when there is no such
 // agent.
@@ -92,12 +135,17 @@ func (s *Store) AgentStates(ctx context.Context, agentIDs []string) (map[string]
 	return states, err
 }
 
-// SetPresence sets an agent's presence: CodeNotFound when there is no such
-// agent. Their own call is a sign of life; somebody else's is not, so it takes
-// effect once the agent gives one.
+// SetPresence sets an agent's presence, one of the five or a custom one by its
+// id: CodeNotFound when there is no such agent, CodeInvalid when there is no such
+// presence. Their own call is a sign of life; somebody else's is not, so it takes
+// effect once the agent gives one. Offers that were missed before count no more.
 func (s *Store) SetPresence(ctx context.Context, agentID string, presence conversation.Presence, own bool) (AgentState, error) {
 	var st AgentState
 	err := s.tx(ctx, func(c conn) error {
+		custom, err := c.customPresence(ctx, presence)
+		if err != nil {
+			return err
+		}
 		if err := c.lockAgents(ctx, agentID); err != nil {
 			return err
 		}
@@ -107,27 +155,24 @@ func (s *Store) SetPresence(ctx context.Context, agentID string, presence conver
 		}
 		now := s.now()
 		st = before
-		st.Chosen, st.Presence = presence, presence
+		st.Chosen, st.Presence, st.Cause = custom.Base, custom.Base, CauseSupervisor
+		st.CustomID, st.Custom = custom.ID, custom.Name
 		if own {
-			st.LastSeen = micros(now)
+			st.LastSeen, st.Cause = micros(now), CauseSet
 		} else if st.LastSeen <= micros(now.Add(-conversation.PresenceGrace)) {
 			st.Presence = conversation.PresenceOffline
 		}
 		if st.Presence != before.Presence {
 			st.Since = micros(now)
 		}
-		if _, err := c.exec(ctx, `UPDATE agent_states SET chosen = $2, presence = $3, since = $4, last_seen_at = $5 WHERE agent_id = $1`,
-			agentID, string(st.Chosen), string(st.Presence), st.Since, st.LastSeen); err != nil {
+		if _, err := c.exec(ctx, `UPDATE agent_states SET chosen = $2, presence = $3, since = $4, last_seen_at = $5, cause = $6, missed_from = $7, presence_id = $8, review_at = 0 WHERE agent_id = $1`,
+			agentID, string(st.Chosen), string(st.Presence), st.Since, st.LastSeen, string(st.Cause), micros(now), st.CustomID); err != nil {
 			return err
 		}
-		if st.Presence == before.Presence && st.Chosen == before.Chosen {
+		if st.Presence == before.Presence && st.Chosen == before.Chosen && st.CustomID == before.CustomID {
 			return nil
 		}
-		cause := "set"
-		if !own {
-			cause = "supervisor"
-		}
-		return c.recordAll(ctx, []happened{presenceChanged(agentID, st.Presence, cause)}, micros(now))
+		return c.recordAll(ctx, []happened{presenceChanged(agentID, st.presenceRow(), st.Cause)}, micros(now))
 	})
 	return st, err
 }
@@ -142,19 +187,62 @@ func (s *Store) SignOfLife(ctx context.Context, agentID string) (back bool, err 
 		return false, err
 	}
 	err = s.tx(ctx, func(c conn) error {
-		var presence conversation.Presence
-		back, err = c.get(ctx, &presence, `UPDATE agent_states SET last_seen_at = $2, presence = chosen, since = $2
-			WHERE agent_id = $1 AND presence <> chosen RETURNING presence`, agentID, now)
+		var is presenceRow
+		back, err = c.get(ctx, &is, `UPDATE agent_states SET last_seen_at = $2, presence = chosen, since = $2, review_at = 0
+			WHERE agent_id = $1 AND presence <> chosen RETURNING presence, presence_id, at_capacity`, agentID, now)
 		if err != nil || !back {
 			return err
 		}
-		return c.recordAll(ctx, []happened{presenceChanged(agentID, presence, "back")}, now)
+		return c.recordAll(ctx, []happened{presenceChanged(agentID, is, CauseBack)}, now)
 	})
 	return back, err
 }
 
-// presenceChanged is the event of another presence. cause is an enumerated
-// word: set, supervisor, silent, back.
-func presenceChanged(agentID string, presence conversation.Presence, cause string) happened {
-	return happened{"agent.presence_changed", "", agentID, jsonOf(map[string]any{"agent_id": agentID, "presence": presence, "cause": cause})}
+// presenceRow is what an agent's presence shows as.
+type presenceRow struct {
+	Presence   conversation.Presence `db:"presence"`
+	CustomID   string                `db:"presence_id"`
+	AtCapacity bool                  `db:"at_capacity"`
+}
+
+func (s AgentState) presenceRow() presenceRow {
+	is := presenceRow{s.Presence, s.CustomID, s.AtCapacity}
+	if s.Presence != s.Chosen {
+		is.CustomID = ""
+	}
+	return is
+}
+
+// presenceChanged is the event of another presence.
+func presenceChanged(agentID string, is presenceRow, cause PresenceCause) happened {
+	data := map[string]any{"agent_id": agentID, "presence": shown(is.Presence, is.AtCapacity), "cause": cause}
+	if is.CustomID != "" {
+		data["presence_id"] = is.CustomID
+	}
+	return happened{"agent.presence_changed", "", agentID, jsonOf(data)}
+}
+
+// showLoad has agents shown busy who hold all they can, where they are shown so,
+// and as what they set when they no longer do. Their rows are locked.
+func (c conn) showLoad(ctx context.Context, ids []string, now int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	var changed []struct {
+		AgentID string `db:"agent_id"`
+		presenceRow
+	}
+	if err := c.list(ctx, &changed, `UPDATE agent_states SET at_capacity = NOT at_capacity WHERE agent_id `+c.s.d.among(1)+` AND at_capacity <> COALESCE((
+			SELECT a.auto_busy AND a.capacity <= (SELECT COALESCE(SUM(held.units), 0) FROM conversations held WHERE held.agent_id = a.id AND held.owner = 'agent' AND held.blocks_capacity)
+			FROM agents a WHERE a.id = agent_states.agent_id), FALSE)
+		RETURNING agent_id, presence, presence_id, at_capacity`, c.s.d.ids(ids)); err != nil {
+		return err
+	}
+	var events []happened
+	for _, a := range changed {
+		if a.Presence == conversation.PresenceAvailable {
+			events = append(events, presenceChanged(a.AgentID, a.presenceRow, CauseCapacity))
+		}
+	}
+	return c.recordAll(ctx, events, now)
 }

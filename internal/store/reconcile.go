@@ -54,7 +54,7 @@ func (s *Store) UnsaidConversations(ctx context.Context, before time.Time, limit
 // DispatchState is what calls for the dispatcher.
 type DispatchState struct {
 	Waiting int `db:"waiting"` // conversations that nobody has
-	Overdue int `db:"overdue"` // offers whose time is over, and agents silent for too long
+	Overdue int `db:"overdue"` // offers whose time is over, agents silent for too long, and those who are gone and hold conversations
 }
 
 // DispatchState counts what has called for the dispatcher since before a time.
@@ -66,7 +66,9 @@ func (s *Store) DispatchState(ctx context.Context, before time.Time) (DispatchSt
 		+ (SELECT count(*) FROM conversations c JOIN workstreams w ON w.id = c.workstream_id AND w.mode = 'push'
 			WHERE c.owner = 'queue' AND c.routed_at > 0 AND (c.refused OR c.preferred_agent_id <> '') AND c.routed_at <= $1) AS waiting,
 		(SELECT count(*) FROM offers WHERE state = 'live' AND expires_at <= $1)
-		+ (SELECT count(*) FROM agent_states WHERE presence <> 'offline' AND last_seen_at <= $2) AS overdue`,
+		+ (SELECT count(*) FROM agent_states WHERE presence <> 'offline' AND last_seen_at <= $2)
+		+ (SELECT count(*) FROM agent_states s WHERE presence = 'offline' AND review_at <= $1 AND since <= $1
+			AND (SELECT count(*) FROM conversations c WHERE c.agent_id = s.agent_id AND c.owner = 'agent' AND c.status = 'active') > 0) AS overdue`,
 		micros(before), micros(before.Add(-conversation.PresenceGrace)))
 	return st, err
 }

@@ -20,12 +20,14 @@ type TransitionRequest struct {
 	ChannelID, ChatKey string
 	Event              conversation.Event
 	Actor              conversation.Actor
-	ActorID            string // who, for the record: an agent's id, or ""
-	QueueID            string // where it goes, for events that enter or change a queue; "" leaves it where it was
-	CustomQueue        bool   // that queue's assignment is custom
-	ParticipantID      string // who begins a session, for events that start one
-	LeavingAgentID     string // who held it when the step was asked for, as far as the caller knows
-	OfferID            string // EventAccepted
+	ActorID            string  // who, for the record: an agent's id, or ""
+	QueueID            string  // where it goes, for events that enter or change a queue; "" leaves it where it was
+	CustomQueue        bool    // that queue's assignment is custom
+	ParticipantID      string  // who begins a session, for events that start one
+	LeavingAgentID     string  // who held it when the step was asked for, as far as the caller knows
+	OfferID            string  // EventAccepted
+	Absence            Absence // EventAgentLost
+	WrapUp             WrapUp  // for events that lead there
 	Keep               Affinity
 	Routing            *Routing // EventRouted
 	DispositionID      string   // EventWrapUpDone
@@ -126,7 +128,8 @@ func (c conn) lockConversation(ctx context.Context, id string) (conversationRow,
 // one transaction. A step that closes takes the chat's lock first and compares:
 // when the chat has something the workflow has not seen, it answers Behind and
 // changes nothing. It returns the life table's refusals, those of the offer
-// that is accepted, and CodeLate, and ErrQueueFull.
+// that is accepted, CodeConflict when an agent who was taken for lost is there,
+// CodeLate, and ErrQueueFull.
 func (s *Store) Transition(ctx context.Context, req TransitionRequest) (TransitionResult, error) {
 	closes := mayClose(req.Event)
 	point := "transition"
@@ -136,10 +139,9 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 	var res TransitionResult
 	err := s.tx(ctx, func(c conn) error {
 		res = TransitionResult{}
-		if agents := req.agents(); len(agents) > 0 {
-			if err := c.lockAgents(ctx, agents...); err != nil {
-				return err
-			}
+		agents, err := c.lockStates(ctx, req.agents()...)
+		if err != nil {
+			return err
 		}
 		if closes {
 			if _, err := c.lockChat(ctx, req.ChannelID, req.ChatKey); err != nil {
@@ -182,6 +184,11 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 		if err != nil {
 			return err
 		}
+		if req.Event == conversation.EventAgentLost {
+			if err := c.stillGone(ctx, row, req); err != nil {
+				return err
+			}
+		}
 		if t.To == conversation.PhaseQueued {
 			to := req.QueueID
 			if req.Routing != nil {
@@ -191,7 +198,15 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 				return err
 			}
 		}
-		res, err = c.carryOut(ctx, row, t, req)
+		if res, err = c.carryOut(ctx, row, t, req); err != nil {
+			return err
+		}
+		if t.To == conversation.PhaseServed {
+			if err := c.reviewLater(ctx, agents, res.AgentID); err != nil {
+				return err
+			}
+		}
+		err = c.showLoad(ctx, autoBusy(agents), micros(s.now()))
 		failpoint.Hit(point + ".before_commit")
 		return err
 	})
@@ -259,6 +274,7 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 		next.Disposition, next.ClosureReason, next.FirstWaitedAt, next.Overflowed = "", "", 0, "[]"
 	}
 	closedAt := int64(0)
+	blocks, blocksUntil := req.WrapUp.blocks(t.To, now)
 	if t.Has(conversation.EffectNewEpoch) {
 		next.Epoch++
 	}
@@ -328,11 +344,11 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 		UPDATE conversations SET status = $1, owner = $2, epoch = $3, queue_id = $4, agent_id = $5, bot_id = $6, bot_barred = $7,
 			waiting_since = $8, closed_at = $9, closure_reason = $10, updated_at = $11, first_waited_at = $12, routed_at = $13, phase_since = $14,
 			preferred_agent_id = $15, preferred_until = $16, disposition_id = $17, bot_position = $18, contact_agents = $19,
-			overflowed = $20
-		WHERE id = $21`,
+			overflowed = $20, blocks_capacity = $21, blocks_until = $22
+		WHERE id = $23`,
 		string(next.Status), string(next.Owner), next.Epoch, next.QueueID, next.AgentID, next.BotID, next.BotBarred,
 		next.WaitingSince, closedAt, string(next.ClosureReason), now, next.FirstWaitedAt, next.RoutedAt, next.PhaseSince,
-		next.Preferred, next.PreferUntil, next.Disposition, next.BotPosition, next.ContactAgents, next.Overflowed, row.ID); err != nil {
+		next.Preferred, next.PreferUntil, next.Disposition, next.BotPosition, next.ContactAgents, next.Overflowed, blocks, blocksUntil, row.ID); err != nil {
 		return TransitionResult{}, err
 	}
 	if next.askedOtherwise(row, req) {
@@ -354,6 +370,11 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 		ActorID: req.ActorID, Reason: t.Reason, Note: req.Note, FromQueueID: row.QueueID, ToQueueID: next.QueueID, At: now,
 	}); err != nil {
 		return TransitionResult{}, err
+	}
+	if req.Event == conversation.EventAgentLost {
+		if err := c.logLost(ctx, row, next, req.ID, now); err != nil {
+			return TransitionResult{}, err
+		}
 	}
 	if t.Has(conversation.EffectReleaseHeld) {
 		if err := c.releaseHeld(ctx, row, now); err != nil {

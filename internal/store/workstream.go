@@ -61,6 +61,7 @@ type WorkstreamSettings struct {
 	DispositionRequired bool               `json:"disposition_required"` // wrap-up is not finished without one
 	Privacy             Privacy            `json:"privacy"`
 	Assignment          Assignment         `json:"assignment"`
+	WrapUp              WrapUp             `json:"wrap_up"`
 	AutomatedMessages   []AutomatedMessage `json:"automated_messages"`
 	TimeoutRules        []TimeoutRule      `json:"timeout_rules"` // the first acts first
 	// SurveyID and BotSurveyID are what is asked after people and after bots; ""
@@ -94,6 +95,15 @@ type Assignment struct {
 	SkillMatching conversation.Matching `json:"skill_matching"`
 	// Affinity is whether who served last is offered it first; "" means prefer.
 	Affinity AffinityMode `json:"affinity"`
+	// Absent is what becomes of the conversations of an agent who is gone, ""
+	// means reroute; AbsentAfterSeconds is how long they stay with the agent beside
+	// conversation.PresenceGrace.
+	Absent             AbsentMode `json:"absent"`
+	AbsentAfterSeconds int64      `json:"absent_after_seconds"`
+	// MissedOffersAway is how many offers in a row an agent lets run out until
+	// they are away; 0 is off.
+	MissedOffersAway int64 `json:"missed_offers_away"`
+	AutoAccept       bool  `json:"auto_accept"` // offers are accepted for the agent
 }
 
 // AffinityMode is how far a workstream keeps the same agent.
@@ -121,6 +131,9 @@ func (a *Assignment) defaults() {
 	}
 	if a.Affinity == "" {
 		a.Affinity = AffinityPrefer
+	}
+	if a.Absent == "" {
+		a.Absent = AbsentReroute
 	}
 }
 
@@ -168,6 +181,9 @@ func (w WorkstreamSettings) Defaults() WorkstreamSettings {
 		}
 	}
 	w.Assignment.defaults()
+	if w.WrapUp.Blocks == "" {
+		w.WrapUp.Blocks = WrapUpAlways
+	}
 	for _, list := range []*[]string{&w.ClassificationRulesetIDs, &w.DispositionIDs} {
 		if *list == nil {
 			*list = []string{}
@@ -223,7 +239,7 @@ var workstreams = &family[Workstream, workstreamRow]{
 			"settings/survey_id":           w.Settings.SurveyID, "settings/bot_survey_id": w.Settings.BotSurveyID, "settings/survey_after": w.Settings.SurveyAfter,
 			"settings/disposition_ids": w.Settings.DispositionIDs, "settings/disposition_required": w.Settings.DispositionRequired,
 			"settings/attachments": w.Settings.Attachments,
-			"settings/privacy":     w.Settings.Privacy, "settings/assignment": w.Settings.Assignment,
+			"settings/privacy":     w.Settings.Privacy, "settings/assignment": w.Settings.Assignment, "settings/wrap_up": w.Settings.WrapUp,
 			"settings/automated_messages": w.Settings.AutomatedMessages, "settings/context": w.Settings.Context,
 			"settings/timeout_rules": w.Settings.TimeoutRules,
 		}
