@@ -36,10 +36,18 @@ type office struct {
 	channel                store.Channel
 	chat, id               string // of the conversation
 	said                   int
+	watch                  atomic.Pointer[func(statement string)]
 }
 
 // A Monday, 18:00 in Tokyo.
 var monday = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+
+// observe is told of every statement.
+func (o *office) observe(statement string) {
+	if f := o.watch.Load(); f != nil {
+		(*f)(statement)
+	}
+}
 
 func (o *office) Kick(context.Context) { o.settles.Add(1) }
 
@@ -53,7 +61,7 @@ func eachOffice(t *testing.T, arrange func(o *office, w *store.Workstream), f fu
 			ctx := t.Context()
 			o := &office{t: t, chat: conversation.ChatKey("user", "U1")}
 			now := func() time.Time { return monday }
-			o.store, o.url = storetest.New(t, dialect, func(opts *store.Options) { opts.Now = now })
+			o.store, o.url = storetest.New(t, dialect, func(opts *store.Options) { opts.Now, opts.Observe = now, o.observe })
 			o.acts = activities.New(activities.Options{Store: o.store, Logger: slog.New(slog.DiscardHandler), Dispatcher: o, Now: now})
 			agent, err := o.store.CreateAgent(ctx, store.Origin{}, store.Agent{Name: "Mai", Email: "mai@example.test", Role: store.RoleAgent, Locale: "ja", Capacity: 3})
 			require.NoError(t, err)

@@ -26,6 +26,8 @@ type TransitionInput struct {
 	Note           string              `json:"note,omitempty"`
 	Announce       automessage.Trigger `json:"announce,omitempty"`
 	Seen           int64               `json:"seen,omitempty"`
+	// Override, of EventTransferredQueue, is what else it asks for from now on.
+	Override *conversation.Override `json:"override,omitempty"`
 }
 
 // TransitionOutput is what came of it.
@@ -47,7 +49,7 @@ func (a *Activities) Transition(ctx context.Context, in TransitionInput) (Transi
 	req := store.TransitionRequest{
 		ID: in.ID, ConversationID: in.ConversationID, ChannelID: in.ChannelID, ChatKey: in.ChatKey, Event: in.Event,
 		Actor: in.Actor, ActorID: in.Actor.AgentID, QueueID: in.QueueID, OfferID: in.OfferID, DispositionID: in.DispositionID,
-		Note: in.Note, Seen: in.Seen, Deadline: attemptDeadline(ctx), Keep: affinity(plan, a.now()), Surveys: surveyPolicy(plan),
+		Note: in.Note, Override: in.Override, Seen: in.Seen, Deadline: attemptDeadline(ctx), Keep: affinity(plan, a.now()), Surveys: surveyPolicy(plan),
 	}
 	if conv.Owner == conversation.OwnerAgent {
 		req.LeavingAgentID = conv.AgentID

@@ -26,12 +26,15 @@ type TransitionRequest struct {
 	OfferID            string // EventAccepted
 	Keep               Affinity
 	Routing            *Routing // EventRouted
-	DispositionID      string   // EventWrapUpDone
-	Note               string   // why, as an enumerated word
-	Surveys            survey.Policy
-	Announce           []Draft
-	Seen               int64     // for events that close: what the workflow has seen
-	Deadline           time.Time // after it, the attempt changes nothing
+	// Override, of EventTransferredQueue, is what else the conversation asks for
+	// from now on. With it only one that waits is transferred.
+	Override      *conversation.Override
+	DispositionID string // EventWrapUpDone
+	Note          string // why, as an enumerated word
+	Surveys       survey.Policy
+	Announce      []Draft
+	Seen          int64     // for events that close: what the workflow has seen
+	Deadline      time.Time // after it, the attempt changes nothing
 }
 
 // Affinity says how long a customer who comes back waits for the agent they had.
@@ -143,6 +146,11 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 		if done {
 			res, err = c.stands(ctx, row, anyPending)
 			return err
+		}
+		if req.Override != nil {
+			if err := row.overridable(); err != nil {
+				return err
+			}
 		}
 		if closes {
 			behind, err := c.behind(ctx, row, req.Seen)
@@ -301,6 +309,12 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 			return TransitionResult{}, err
 		}
 		next.QueueID, next.RoutedAt = req.Routing.QueueID, now
+	}
+	if req.Override != nil {
+		override := OverrideRequest{ID: req.ID, ActorID: req.ActorID, Override: *req.Override}
+		if err := c.override(ctx, row, next.QueueID, override, now); err != nil {
+			return TransitionResult{}, err
+		}
 	}
 	if err := c.recordTransition(ctx, transitionRow{
 		ID: req.ID, ConversationID: row.ID, Event: req.Event, From: t.From, To: t.To, Epoch: next.Epoch,
