@@ -80,11 +80,11 @@ var measures = []struct {
 	label   string
 	show    func(float64) string
 }{
-	{Arrivals, "arrivals", number}, {Served, "served", number}, {Abandoned, "abandoned", number}, {AbandonShare, "abandoned, %", percent},
-	{Waiting, "waiting at the end", number}, {Delayed, "not served at once, %", percent},
+	{Arrivals, "arrivals", number}, {Served, "served", number}, {Abandoned, "abandoned", number}, {AbandonShare, "abandoned, share", percent},
+	{Waiting, "waiting at the end", number}, {Delayed, "not served at once", percent},
 	{WaitMean, "wait, mean", seconds}, {WaitMedian, "wait, median", seconds}, {WaitP90, "wait, 90 %", seconds}, {WaitP95, "wait, 95 %", seconds},
 	{ServiceLevel, "served within", percent}, {OffersMade, "offers", number}, {Declined, "offers declined", number}, {Missed, "offers missed", number},
-	{Occupancy, "occupancy, %", percent}, {Overtime, "overtime, hours", number},
+	{Occupancy, "occupancy", percent}, {Overtime, "overtime, hours", number},
 }
 
 // Play plays a scenario as often as it says, several replications at once.
@@ -270,8 +270,10 @@ func (r *Report) Table(w io.Writer) error {
 				return m.show(e.Mean) + " ± " + m.show(e.Half)
 			})
 		}
-		line("", func(Scope) string { return "" })
 		if err := t.Flush(); err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(w); err != nil {
 			return err
 		}
 	}
