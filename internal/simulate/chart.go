@@ -85,13 +85,16 @@ func (r *Report) SVG(w io.Writer) error {
 	} {
 		r.line(&b, l.class, l.y)
 	}
-	for i, k := range []struct{ class, text string }{
-		{"mean", "wait, mean"}, {"p90", "wait, 90 % of customers at most"}, {"level", "served within " + r.Within.String()},
+	for _, k := range []struct {
+		at          int
+		class, text string
+	}{
+		{0, "mean", "wait, mean"}, {150, "p90", "wait, 90 % of customers at most"}, {440, "level", "served within " + r.Within.String()},
 	} {
-		x := chartLeft + i*230
+		x := chartLeft + k.at
 		fmt.Fprintf(&b, `<line class="line %s" x1="%d" y1="44" x2="%d" y2="44"/><text x="%d" y="48">%s</text>`+"\n", k.class, x, x+24, x+32, html.EscapeString(k.text))
 	}
-	x := chartLeft + 3*230
+	x := chartLeft + 660
 	fmt.Fprintf(&b, `<rect class="arrivals" x="%d" y="38" width="24" height="12"/><text x="%d" y="48">arrivals, at most %.1f an hour</text>`+"\n</svg>\n", x, x+32, most)
 	_, err := w.Write(b.Bytes())
 	return err

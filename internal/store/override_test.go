@@ -2,9 +2,12 @@ package store_test
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/internal/conversation"
@@ -154,6 +157,49 @@ func TestAnAcceptAndAnOverrideHaveOneWinner(t *testing.T) {
 			require.Equal(t, n+1, d.row().Priority)
 		}
 	})
+}
+
+// What a look has decided from before is held against what there is when it
+// comes to the conversation's row. (SQLite has one writer: nothing comes between.)
+func TestALookOffersNothingByWhatASupervisorHasChangedMeanwhile(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]conversation.Override{
+		"skills": skillsOf(conversation.SkillNeed{SkillID: "skl_none", Level: 1}), "priority": priorityOf(5),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newClock()
+			var meanwhile atomic.Pointer[func()]
+			s, _ := storetest.New(t, "postgres", func(o *store.Options) {
+				o.Now = c.Now
+				o.Observe = func(statement string) {
+					if !strings.HasPrefix(statement, "SELECT agent_id FROM agent_states WHERE agent_id") {
+						return
+					}
+					if f := meanwhile.Swap(nil); f != nil { // it has decided, and locks
+						(*f)()
+					}
+				}
+			})
+			f := newFloor(t, s, c, nil)
+			mei, id := f.agent("mei", 3), f.waits("requirement = 'as it was'")
+			override := func() {
+				assert.NoError(t, s.Override(t.Context(), store.OverrideRequest{ID: "step", ConversationID: id, ActorID: "agt_sofie", Override: change}))
+			}
+			meanwhile.Store(&override)
+			first := f.match()
+			require.Nil(t, meanwhile.Load(), "it was changed in the middle of the look")
+			require.Zero(t, first.Made)
+			require.True(t, first.More, "the next look is at once")
+			require.Empty(t, f.offers(mei))
+			second := f.match()
+			if name == "skills" {
+				require.Zero(t, second.Made, "she does not know that")
+			} else {
+				require.Equal(t, 1, second.Made)
+			}
+		})
+	}
 }
 
 func TestAnOfferIsTakenBackOnceForOneRequest(t *testing.T) {
