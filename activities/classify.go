@@ -122,18 +122,6 @@ func (a *Activities) findings(ctx context.Context, id string) (map[string]routin
 	return found, nil
 }
 
-// classifying is a ruleset as routing asks it.
-func classifying(set store.Ruleset, findings map[string]routing.Finding) routing.Ruleset {
-	r := routing.Ruleset{ID: set.ID, Rules: set.Rules, Service: set.Service}
-	if set.Service != nil {
-		var known bool
-		if r.Found, known = findings[set.ID]; !known {
-			r.Found = routing.Finding{Failure: routing.ServiceNoAnswer}
-		}
-	}
-	return r
-}
-
 // serviceQuestion is what a service is asked. It is made of what the answer may depend
 // on, and of nothing that names the customer: the same question has the same
 // answer.

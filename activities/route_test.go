@@ -37,10 +37,18 @@ type office struct {
 	chat, id               string // of the conversation
 	said                   int
 	oracle                 *oracle // where a service classifies
+	watch                  atomic.Pointer[func(statement string)]
 }
 
 // A Monday, 18:00 in Tokyo.
 var monday = time.Date(2026, 1, 5, 9, 0, 0, 0, time.UTC)
+
+// observe is told of every statement.
+func (o *office) observe(statement string) {
+	if f := o.watch.Load(); f != nil {
+		(*f)(statement)
+	}
+}
 
 func (o *office) Kick(context.Context) { o.settles.Add(1) }
 

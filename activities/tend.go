@@ -6,6 +6,7 @@ import (
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/decide"
 	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 )
@@ -60,15 +61,15 @@ func (a *Activities) tend(ctx context.Context, in TendInput) (store.TransitionRe
 	if duty == routing.DutyEntry {
 		as, arrival = q.Wait.Since, routing.Arrival{QueueID: q.QueueID, Been: q.Overflowed, ByPeople: true}
 	}
-	queues, err := a.queuesAt(ctx, as, q.QueueID)
+	queues, err := a.decider().QueuesAt(ctx, as, q.QueueID)
 	if err != nil {
 		return store.TransitionResult{}, err
 	}
-	came, err := a.arrive(ctx, queues, arrival, as)
+	came, err := a.decider().Arrive(ctx, queues, arrival, as)
 	if err != nil {
 		return store.TransitionResult{}, err
 	}
-	if done.Log, err = entries(came.log()...); err != nil {
+	if done.Log, err = came.Log(); err != nil {
 		return store.TransitionResult{}, err
 	}
 	if came.QueueID == q.QueueID && came.Ends == "" {
@@ -78,11 +79,11 @@ func (a *Activities) tend(ctx context.Context, in TendInput) (store.TransitionRe
 }
 
 // passOn brings a conversation to the queue that takes it, or to its end.
-func (a *Activities) passOn(ctx context.Context, in TendInput, plan store.Plan, tended store.TendRequest, came entered) (store.TransitionResult, error) {
+func (a *Activities) passOn(ctx context.Context, in TendInput, plan store.Plan, tended store.TendRequest, came decide.Entered) (store.TransitionResult, error) {
 	req := store.TransitionRequest{
 		ID: tended.ID, ConversationID: in.ConversationID, ChannelID: in.ChannelID, ChatKey: in.ChatKey,
-		Event: came.event(conversation.EventTransferredQueue), QueueID: came.QueueID, CustomQueue: came.custom != nil, Note: string(came.Steps[0].Reason),
-		Overflowed: came.Overflowed(), Room: came.room, Log: tended.Log,
+		Event: came.Event(conversation.EventTransferredQueue), QueueID: came.QueueID, CustomQueue: came.Custom(), Note: string(came.Steps[0].Reason),
+		Overflowed: came.Overflowed(), Room: came.Room, Log: tended.Log,
 		Seen: in.Seen, Surveys: surveyPolicy(plan), Deadline: tended.Deadline,
 	}
 	if came.Ends != "" {
@@ -90,7 +91,7 @@ func (a *Activities) passOn(ctx context.Context, in TendInput, plan store.Plan, 
 		if err != nil {
 			return store.TransitionResult{}, err
 		}
-		if req.Announce, err = a.drafts(ctx, plan, conv, came.trigger(), came.QueueID); err != nil {
+		if req.Announce, err = a.drafts(ctx, plan, conv, came.Trigger(), came.QueueID); err != nil {
 			return store.TransitionResult{}, err
 		}
 	}

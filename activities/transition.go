@@ -7,6 +7,7 @@ import (
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/decide"
 	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 )
@@ -27,6 +28,8 @@ type TransitionInput struct {
 	Note           string              `json:"note,omitempty"`
 	Announce       automessage.Trigger `json:"announce,omitempty"`
 	Seen           int64               `json:"seen,omitempty"`
+	// Override, of EventTransferredQueue, is what else it asks for from now on.
+	Override *conversation.Override `json:"override,omitempty"`
 }
 
 // TransitionOutput is what came of it.
@@ -48,7 +51,7 @@ func (a *Activities) Transition(ctx context.Context, in TransitionInput) (Transi
 	req := store.TransitionRequest{
 		ID: in.ID, ConversationID: in.ConversationID, ChannelID: in.ChannelID, ChatKey: in.ChatKey, Event: in.Event,
 		Actor: in.Actor, ActorID: in.Actor.AgentID, QueueID: in.QueueID, OfferID: in.OfferID, DispositionID: in.DispositionID,
-		Note: in.Note, Seen: in.Seen, Deadline: attemptDeadline(ctx), Keep: affinity(plan, a.now()), Surveys: surveyPolicy(plan),
+		Note: in.Note, Override: in.Override, Seen: in.Seen, Deadline: attemptDeadline(ctx), Keep: affinity(plan, a.now()), Surveys: surveyPolicy(plan),
 		WrapUp: plan.Workstream.Settings.WrapUp,
 	}
 	if conv.Owner == conversation.OwnerAgent {
@@ -153,10 +156,10 @@ func (a *Activities) destination(ctx context.Context, plan store.Plan, event con
 	case q.Members == 0 && fallback != "" && fallback != req.QueueID:
 		q, req.QueueID, req.Note = queues[fallback], fallback, noteNoMembers
 	case event == conversation.EventTransferredQueue && !q.Settings.OutOfHours.On(): // whose entry is looked after next
-		came := entered{Entry: routing.Enter(routing.Arrival{QueueID: q.ID, ByPeople: true}, map[string]routing.QueueState{q.ID: {
+		came := decide.Entered{Entry: routing.Enter(routing.Arrival{QueueID: q.ID, ByPeople: true}, map[string]routing.QueueState{q.ID: {
 			Members: q.Members, Waiting: q.Waiting, MaxWaiting: q.Settings.Overflow.MaxWaiting, Overflow: q.Settings.Overflow.Deflection,
 		}})}
-		req.Log, err = entries(came.log()...)
+		req.Log, err = came.Log()
 	}
 	req.CustomQueue = q.Custom != nil
 	return err

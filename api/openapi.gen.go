@@ -13,6 +13,7 @@ import (
 	"net/http"
 
 	"kaiwa/internal/calendar"
+	"kaiwa/internal/conversation"
 	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 	"kaiwa/internal/survey"
@@ -285,6 +286,33 @@ func (e BotInputKind) Valid() bool {
 	}
 }
 
+// Defines values for BulkInputAction.
+const (
+	BulkInputActionAssign   BulkInputAction = "assign"
+	BulkInputActionClose    BulkInputAction = "close"
+	BulkInputActionRescind  BulkInputAction = "rescind"
+	BulkInputActionRouting  BulkInputAction = "routing"
+	BulkInputActionTransfer BulkInputAction = "transfer"
+)
+
+// Valid indicates whether the value is a known member of the BulkInputAction enum.
+func (e BulkInputAction) Valid() bool {
+	switch e {
+	case BulkInputActionAssign:
+		return true
+	case BulkInputActionClose:
+		return true
+	case BulkInputActionRescind:
+		return true
+	case BulkInputActionRouting:
+		return true
+	case BulkInputActionTransfer:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for CapacityProfileReset.
 const (
 	CapacityProfileResetEndOfDay  CapacityProfileReset = "end_of_day"
@@ -447,6 +475,27 @@ func (e DependencyState) Valid() bool {
 	case DependencyStateOutdated:
 		return true
 	case DependencyStateUnavailable:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for DryRunFacts.
+const (
+	DryRunFactsDescribed DryRunFacts = "described"
+	DryRunFactsPresent   DryRunFacts = "present"
+	DryRunFactsRecorded  DryRunFacts = "recorded"
+)
+
+// Valid indicates whether the value is a known member of the DryRunFacts enum.
+func (e DryRunFacts) Valid() bool {
+	switch e {
+	case DryRunFactsDescribed:
+		return true
+	case DryRunFactsPresent:
+		return true
+	case DryRunFactsRecorded:
 		return true
 	default:
 		return false
@@ -786,21 +835,21 @@ func (e Role) Valid() bool {
 	}
 }
 
-// Defines values for RoutingLogEntryStage.
+// Defines values for RoutingStage.
 const (
-	RoutingLogEntryStageAssignment     RoutingLogEntryStage = "assignment"
-	RoutingLogEntryStageClassification RoutingLogEntryStage = "classification"
-	RoutingLogEntryStageRoute          RoutingLogEntryStage = "route"
+	RoutingStageAssignment     RoutingStage = "assignment"
+	RoutingStageClassification RoutingStage = "classification"
+	RoutingStageRoute          RoutingStage = "route"
 )
 
-// Valid indicates whether the value is a known member of the RoutingLogEntryStage enum.
-func (e RoutingLogEntryStage) Valid() bool {
+// Valid indicates whether the value is a known member of the RoutingStage enum.
+func (e RoutingStage) Valid() bool {
 	switch e {
-	case RoutingLogEntryStageAssignment:
+	case RoutingStageAssignment:
 		return true
-	case RoutingLogEntryStageClassification:
+	case RoutingStageClassification:
 		return true
-	case RoutingLogEntryStageRoute:
+	case RoutingStageRoute:
 		return true
 	default:
 		return false
@@ -1467,6 +1516,41 @@ type BotSettings struct {
 	MaxMisses int64 `json:"max_misses,omitempty"`
 }
 
+// BulkInput assign needs agent_id; transfer needs one of agent_id, queue_id and bot_id; routing needs at least one of priority, skills and
+// queue_id; close closes at once; rescind takes back what is on offer.
+type BulkInput struct {
+	Action          BulkInputAction `json:"action"`
+	AgentID         string          `json:"agent_id,omitempty"`
+	BotID           string          `json:"bot_id,omitempty"`
+	ConversationIds []string        `json:"conversation_ids"`
+
+	// Priority Larger is served first.
+	Priority *int64 `json:"priority,omitempty"`
+	QueueID  string `json:"queue_id,omitempty"`
+
+	// Skills Those required from now on, all of them.
+	Skills *[]SkillNeed `json:"skills,omitempty"`
+}
+
+// BulkInputAction defines model for BulkInput.Action.
+type BulkInputAction string
+
+// BulkItem defines model for BulkItem.
+type BulkItem struct {
+	// Code Why not, as in a problem.
+	Code           Nullable `json:"code"`
+	ConversationID string   `json:"conversation_id"`
+	Detail         Nullable `json:"detail"`
+
+	// Status As if it had been asked for alone: 200 when it was done.
+	Status int `json:"status"`
+}
+
+// BulkResult defines model for BulkResult.
+type BulkResult struct {
+	Items []BulkItem `json:"items"`
+}
+
 // Calendar When somebody is there.
 type Calendar struct {
 	// CreatedAt RFC 3339, UTC, with milliseconds.
@@ -1852,6 +1936,105 @@ type DispositionList struct {
 
 // DispositionPatch A JSON merge patch.
 type DispositionPatch = json.RawMessage
+
+// DryRun defines model for DryRun.
+type DryRun struct {
+	// AssignmentAsOf When the agents were looked at: always now, as if nobody else waited; null when nothing would be offered.
+	AssignmentAsOf Time `json:"assignment_as_of"`
+
+	// Facts recorded: as when it was routed. present: as it stands now, because it never was. described: those of the request.
+	Facts DryRunFacts   `json:"facts"`
+	Items []DryRunEntry `json:"items"`
+
+	// Now The time that conditions saw.
+	Now Time `json:"now"`
+}
+
+// DryRunBot defines model for DryRunBot.
+type DryRunBot = routing.BotFacts
+
+// DryRunContact defines model for DryRunContact.
+type DryRunContact = routing.ContactFacts
+
+// DryRunConversation What conditions may ask about. One of channel_id and workstream_id is needed; what else is left out is as with a customer nobody knows.
+type DryRunConversation struct {
+	Bot       *DryRunBot        `json:"bot,omitempty"`
+	ChannelID string            `json:"channel_id,omitempty"`
+	Contact   *DryRunContact    `json:"contact,omitempty"`
+	Context   map[string]string `json:"context,omitempty"`
+	Customer  *DryRunCustomer   `json:"customer,omitempty"`
+
+	// ID By which splits divide.
+	ID     string `json:"id,omitempty"`
+	Locale string `json:"locale,omitempty"`
+
+	// MessageType Of the latest message; text when there are texts.
+	MessageType string `json:"message_type,omitempty"`
+
+	// Now This moment when left out.
+	Now Time `json:"now,omitempty"`
+
+	// QueueID Named for it, as a bot or a person may.
+	QueueID string `json:"queue_id,omitempty"`
+
+	// Texts What the customer wrote, oldest first.
+	Texts          []string `json:"texts,omitempty"`
+	WaitingSeconds int64    `json:"waiting_seconds,omitempty"`
+	WorkstreamID   string   `json:"workstream_id,omitempty"`
+}
+
+// DryRunCustomer defines model for DryRunCustomer.
+type DryRunCustomer = routing.CustomerFacts
+
+// DryRunEntry defines model for DryRunEntry.
+type DryRunEntry struct {
+	// Entry As in the routing log.
+	Entry json.RawMessage `json:"entry"`
+
+	// Outcome An enumerated word.
+	Outcome string       `json:"outcome"`
+	Stage   RoutingStage `json:"stage"`
+}
+
+// DryRunFacts recorded: as when it was routed. present: as it stands now, because it never was. described: those of the request.
+type DryRunFacts string
+
+// DryRunInput Either a conversation_id or a conversation.
+type DryRunInput struct {
+	// At The id of a classification in the routing log of that conversation; without it, the last one.
+	At             string              `json:"at,omitempty"`
+	Conversation   *DryRunConversation `json:"conversation,omitempty"`
+	ConversationID string              `json:"conversation_id,omitempty"`
+	Proposed       *DryRunProposal     `json:"proposed,omitempty"`
+}
+
+// DryRunProposal What stands in the place of the present configuration, checked as if it were saved.
+type DryRunProposal struct {
+	Queues   []DryRunQueue   `json:"queues,omitempty"`
+	Rulesets []DryRunRuleset `json:"rulesets,omitempty"`
+
+	// Workstream A JSON merge patch.
+	Workstream WorkstreamPatch `json:"workstream,omitempty"`
+}
+
+// DryRunQueue defines model for DryRunQueue.
+type DryRunQueue struct {
+	ID string `json:"id"`
+
+	// Members How many agents work it.
+	Members int `json:"members"`
+}
+
+// DryRunRuleset defines model for DryRunRuleset.
+type DryRunRuleset struct {
+	// ID Of the ruleset in whose place it stands, or any other that the proposed workstream names.
+	ID string `json:"id"`
+
+	// Kind classification: its rules set outputs, at most 100. route: its rules name queues, at most 200. service: a service says what rules would set.
+	Kind  RulesetKind `json:"kind"`
+	Name  string      `json:"name"`
+	Rules []Rule      `json:"rules"`
+}
 
 // Event defines model for Event.
 type Event struct {
@@ -2260,12 +2443,22 @@ type RoutingLogEntry struct {
 	ID    string          `json:"id"`
 
 	// Outcome An enumerated word.
-	Outcome string               `json:"outcome"`
-	Stage   RoutingLogEntryStage `json:"stage"`
+	Outcome string       `json:"outcome"`
+	Stage   RoutingStage `json:"stage"`
 }
 
-// RoutingLogEntryStage defines model for RoutingLogEntry.Stage.
-type RoutingLogEntryStage string
+// RoutingPatch At least one of the three.
+type RoutingPatch struct {
+	// Priority Larger is served first.
+	Priority *int64 `json:"priority,omitempty"`
+	QueueID  string `json:"queue_id,omitempty"`
+
+	// Skills Those required from now on, all of them.
+	Skills *[]SkillNeed `json:"skills,omitempty"`
+}
+
+// RoutingStage defines model for RoutingStage.
+type RoutingStage string
 
 // Rule defines model for Rule.
 type Rule struct {
@@ -2417,6 +2610,9 @@ type SkillList struct {
 	Items      []Skill  `json:"items"`
 	NextCursor Nullable `json:"next_cursor"`
 }
+
+// SkillNeed defines model for SkillNeed.
+type SkillNeed = conversation.SkillNeed
 
 // SkillPatch A JSON merge patch.
 type SkillPatch = json.RawMessage
@@ -2958,6 +3154,12 @@ type ListConversationsParams struct {
 	Q string `form:"q,omitempty" json:"q,omitempty"`
 }
 
+// ActOnConversationsParams defines parameters for ActOnConversations.
+type ActOnConversationsParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // AssignConversationParams defines parameters for AssignConversation.
 type AssignConversationParams struct {
 	// IdempotencyKey At most 255 printable ASCII characters.
@@ -3166,6 +3368,12 @@ type ListQueueMembersParams struct {
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
 }
 
+// DryRunRoutingParams defines parameters for DryRunRouting.
+type DryRunRoutingParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListRulesetsParams defines parameters for ListRulesets.
 type ListRulesetsParams struct {
 	// Limit How many items at most; 50 when left out.
@@ -3359,6 +3567,9 @@ type CreateContactJSONRequestBody = ContactInput
 // UpdateContactJSONRequestBody defines body for UpdateContact for application/json ContentType.
 type UpdateContactJSONRequestBody = ContactPatch
 
+// ActOnConversationsJSONRequestBody defines body for ActOnConversations for application/json ContentType.
+type ActOnConversationsJSONRequestBody = BulkInput
+
 // AssignConversationJSONRequestBody defines body for AssignConversation for application/json ContentType.
 type AssignConversationJSONRequestBody = AssignInput
 
@@ -3395,6 +3606,9 @@ type ReleaseConversationJSONRequestBody = Nothing
 // ResumeConversationJSONRequestBody defines body for ResumeConversation for application/json ContentType.
 type ResumeConversationJSONRequestBody = Nothing
 
+// PatchRoutingJSONRequestBody defines body for PatchRouting for application/json ContentType.
+type PatchRoutingJSONRequestBody = RoutingPatch
+
 // TransferConversationJSONRequestBody defines body for TransferConversation for application/json ContentType.
 type TransferConversationJSONRequestBody = TransferInput
 
@@ -3430,6 +3644,9 @@ type CreateQueueJSONRequestBody = QueueInput
 
 // UpdateQueueJSONRequestBody defines body for UpdateQueue for application/json ContentType.
 type UpdateQueueJSONRequestBody = QueuePatch
+
+// DryRunRoutingJSONRequestBody defines body for DryRunRouting for application/json ContentType.
+type DryRunRoutingJSONRequestBody = DryRunInput
 
 // CreateRulesetJSONRequestBody defines body for CreateRuleset for application/json ContentType.
 type CreateRulesetJSONRequestBody = RulesetInput
@@ -3577,6 +3794,9 @@ type ServerInterface interface {
 	// ListConversations Lists conversations, newest first.
 	// (GET /api/v1/conversations)
 	ListConversations(ctx echo.Context, params ListConversationsParams) error
+	// ActOnConversations Does the same with many conversations.
+	// (POST /api/v1/conversations/bulk)
+	ActOnConversations(ctx echo.Context, params ActOnConversationsParams) error
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx echo.Context, id ID) error
@@ -3619,6 +3839,9 @@ type ServerInterface interface {
 	// ResumeConversation Takes a parked conversation up again.
 	// (POST /api/v1/conversations/{id}/resume)
 	ResumeConversation(ctx echo.Context, id ID, params ResumeConversationParams) error
+	// PatchRouting Changes priority, required skills or queue of a conversation that waits.
+	// (PATCH /api/v1/conversations/{id}/routing)
+	PatchRouting(ctx echo.Context, id ID) error
 	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
 	// (GET /api/v1/conversations/{id}/routing-log)
 	GetRoutingLog(ctx echo.Context, id ID) error
@@ -3712,6 +3935,9 @@ type ServerInterface interface {
 	// AddQueueMember Has an agent work a queue. One who does already goes on.
 	// (PUT /api/v1/queues/{id}/members/{agent_id})
 	AddQueueMember(ctx echo.Context, id ID, agentID string) error
+	// DryRunRouting Tells how a conversation would be classified, routed and offered; changes nothing.
+	// (POST /api/v1/routing/dry-run)
+	DryRunRouting(ctx echo.Context, params DryRunRoutingParams) error
 	// ListRulesets Lists rulesets, oldest first.
 	// (GET /api/v1/rulesets)
 	ListRulesets(ctx echo.Context, params ListRulesetsParams) error
@@ -4927,6 +5153,35 @@ func (w *ServerInterfaceWrapper) ListConversations(ctx echo.Context) error {
 	return err
 }
 
+// ActOnConversations converts echo context to params.
+func (w *ServerInterfaceWrapper) ActOnConversations(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ActOnConversationsParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ActOnConversations(ctx, params)
+	return err
+}
+
 // GetConversation converts echo context to params.
 func (w *ServerInterfaceWrapper) GetConversation(ctx echo.Context) error {
 	var err error
@@ -5364,6 +5619,22 @@ func (w *ServerInterfaceWrapper) ResumeConversation(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ResumeConversation(ctx, id, params)
+	return err
+}
+
+// PatchRouting converts echo context to params.
+func (w *ServerInterfaceWrapper) PatchRouting(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.PatchRouting(ctx, id)
 	return err
 }
 
@@ -6192,6 +6463,35 @@ func (w *ServerInterfaceWrapper) AddQueueMember(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.AddQueueMember(ctx, id, agentID)
+	return err
+}
+
+// DryRunRouting converts echo context to params.
+func (w *ServerInterfaceWrapper) DryRunRouting(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DryRunRoutingParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DryRunRouting(ctx, params)
 	return err
 }
 
@@ -7065,6 +7365,9 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/notes", wrapper.CreateNote, options.OperationMiddlewares["CreateNote"]...)
 	router.PUT(options.BaseURL+"/api/v1/conversations/:id/contact", wrapper.LinkContact, options.OperationMiddlewares["LinkContact"]...)
 	router.PATCH(options.BaseURL+"/api/v1/conversations/:id/context", wrapper.PatchContext, options.OperationMiddlewares["PatchContext"]...)
+	router.PATCH(options.BaseURL+"/api/v1/conversations/:id/routing", wrapper.PatchRouting, options.OperationMiddlewares["PatchRouting"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/bulk", wrapper.ActOnConversations, options.OperationMiddlewares["ActOnConversations"]...)
+	router.POST(options.BaseURL+"/api/v1/routing/dry-run", wrapper.DryRunRouting, options.OperationMiddlewares["DryRunRouting"]...)
 	router.GET(options.BaseURL+"/api/v1/events", wrapper.ListEvents, options.OperationMiddlewares["ListEvents"]...)
 	router.GET(options.BaseURL+"/api/v1/events/stream", wrapper.StreamEvents, options.OperationMiddlewares["StreamEvents"]...)
 	router.GET(options.BaseURL+"/api/v1/automated-messages/defaults", wrapper.ListAutomatedMessageDefaults, options.OperationMiddlewares["ListAutomatedMessageDefaults"]...)
@@ -8724,6 +9027,46 @@ func (response ListConversationsdefaultApplicationProblemPlusJSONResponse) Visit
 	return err
 }
 
+type ActOnConversationsRequestObject struct {
+	Params ActOnConversationsParams
+	Body   *ActOnConversationsJSONRequestBody
+}
+
+type ActOnConversationsResponseObject interface {
+	VisitActOnConversationsResponse(w http.ResponseWriter) error
+}
+
+type ActOnConversations200JSONResponse BulkResult
+
+func (response ActOnConversations200JSONResponse) VisitActOnConversationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ActOnConversationsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ActOnConversationsdefaultApplicationProblemPlusJSONResponse) VisitActOnConversationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetConversationRequestObject struct {
 	ID ID `json:"id"`
 }
@@ -9296,6 +9639,46 @@ type ResumeConversationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ResumeConversationdefaultApplicationProblemPlusJSONResponse) VisitResumeConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchRoutingRequestObject struct {
+	ID   ID `json:"id"`
+	Body *PatchRoutingJSONRequestBody
+}
+
+type PatchRoutingResponseObject interface {
+	VisitPatchRoutingResponse(w http.ResponseWriter) error
+}
+
+type PatchRouting200JSONResponse Conversation
+
+func (response PatchRouting200JSONResponse) VisitPatchRoutingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type PatchRoutingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response PatchRoutingdefaultApplicationProblemPlusJSONResponse) VisitPatchRoutingResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10547,6 +10930,46 @@ func (response AddQueueMemberdefaultApplicationProblemPlusJSONResponse) VisitAdd
 	return err
 }
 
+type DryRunRoutingRequestObject struct {
+	Params DryRunRoutingParams
+	Body   *DryRunRoutingJSONRequestBody
+}
+
+type DryRunRoutingResponseObject interface {
+	VisitDryRunRoutingResponse(w http.ResponseWriter) error
+}
+
+type DryRunRouting200JSONResponse DryRun
+
+func (response DryRunRouting200JSONResponse) VisitDryRunRoutingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DryRunRoutingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DryRunRoutingdefaultApplicationProblemPlusJSONResponse) VisitDryRunRoutingResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListRulesetsRequestObject struct {
 	Params ListRulesetsParams
 }
@@ -11603,6 +12026,9 @@ type StrictServerInterface interface {
 	// ListConversations Lists conversations, newest first.
 	// (GET /api/v1/conversations)
 	ListConversations(ctx context.Context, request ListConversationsRequestObject) (ListConversationsResponseObject, error)
+	// ActOnConversations Does the same with many conversations.
+	// (POST /api/v1/conversations/bulk)
+	ActOnConversations(ctx context.Context, request ActOnConversationsRequestObject) (ActOnConversationsResponseObject, error)
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx context.Context, request GetConversationRequestObject) (GetConversationResponseObject, error)
@@ -11645,6 +12071,9 @@ type StrictServerInterface interface {
 	// ResumeConversation Takes a parked conversation up again.
 	// (POST /api/v1/conversations/{id}/resume)
 	ResumeConversation(ctx context.Context, request ResumeConversationRequestObject) (ResumeConversationResponseObject, error)
+	// PatchRouting Changes priority, required skills or queue of a conversation that waits.
+	// (PATCH /api/v1/conversations/{id}/routing)
+	PatchRouting(ctx context.Context, request PatchRoutingRequestObject) (PatchRoutingResponseObject, error)
 	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
 	// (GET /api/v1/conversations/{id}/routing-log)
 	GetRoutingLog(ctx context.Context, request GetRoutingLogRequestObject) (GetRoutingLogResponseObject, error)
@@ -11738,6 +12167,9 @@ type StrictServerInterface interface {
 	// AddQueueMember Has an agent work a queue. One who does already goes on.
 	// (PUT /api/v1/queues/{id}/members/{agent_id})
 	AddQueueMember(ctx context.Context, request AddQueueMemberRequestObject) (AddQueueMemberResponseObject, error)
+	// DryRunRouting Tells how a conversation would be classified, routed and offered; changes nothing.
+	// (POST /api/v1/routing/dry-run)
+	DryRunRouting(ctx context.Context, request DryRunRoutingRequestObject) (DryRunRoutingResponseObject, error)
 	// ListRulesets Lists rulesets, oldest first.
 	// (GET /api/v1/rulesets)
 	ListRulesets(ctx context.Context, request ListRulesetsRequestObject) (ListRulesetsResponseObject, error)
@@ -13186,6 +13618,54 @@ func (sh *strictHandler) ListConversations(ctx echo.Context, params ListConversa
 	return nil
 }
 
+// ActOnConversations operation middleware
+func (sh *strictHandler) ActOnConversations(ctx echo.Context, params ActOnConversationsParams) error {
+	var request ActOnConversationsRequestObject
+
+	request.Params = params
+
+	var body ActOnConversationsJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ActOnConversations(ctx.Request().Context(), request.(ActOnConversationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ActOnConversations")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ActOnConversationsResponseObject); ok {
+		return validResponse.VisitActOnConversationsResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetConversation operation middleware
 func (sh *strictHandler) GetConversation(ctx echo.Context, id ID) error {
 	var request GetConversationRequestObject
@@ -13838,6 +14318,54 @@ func (sh *strictHandler) ResumeConversation(ctx echo.Context, id ID, params Resu
 		return err
 	} else if validResponse, ok := response.(ResumeConversationResponseObject); ok {
 		return validResponse.VisitResumeConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// PatchRouting operation middleware
+func (sh *strictHandler) PatchRouting(ctx echo.Context, id ID) error {
+	var request PatchRoutingRequestObject
+
+	request.ID = id
+
+	var body PatchRoutingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.PatchRouting(ctx.Request().Context(), request.(PatchRoutingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "PatchRouting")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(PatchRoutingResponseObject); ok {
+		return validResponse.VisitPatchRoutingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -14906,6 +15434,54 @@ func (sh *strictHandler) AddQueueMember(ctx echo.Context, id ID, agentID string)
 		return err
 	} else if validResponse, ok := response.(AddQueueMemberResponseObject); ok {
 		return validResponse.VisitAddQueueMemberResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DryRunRouting operation middleware
+func (sh *strictHandler) DryRunRouting(ctx echo.Context, params DryRunRoutingParams) error {
+	var request DryRunRoutingRequestObject
+
+	request.Params = params
+
+	var body DryRunRoutingJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DryRunRouting(ctx.Request().Context(), request.(DryRunRoutingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DryRunRouting")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DryRunRoutingResponseObject); ok {
+		return validResponse.VisitDryRunRoutingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -150,6 +150,9 @@ var routes = []route{
 	{http.MethodPost, "/api/v1/conversations/{id}/handoff", PermissionConversationsSupervise},
 	{http.MethodGet, "/api/v1/conversations/{id}/routing-log", PermissionConversationsRead},
 	{http.MethodPost, "/api/v1/conversations/{id}/close", PermissionConversationsClose},
+	{http.MethodPatch, "/api/v1/conversations/{id}/routing", PermissionConversationsSupervise},
+	{http.MethodPost, "/api/v1/conversations/bulk", PermissionConversationsSupervise},
+	{http.MethodPost, "/api/v1/routing/dry-run", PermissionConfigurationRead}, // and conversations.read for one that there is
 	{http.MethodGet, "/api/v1/events", PermissionEventsRead},
 	{http.MethodGet, "/api/v1/events/stream", PermissionEventsRead},
 

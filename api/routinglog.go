@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
-
-	"kaiwa/internal/store"
 )
 
 // GetRoutingLog tells why a conversation went where it went.
@@ -18,35 +16,46 @@ func (s *Server) GetRoutingLog(ctx context.Context, r GetRoutingLogRequestObject
 	if err != nil {
 		return nil, err
 	}
-	entries := make([]any, len(lines))
-	var ids []string
+	entries := make([]json.RawMessage, len(lines))
 	for i, l := range lines {
-		if err := json.Unmarshal([]byte(l.Entry), &entries[i]); err != nil {
-			return nil, fmt.Errorf("routing log %s: %w", l.ID, err)
+		entries[i] = json.RawMessage(l.Entry)
+	}
+	if entries, err = s.named(ctx, entries); err != nil {
+		return nil, fmt.Errorf("routing log of %s: %w", r.ID, err)
+	}
+	out := GetRoutingLog200JSONResponse{Items: make([]RoutingLogEntry, len(lines))}
+	for i, l := range lines {
+		out.Items[i] = RoutingLogEntry{ID: l.ID, Stage: RoutingStage(l.Stage), Outcome: l.Outcome, Entry: entries[i], CreatedAt: fromMicros(l.CreatedAt)}
+	}
+	return out, nil
+}
+
+// named puts the name of each thing beside its id in entries of a routing log.
+func (s *Server) named(ctx context.Context, entries []json.RawMessage) ([]json.RawMessage, error) {
+	values := make([]any, len(entries))
+	var ids []string
+	for i, entry := range entries {
+		if err := json.Unmarshal(entry, &values[i]); err != nil {
+			return nil, err
 		}
-		eachID(entries[i], func(_ map[string]any, _, id string) { ids = append(ids, id) })
+		eachID(values[i], func(_ map[string]any, _, id string) { ids = append(ids, id) })
 	}
 	names, err := s.store.Names(ctx, ids)
 	if err != nil {
 		return nil, err
 	}
-	out := GetRoutingLog200JSONResponse{Items: make([]RoutingLogEntry, len(lines))}
-	for i, l := range lines {
-		eachID(entries[i], func(object map[string]any, kind, id string) {
+	out := make([]json.RawMessage, len(entries))
+	for i, value := range values {
+		eachID(value, func(object map[string]any, kind, id string) {
 			if name, known := names[id]; known {
 				object[kind+"_name"] = name
 			}
 		})
-		if out.Items[i], err = showRoutingLine(l, entries[i]); err != nil {
+		if out[i], err = json.Marshal(value); err != nil {
 			return nil, err
 		}
 	}
 	return out, nil
-}
-
-func showRoutingLine(l store.RoutingLogLine, entry any) (RoutingLogEntry, error) {
-	raw, err := json.Marshal(entry)
-	return RoutingLogEntry{ID: l.ID, Stage: RoutingLogEntryStage(l.Stage), Outcome: l.Outcome, Entry: raw, CreatedAt: fromMicros(l.CreatedAt)}, err
 }
 
 // eachID calls f for every "KIND_id" there is in v, with the object it is in.

@@ -18,12 +18,16 @@ func actor(ctx context.Context) conversation.Actor {
 // the conversation. Whether the caller may is decided by the life table: here,
 // before a workflow is asked, and for good in the transaction.
 func (s *Server) act(ctx context.Context, id string, req conversation.ActionRequest) (Conversation, error) {
+	return s.actAs(ctx, id, updateID(ctx), req)
+}
+
+// actAs is act by an update id of its own.
+func (s *Server) actAs(ctx context.Context, id, update string, req conversation.ActionRequest) (Conversation, error) {
 	c, err := s.store.Conversation(ctx, id)
 	if err != nil {
 		return Conversation{}, err
 	}
 	req.ConversationID, req.Actor = c.ID, actor(ctx)
-	update := updateID(ctx)
 	// An attempt before this one may have done it, its answer lost. Then its
 	// workflow may not know either.
 	done, err := s.store.StepDone(ctx, conversation.UpdateStepID(c.ID, update))
@@ -93,7 +97,17 @@ func (s *Server) AssignConversation(ctx context.Context, r AssignConversationReq
 
 // TransferConversation passes a conversation to an agent, a queue or a bot.
 func (s *Server) TransferConversation(ctx context.Context, r TransferConversationRequestObject) (TransferConversationResponseObject, error) {
-	req := conversation.ActionRequest{AgentID: r.Body.AgentID, QueueID: r.Body.QueueID, BotID: r.Body.BotID}
+	req, err := transferTo(r.Body.AgentID, r.Body.QueueID, r.Body.BotID)
+	if err != nil {
+		return nil, err
+	}
+	c, err := s.act(ctx, r.ID, req)
+	return TransferConversation200JSONResponse(c), err
+}
+
+// transferTo is the request to pass a conversation to one of the three.
+func transferTo(agentID, queueID, botID string) (conversation.ActionRequest, error) {
+	req := conversation.ActionRequest{AgentID: agentID, QueueID: queueID, BotID: botID}
 	named := 0
 	for _, to := range []struct {
 		id    string
@@ -106,11 +120,10 @@ func (s *Server) TransferConversation(ctx context.Context, r TransferConversatio
 		}
 	}
 	if named != 1 {
-		return nil, &conversation.Error{Code: conversation.CodeInvalid, Detail: "Name one destination.",
+		return req, &conversation.Error{Code: conversation.CodeInvalid, Detail: "Name one destination.",
 			Fields: []conversation.FieldError{{Pointer: "", Detail: "Exactly one of agent_id, queue_id and bot_id is needed."}}}
 	}
-	c, err := s.act(ctx, r.ID, req)
-	return TransferConversation200JSONResponse(c), err
+	return req, nil
 }
 
 // ReleaseConversation gives a conversation back to its queue.

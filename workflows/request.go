@@ -89,7 +89,10 @@ func (c *talk) act(req conversation.ActionRequest, step string) error {
 	in := activities.TransitionInput{
 		ID: step, ConversationID: c.state.ConversationID, ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey,
 		Event: req.Event, Actor: req.Actor, OfferID: req.OfferID, AgentID: req.AgentID, QueueID: req.QueueID, BotID: req.BotID,
-		Announce: announcement(req.Event),
+		Override: req.Override, Announce: announcement(req.Event),
+	}
+	if req.Override != nil {
+		in.Announce = "" // nobody has left: it waits as before
 	}
 	var res activities.TransitionOutput
 	if err := c.do("carry out what was asked: "+string(req.Event), acts.Transition, in, &res); err != nil {

@@ -20,14 +20,15 @@ import (
 
 // commands are what the binary can do.
 type commands struct {
-	API     apiCommand     `cmd:"" name:"api" help:"Serve the REST API, LINE's webhook and the console."`
-	Worker  workerCommand  `cmd:"" help:"Run workflows and activities, and the reconciler."`
-	Migrate migrateCommand `cmd:"" help:"Bring the database's schema and the search attributes in Temporal up to date. May run again at any time."`
-	Admin   adminCommand   `cmd:"" help:"Create the first administrator, issue a token."`
-	Doctor  doctorCommand  `cmd:"" help:"Look whether everything Kaiwa needs is there and agrees; change nothing."`
-	Health  healthCommand  `cmd:"" help:"Ask a running process whether it is alive, for container health checks."`
-	Bench   benchCommand   `cmd:"" help:"Measure this binary on scratch services, and hold it against baselines and bars."`
-	Version versionCommand `cmd:"" help:"Print the version."`
+	API      apiCommand      `cmd:"" name:"api" help:"Serve the REST API, LINE's webhook and the console."`
+	Worker   workerCommand   `cmd:"" help:"Run workflows and activities, and the reconciler."`
+	Migrate  migrateCommand  `cmd:"" help:"Bring the database's schema and the search attributes in Temporal up to date. May run again at any time."`
+	Admin    adminCommand    `cmd:"" help:"Create the first administrator, issue a token."`
+	Doctor   doctorCommand   `cmd:"" help:"Look whether everything Kaiwa needs is there and agrees; change nothing."`
+	Health   healthCommand   `cmd:"" help:"Ask a running process whether it is alive, for container health checks."`
+	Bench    benchCommand    `cmd:"" help:"Measure this binary on scratch services, and hold it against baselines and bars."`
+	Simulate simulateCommand `cmd:"" help:"Play how long customers would wait, with these queues, rules and agents."`
+	Version  versionCommand  `cmd:"" help:"Print the version."`
 }
 
 // streams are where a command writes: what was asked for to Out, everything

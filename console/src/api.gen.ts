@@ -1369,6 +1369,66 @@ export interface paths {
         patch: operations["PatchContext"];
         trace?: never;
     };
+    "/api/v1/conversations/{id}/routing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Changes priority, required skills or queue of a conversation that waits.
+         * @description What is left out stays. An offer that is live for it is taken back, and it is offered anew to whoever can have it now; the routing log says who changed what. 409 with a code that says why when it does not wait for an agent. A queue without members gives way to the fallback queue of the workstream.
+         */
+        patch: operations["PatchRouting"];
+        trace?: never;
+    };
+    "/api/v1/conversations/bulk": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Does the same with many conversations.
+         * @description Each on its own: what is refused for one is done for the others, and the answer says what came of each, in the order of the request. One that answers 503 was not reached; ask for it again with another request. With an Idempotency-Key, what was done for a conversation is not done again.
+         */
+        post: operations["ActOnConversations"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/routing/dry-run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Tells how a conversation would be classified, routed and offered; changes nothing.
+         * @description Of a conversation that was routed, from what it was routed from: with the configuration of then, the answer is what the routing log has. What the customer has taken back since is gone from that too. A conversation_id needs the permission conversations.read as well.
+         */
+        post: operations["DryRunRouting"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/events": {
         parameters: {
             query?: never;
@@ -2623,10 +2683,97 @@ export interface components {
             /** @description By which the time left is counted. */
             server_time: components["schemas"]["Timestamp"];
         };
+        /** @enum {string} */
+        RoutingStage: "classification" | "route" | "assignment";
+        /** @description Either a conversation_id or a conversation. */
+        DryRunInput: {
+            conversation_id?: string;
+            /** @description The id of a classification in the routing log of that conversation; without it, the last one. */
+            at?: string;
+            conversation?: components["schemas"]["DryRunConversation"];
+            proposed?: components["schemas"]["DryRunProposal"];
+        };
+        /** @description What conditions may ask about. One of channel_id and workstream_id is needed; what else is left out is as with a customer nobody knows. */
+        DryRunConversation: {
+            /** @description By which splits divide. */
+            id?: string;
+            channel_id?: string;
+            workstream_id?: string;
+            /** @description Named for it, as a bot or a person may. */
+            queue_id?: string;
+            /** @description What the customer wrote, oldest first. */
+            texts?: string[];
+            /** @description Of the latest message; text when there are texts. */
+            message_type?: string;
+            locale?: string;
+            /** Format: int64 */
+            waiting_seconds?: number;
+            customer?: components["schemas"]["DryRunCustomer"];
+            bot?: components["schemas"]["DryRunBot"];
+            context?: {
+                [key: string]: string;
+            };
+            /**
+             * Format: date-time
+             * @description This moment when left out.
+             */
+            now?: string;
+        };
+        DryRunCustomer: {
+            name?: string;
+            language?: string;
+            friend?: boolean;
+            contact_id?: string;
+            /** Format: int64 */
+            earlier_conversations?: number;
+        };
+        DryRunBot: {
+            id?: string;
+            summary?: string;
+            escalated?: boolean;
+            reason?: string;
+        };
+        /** @description What stands in the place of the present configuration, checked as if it were saved. */
+        DryRunProposal: {
+            workstream?: components["schemas"]["WorkstreamPatch"];
+            rulesets?: components["schemas"]["DryRunRuleset"][];
+            queues?: components["schemas"]["DryRunQueue"][];
+        };
+        DryRunRuleset: {
+            /** @description Of the ruleset in whose place it stands, or any other that the proposed workstream names. */
+            id: string;
+            name: string;
+            kind: components["schemas"]["RulesetKind"];
+            rules: components["schemas"]["Rule"][];
+        };
+        DryRunQueue: {
+            id: string;
+            /** @description How many agents work it. */
+            members: number;
+        };
+        /**
+         * @description recorded: as when it was routed. present: as it stands now, because it never was. described: those of the request.
+         * @enum {string}
+         */
+        DryRunFacts: "recorded" | "present" | "described";
+        DryRunEntry: {
+            stage: components["schemas"]["RoutingStage"];
+            /** @description An enumerated word. */
+            outcome: string;
+            /** @description As in the routing log. */
+            entry: Record<string, never>;
+        };
+        DryRun: {
+            facts: components["schemas"]["DryRunFacts"];
+            /** @description The time that conditions saw. */
+            now: components["schemas"]["Timestamp"];
+            /** @description When the agents were looked at: always now, as if nobody else waited; null when nothing would be offered. */
+            assignment_as_of: components["schemas"]["Timestamp"] | null;
+            items: components["schemas"]["DryRunEntry"][];
+        };
         RoutingLogEntry: {
             id: string;
-            /** @enum {string} */
-            stage: "classification" | "route" | "assignment";
+            stage: components["schemas"]["RoutingStage"];
             /** @description An enumerated word. */
             outcome: string;
             /** @description The rules and agents that were considered, with reasons. Beside each id of an agent, queue, skill or ruleset stands its name. */
@@ -2753,6 +2900,51 @@ export interface components {
         };
         ContextPatch: {
             [key: string]: (string | number) | null;
+        };
+        SkillNeed: {
+            skill_id: string;
+            level: number;
+        };
+        /** @description At least one of the three. */
+        RoutingPatch: {
+            /**
+             * Format: int64
+             * @description Larger is served first.
+             */
+            priority?: number;
+            /** @description Those required from now on, all of them. */
+            skills?: components["schemas"]["SkillNeed"][];
+            queue_id?: string;
+        };
+        /**
+         * @description assign needs agent_id; transfer needs one of agent_id, queue_id and bot_id; routing needs at least one of priority, skills and
+         *     queue_id; close closes at once; rescind takes back what is on offer.
+         */
+        BulkInput: {
+            /** @enum {string} */
+            action: "assign" | "transfer" | "close" | "rescind" | "routing";
+            conversation_ids: string[];
+            agent_id?: string;
+            queue_id?: string;
+            bot_id?: string;
+            /**
+             * Format: int64
+             * @description Larger is served first.
+             */
+            priority?: number;
+            /** @description Those required from now on, all of them. */
+            skills?: components["schemas"]["SkillNeed"][];
+        };
+        BulkItem: {
+            conversation_id: string;
+            /** @description As if it had been asked for alone: 200 when it was done. */
+            status: number;
+            /** @description Why not, as in a problem. */
+            code: string | null;
+            detail: string | null;
+        };
+        BulkResult: {
+            items: components["schemas"]["BulkItem"][];
         };
         /**
          * @description What an agent writes. text needs text; attachment needs attachment_id; sticker needs package_id and sticker_id;
@@ -3258,6 +3450,17 @@ export type OfferCustomer = components['schemas']['OfferCustomer'];
 export type OfferSkill = components['schemas']['OfferSkill'];
 export type Named = components['schemas']['Named'];
 export type OfferList = components['schemas']['OfferList'];
+export type RoutingStage = components['schemas']['RoutingStage'];
+export type DryRunInput = components['schemas']['DryRunInput'];
+export type DryRunConversation = components['schemas']['DryRunConversation'];
+export type DryRunCustomer = components['schemas']['DryRunCustomer'];
+export type DryRunBot = components['schemas']['DryRunBot'];
+export type DryRunProposal = components['schemas']['DryRunProposal'];
+export type DryRunRuleset = components['schemas']['DryRunRuleset'];
+export type DryRunQueue = components['schemas']['DryRunQueue'];
+export type DryRunFacts = components['schemas']['DryRunFacts'];
+export type DryRunEntry = components['schemas']['DryRunEntry'];
+export type DryRun = components['schemas']['DryRun'];
 export type RoutingLogEntry = components['schemas']['RoutingLogEntry'];
 export type RoutingLog = components['schemas']['RoutingLog'];
 export type AgentInput = components['schemas']['AgentInput'];
@@ -3277,6 +3480,11 @@ export type WrapUpInput = components['schemas']['WrapUpInput'];
 export type NoteInput = components['schemas']['NoteInput'];
 export type ContactLink = components['schemas']['ContactLink'];
 export type ContextPatch = components['schemas']['ContextPatch'];
+export type SkillNeed = components['schemas']['SkillNeed'];
+export type RoutingPatch = components['schemas']['RoutingPatch'];
+export type BulkInput = components['schemas']['BulkInput'];
+export type BulkItem = components['schemas']['BulkItem'];
+export type BulkResult = components['schemas']['BulkResult'];
 export type MessageInput = components['schemas']['MessageInput'];
 export type QuickReplyInput = components['schemas']['QuickReplyInput'];
 export type ConversationContact = components['schemas']['ConversationContact'];
@@ -6148,6 +6356,89 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    PatchRouting: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RoutingPatch"];
+            };
+        };
+        responses: {
+            /** @description The conversation as it now stands. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Conversation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ActOnConversations: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["BulkInput"];
+            };
+        };
+        responses: {
+            /** @description What came of each. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BulkResult"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    DryRunRouting: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DryRunInput"];
+            };
+        };
+        responses: {
+            /** @description The lines that the routing log would have. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DryRun"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -12,6 +12,7 @@ import (
 	"kaiwa/docs/examples"
 	"kaiwa/internal/bot"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/simulate"
 )
 
 // said is a turn in which a customer writes something.
@@ -94,5 +95,20 @@ func TestTheDocumentationShowsTheseExamples(t *testing.T) {
 			example = []byte("// WebhookBot answers" + code)
 		}
 		require.Contains(t, string(page), string(example), "docs/bots.md shows another %s", file)
+	}
+}
+
+func TestTheOfficeOfTheDocumentationIsPlayed(t *testing.T) {
+	t.Parallel()
+	office, err := os.ReadFile("office.yaml")
+	require.NoError(t, err)
+	scenario, err := simulate.Load([]simulate.File{{Name: "office.yaml", Content: office}}, os.ReadFile)
+	require.NoError(t, err)
+	scenario.Change(0, 2)
+	report, err := simulate.Play(t.Context(), scenario)
+	require.NoError(t, err)
+	require.Len(t, report.Scopes, 3)
+	for _, s := range report.Scopes {
+		require.Greater(t, s.Measures[simulate.ServiceLevel].Mean, 0.5, s.Name)
 	}
 }

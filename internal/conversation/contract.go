@@ -165,6 +165,16 @@ type ActionRequest struct {
 	QueueID        string `json:"queue_id,omitempty"`       // EventTransferredQueue: where to
 	BotID          string `json:"bot_id,omitempty"`         // EventTransferredBot: to which; "" is the workstream's
 	DispositionID  string `json:"disposition_id,omitempty"` // EventWrapUpDone
+	// Override, of EventTransferredQueue, makes it a supervisor's change of where
+	// a conversation waits: it is refused for one that waits no longer.
+	Override *Override `json:"override,omitempty"`
+}
+
+// Override is what a supervisor changes of what a waiting conversation asks for;
+// nil leaves it as it is.
+type Override struct {
+	Priority *int64       `json:"priority,omitempty"` // larger is served first
+	Skills   *[]SkillNeed `json:"skills,omitempty"`   // required, all of them
 }
 
 // ActionAnswer is what the updates answer: where the conversation then stands.

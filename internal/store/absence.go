@@ -97,7 +97,7 @@ func (c conn) stillGone(ctx context.Context, row conversationRow, req Transition
 // who is gone.
 func (c conn) logLost(ctx context.Context, row, next conversationRow, step string, now int64) error {
 	entry := jsonOf(map[string]any{"agent_id": row.AgentID, "queue_id": next.QueueID})
-	return c.logRouting(ctx, row.ID, next.Epoch, step, []RoutingEntry{{StageAssignment, string(conversation.EventAgentLost), []byte(entry)}}, now)
+	return c.logRouting(ctx, row.ID, next.Epoch, step, []RoutingEntry{{Stage: StageAssignment, Outcome: string(conversation.EventAgentLost), Entry: []byte(entry)}}, now)
 }
 
 // reviewAbsent looks at what agents hold who are offline, and wants the

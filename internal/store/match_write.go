@@ -270,8 +270,11 @@ type standing struct {
 	ID      string `db:"id"`
 	Epoch   int64  `db:"epoch"`
 	QueueID string `db:"queue_id"`
-	OnOffer bool   `db:"on_offer"`
-	Offers  int64  `db:"offers"` // there were, ever
+	// Priority and Requirement are what a supervisor may have changed.
+	Priority    int64  `db:"priority"`
+	Requirement string `db:"requirement"`
+	OnOffer     bool   `db:"on_offer"`
+	Offers      int64  `db:"offers"` // there were, ever
 }
 
 // lockWaiting locks the conversations that something is to be written of, and
@@ -297,7 +300,7 @@ func (m *match) lockWaiting(ctx context.Context, offers []routing.Offer, lines m
 		return nil, nil
 	}
 	var now []standing
-	if err := m.list(ctx, &now, `SELECT id, epoch, queue_id,
+	if err := m.list(ctx, &now, `SELECT id, epoch, queue_id, priority, requirement,
 			EXISTS (SELECT 1 FROM offers WHERE offers.conversation_id = conversations.id AND offers.state = 'live') AS on_offer,
 			(SELECT count(*) FROM offers WHERE offers.conversation_id = conversations.id) AS offers
 		FROM conversations WHERE id `+m.s.d.among(1)+` AND owner = 'queue' AND routed_at > 0`, m.s.d.ids(locked)); err != nil {
@@ -305,7 +308,8 @@ func (m *match) lockWaiting(ctx context.Context, offers []routing.Offer, lines m
 	}
 	out := map[string]standing{}
 	for _, st := range now {
-		if w := m.items[st.ID]; w.Epoch == st.Epoch && w.QueueID == st.QueueID {
+		w := m.items[st.ID]
+		if w.Epoch == st.Epoch && w.QueueID == st.QueueID && w.Priority == st.Priority && w.Requirement == st.Requirement {
 			out[st.ID] = st
 		}
 	}

@@ -76,10 +76,11 @@ func (c conn) recordOffers(ctx context.Context, offers []offerRow, now int64) er
 }
 
 // writeLog adds lines to the routing log: id, conversation, epoch, stage,
-// outcome, entry, time.
+// outcome, entry, time, and of a classification the facts.
 func (c conn) writeLog(ctx context.Context, lines [][]any) error {
-	_, err := c.exec(ctx, `INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at) SELECT * FROM `+
-		c.s.d.rows(1, "id TEXT", "conversation TEXT", "epoch BIGINT", "stage TEXT", "outcome TEXT", "entry TEXT", "at BIGINT")+` AS said
+	_, err := c.exec(ctx, `INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at, facts)
+		SELECT id, conversation, epoch, stage, outcome, entry, at, coalesce(facts, '') FROM `+
+		c.s.d.rows(1, "id TEXT", "conversation TEXT", "epoch BIGINT", "stage TEXT", "outcome TEXT", "entry TEXT", "at BIGINT", "facts TEXT")+` AS said
 		WHERE TRUE ON CONFLICT DO NOTHING`, jsonOf(lines))
 	return err
 }

@@ -48,6 +48,7 @@ type RoutingEntry struct {
 	Stage   string
 	Outcome string          // an enumerated word
 	Entry   json.RawMessage // ids, numbers and enumerated words, never content
+	Facts   *KeptFacts      // of a classification
 }
 
 // applyRouting writes what was found into a conversation whose row is locked,
@@ -80,7 +81,11 @@ func (c conn) logRouting(ctx context.Context, conversationID string, epoch int64
 	}
 	rows := make([][]any, len(lines))
 	for i, l := range lines {
-		rows[i] = []any{conversation.DerivedID(conversation.PrefixRoutingEntry, step, i), conversationID, epoch, l.Stage, l.Outcome, string(l.Entry), now + int64(i)} // a microsecond apart, to be read in order
+		facts := ""
+		if l.Facts != nil {
+			facts = jsonOf(l.Facts)
+		}
+		rows[i] = []any{conversation.DerivedID(conversation.PrefixRoutingEntry, step, i), conversationID, epoch, l.Stage, l.Outcome, string(l.Entry), now + int64(i), facts} // a microsecond apart, to be read in order
 	}
 	return c.writeLog(ctx, rows)
 }
@@ -92,7 +97,8 @@ type RoutingFacts struct {
 	Overflowed    []string // the queues it overflowed from
 	ContactAgents []string // whom its contact prefers, in order
 	// Findings are what services found, by their rulesets; not read here.
-	Findings map[string]routing.Finding
+	Findings   map[string]routing.Finding
+	MessageIDs []string // of the messages seen, oldest first
 }
 
 // RoutingFacts reads what rules may ask about a conversation, in two
@@ -148,24 +154,34 @@ func (s *Store) RoutingFacts(ctx context.Context, id string) (RoutingFacts, erro
 	if err := json.Unmarshal([]byte(row.Overflowed), &f.Overflowed); err != nil {
 		return RoutingFacts{}, fmt.Errorf("queues of conversation %s: %w", id, err)
 	}
-	var latest []struct {
-		Type string `db:"type"`
-		Text string `db:"text"`
-	}
+	var latest []seenMessage
 	if err := s.read().list(ctx, &latest, routingTextsQuery+limitTo(routing.MaxTexts), id); err != nil {
 		return RoutingFacts{}, err
 	}
+	f.see(latest)
+	return f, nil
+}
+
+// seenMessage is a message that a condition may ask about.
+type seenMessage struct {
+	ID   string `db:"id"`
+	Type string `db:"type"`
+	Text string `db:"text"`
+}
+
+// see takes over messages, the latest first.
+func (f *RoutingFacts) see(latest []seenMessage) {
 	if len(latest) > 0 {
 		f.Message.Type, f.Message.Text = latest[0].Type, latest[0].Text
 	}
 	f.Message.Texts = []string{}
 	for _, m := range slices.Backward(latest) {
+		f.MessageIDs = append(f.MessageIDs, m.ID)
 		if m.Text != "" {
 			f.Message.Texts = append(f.Message.Texts, m.Text)
 		}
 	}
 	f.Message.Language = language.Of(f.Message.Texts)
-	return f, nil
 }
 
 const routingFactsQuery = `
@@ -180,7 +196,7 @@ const routingFactsQuery = `
 	FROM conversations c LEFT JOIN social_profiles p ON p.id = c.profile_id LEFT JOIN contacts k ON k.id = c.contact_id WHERE c.id = $1`
 
 const routingTextsQuery = `
-	SELECT type, text FROM messages WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND state <> 'recalled'
+	SELECT id, type, text FROM messages WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND state <> 'recalled'
 	ORDER BY occurred_at DESC, ordinal DESC, id DESC`
 
 // RulesetsByID reads rulesets. One that is not there, or cannot be read, is not
@@ -204,14 +220,14 @@ func (s *Store) RulesetsByID(ctx context.Context, ids ...string) (map[string]Rul
 
 // QueueState is what routing goes by of a queue.
 type QueueState struct {
-	ID         string
-	CalendarID string
-	Members    int
-	Settings   QueueSettings
-	Waiting    int64 // conversations in it; counted where the queue is full some time
+	ID         string        `json:"id"`
+	CalendarID string        `json:"calendar_id,omitempty"`
+	Members    int           `json:"members"`
+	Settings   QueueSettings `json:"settings"`
+	Waiting    int64         `json:"waiting,omitempty"` // conversations in it; counted where the queue is full some time
 	// Custom is its custom assignment; nil when it has none, or none that can be
 	// read.
-	Custom *routing.CustomAssignment
+	Custom *routing.CustomAssignment `json:"custom,omitempty"`
 }
 
 // QueueStates reads queues. One that is not there is not in the result.

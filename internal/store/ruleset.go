@@ -158,6 +158,12 @@ func (s *Store) DeleteRuleset(ctx context.Context, by Origin, id string, version
 	return rulesets.delete(ctx, s, by, id, version)
 }
 
+// CheckRuleset says, as CreateRuleset would, whether what a ruleset names is
+// there.
+func (s *Store) CheckRuleset(ctx context.Context, r Ruleset) error {
+	return s.tx(ctx, func(c conn) error { return rulesets.uses(ctx, c, r) })
+}
+
 // The kinds of Ruleset.
 const (
 	RulesetClassification = "classification" // its rules say what a conversation is about

@@ -30,15 +30,18 @@ type TransitionRequest struct {
 	WrapUp             WrapUp  // for events that lead there
 	Keep               Affinity
 	Routing            *Routing // EventRouted
-	DispositionID      string   // EventWrapUpDone
-	Note               string   // why, as an enumerated word
-	Surveys            survey.Policy
-	Announce           []Draft
-	Overflowed         []string       // the queues it overflows from on the way
-	Room               int64          // where it goes fewer than so many may wait, or it is ErrQueueFull; 0 is no limit
-	Log                []RoutingEntry // for the routing log, of a step without Routing
-	Seen               int64          // for events that close: what the workflow has seen
-	Deadline           time.Time      // after it, the attempt changes nothing
+	// Override, of EventTransferredQueue, is what else the conversation asks for
+	// from now on. With it only one that waits is transferred.
+	Override      *conversation.Override
+	DispositionID string // EventWrapUpDone
+	Note          string // why, as an enumerated word
+	Surveys       survey.Policy
+	Announce      []Draft
+	Overflowed    []string       // the queues it overflows from on the way
+	Room          int64          // where it goes fewer than so many may wait, or it is ErrQueueFull; 0 is no limit
+	Log           []RoutingEntry // for the routing log, of a step without Routing
+	Seen          int64          // for events that close: what the workflow has seen
+	Deadline      time.Time      // after it, the attempt changes nothing
 }
 
 // Affinity says how long a customer who comes back waits for the agent they had.
@@ -163,6 +166,11 @@ func (s *Store) Transition(ctx context.Context, req TransitionRequest) (Transiti
 		if done {
 			res, err = c.stands(ctx, row, anyPending)
 			return err
+		}
+		if req.Override != nil {
+			if err := row.overridable(); err != nil {
+				return err
+			}
 		}
 		if closes {
 			behind, err := c.behind(ctx, row, req.Seen)
@@ -364,6 +372,12 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	}
 	if err := c.logRouting(ctx, row.ID, next.Epoch, req.ID, req.Log, now); err != nil {
 		return TransitionResult{}, err
+	}
+	if req.Override != nil {
+		override := OverrideRequest{ID: req.ID, ActorID: req.ActorID, Override: *req.Override}
+		if err := c.override(ctx, row, next.QueueID, override, now); err != nil {
+			return TransitionResult{}, err
+		}
 	}
 	if err := c.recordTransition(ctx, transitionRow{
 		ID: req.ID, ConversationID: row.ID, Event: req.Event, From: t.From, To: t.To, Epoch: next.Epoch,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"kaiwa/internal/automessage"
@@ -327,6 +328,17 @@ func (s *Store) UpdateWorkstream(ctx context.Context, by Origin, id string, vers
 // CodeInUse while a channel uses it or a conversation of it is live.
 func (s *Store) DeleteWorkstream(ctx context.Context, by Origin, id string, version int64) error {
 	return workstreams.delete(ctx, s, by, id, version)
+}
+
+// CheckWorkstream says, as UpdateWorkstream would, whether what a workstream
+// refers to is there. The rulesets of the ids besides are taken to be.
+func (s *Store) CheckWorkstream(ctx context.Context, w Workstream, besides ...string) error {
+	settings := &w.Settings
+	settings.ClassificationRulesetIDs = slices.DeleteFunc(slices.Clone(settings.ClassificationRulesetIDs), func(id string) bool { return slices.Contains(besides, id) })
+	if slices.Contains(besides, settings.RouteRulesetID) {
+		settings.RouteRulesetID = ""
+	}
+	return s.tx(ctx, func(c conn) error { return workstreams.uses(ctx, c, w) })
 }
 
 // Plan is what a conversation of a channel needs to know in one go.

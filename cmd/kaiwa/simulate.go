@@ -1,0 +1,224 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"kaiwa/internal/routing"
+	"kaiwa/internal/simulate"
+	"kaiwa/internal/store"
+)
+
+// simulateCommand plays what an office would be like.
+type simulateCommand struct {
+	Run    simulateRun    `cmd:"" default:"withargs" help:"Play the office that files describe; prints waits, service level and occupancy."`
+	Export simulateExport `cmd:"" help:"Write queues, skills, agents, workstreams and rulesets of the database as such a file."`
+}
+
+type simulateRun struct {
+	Files        []string `arg:"" name:"file" help:"YAML or JSON; several are read as one"`
+	CSV          string   `name:"csv" placeholder:"FILE" help:"also write every figure there"`
+	SVG          string   `name:"svg" placeholder:"FILE" help:"also draw waits and service level by hour there"`
+	Seed         uint64   `placeholder:"N" help:"instead of the seed in the files"`
+	Replications int      `placeholder:"N" help:"instead of the number in the files"`
+}
+
+// Help is what --help adds.
+func (*simulateRun) Help() string {
+	return "Conversations come, are classified, routed and offered by the rules that Kaiwa itself goes by, in virtual time; the same seed gives " +
+		"the same figures. What the files say is told in docs/simulation.md, with an example in docs/examples."
+}
+
+// Run plays and prints.
+func (c *simulateRun) Run(ctx context.Context, out streams) error {
+	var files []simulate.File
+	for _, name := range c.Files {
+		content, err := os.ReadFile(name)
+		if err != nil {
+			return usage("%s cannot be read: %s", name, err)
+		}
+		files = append(files, simulate.File{Name: name, Content: content})
+	}
+	if c.Replications < 0 {
+		return usage("--replications must be at least 1")
+	}
+	scenario, err := simulate.Load(files, beside(c.Files))
+	if err != nil {
+		return err
+	}
+	scenario.Change(c.Seed, c.Replications)
+	report, err := simulate.Play(ctx, scenario)
+	if err != nil {
+		return err
+	}
+	for _, to := range []struct {
+		file  string
+		write func(io.Writer) error
+	}{{c.CSV, report.CSV}, {c.SVG, report.SVG}} {
+		if to.file == "" {
+			continue
+		}
+		var b bytes.Buffer
+		if err := to.write(&b); err != nil {
+			return err
+		}
+		if err := os.WriteFile(to.file, b.Bytes(), 0o644); err != nil {
+			return usage("%s cannot be written: %s", to.file, err)
+		}
+	}
+	return report.Table(out.Out)
+}
+
+// beside reads files as they are named in a document: as seen from there.
+func beside(documents []string) func(string) ([]byte, error) {
+	return func(name string) ([]byte, error) {
+		if filepath.IsAbs(name) {
+			return os.ReadFile(name)
+		}
+		var first error
+		for _, document := range documents {
+			content, err := os.ReadFile(filepath.Join(filepath.Dir(document), name))
+			if err == nil {
+				return content, nil
+			}
+			if first == nil {
+				first = err
+			}
+		}
+		return nil, first
+	}
+}
+
+type simulateExport struct {
+	common
+}
+
+// Run writes the configuration.
+func (c *simulateExport) Run(ctx context.Context, out streams) error {
+	return c.withStore(ctx, out, func(st *store.Store, _ *slog.Logger) error {
+		doc, err := configuration(ctx, st)
+		if err != nil {
+			return err
+		}
+		if _, err := fmt.Fprintln(out.Out, "# The configuration, for kaiwa simulate: add kinds and handling here, or in another file."); err != nil {
+			return err
+		}
+		e := yaml.NewEncoder(out.Out)
+		e.SetIndent(2)
+		if err := e.Encode(doc); err != nil {
+			return err
+		}
+		return e.Close()
+	})
+}
+
+// configuration reads what routing goes by.
+func configuration(ctx context.Context, st *store.Store) (simulate.Document, error) {
+	var doc simulate.Document
+	skills, err := everything(ctx, st.Skills, func(k store.Skill) store.Cursor { return store.Cursor{At: k.CreatedAt, ID: k.ID} })
+	if err != nil {
+		return doc, err
+	}
+	for _, k := range skills {
+		doc.Skills = append(doc.Skills, simulate.Skill{ID: k.ID, Name: k.Name})
+	}
+	queues, err := everything(ctx, st.Queues, func(q store.Queue) store.Cursor { return store.Cursor{At: q.CreatedAt, ID: q.ID} })
+	if err != nil {
+		return doc, err
+	}
+	works := map[string][]string{}
+	for _, q := range queues {
+		doc.Queues = append(doc.Queues, simulate.Queue{ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: string(q.Assignment)})
+		members, err := everything(ctx, func(ctx context.Context, after store.Cursor, limit int) ([]store.Member, error) {
+			return st.Members(ctx, q.ID, after, limit)
+		}, func(m store.Member) store.Cursor { return store.Cursor{At: m.Since, ID: m.AgentID} })
+		if err != nil {
+			return doc, err
+		}
+		for _, m := range members {
+			works[m.AgentID] = append(works[m.AgentID], q.ID)
+		}
+	}
+	agents, err := everything(ctx, st.Agents, func(a store.Agent) store.Cursor { return store.Cursor{At: a.CreatedAt, ID: a.ID} })
+	if err != nil {
+		return doc, err
+	}
+	for _, a := range agents {
+		if len(works[a.ID]) == 0 {
+			continue // nothing is ever offered to them
+		}
+		made := simulate.Agent{ID: a.ID, Name: a.Name, Capacity: &a.Capacity, Queues: works[a.ID]}
+		for _, k := range a.Skills {
+			made.Skills = append(made.Skills, simulate.SkillLevel{SkillID: k.SkillID, Level: int(k.Level)})
+		}
+		doc.Agents = append(doc.Agents, made)
+	}
+	workstreams, err := everything(ctx, st.Workstreams, func(w store.Workstream) store.Cursor { return store.Cursor{At: w.CreatedAt, ID: w.ID} })
+	if err != nil {
+		return doc, err
+	}
+	for _, w := range workstreams {
+		settings, timeout := w.Settings, simulate.Duration(time.Duration(w.Settings.Assignment.OfferTimeoutSeconds)*time.Second)
+		doc.Workstreams = append(doc.Workstreams, simulate.Workstream{
+			ID: w.ID, Name: w.Name, FallbackQueueID: w.FallbackQueueID, ClassificationRulesetIDs: settings.ClassificationRulesetIDs,
+			RouteRulesetID: settings.RouteRulesetID, DefaultPriority: settings.DefaultPriority, CapacityUnits: settings.CapacityUnits,
+			SkillMatching: string(settings.Assignment.SkillMatching), OfferTimeout: &timeout, MaxOffers: settings.Assignment.MaxOffers,
+		})
+	}
+	rulesets, err := everything(ctx, st.Rulesets, func(r store.Ruleset) store.Cursor { return store.Cursor{At: r.CreatedAt, ID: r.ID} })
+	if err != nil {
+		return doc, err
+	}
+	for _, set := range rulesets {
+		doc.Rulesets = append(doc.Rulesets, rulesetOf(set))
+	}
+	return doc, nil
+}
+
+func rulesetOf(set store.Ruleset) simulate.Ruleset {
+	out := simulate.Ruleset{ID: set.ID, Name: set.Name, Kind: set.Kind, Rules: []simulate.Rule{}}
+	for _, r := range set.Rules {
+		outputs := simulate.Outputs{Attributes: r.Outputs.Attributes, Priority: r.Outputs.Priority, Units: r.Outputs.Units, Language: r.Outputs.Language}
+		for _, k := range r.Outputs.Skills {
+			outputs.Skills = append(outputs.Skills, simulate.SkillLevel(k))
+		}
+		out.Rules = append(out.Rules, simulate.Rule{ID: r.ID, Name: r.Name, Condition: r.Condition, Outputs: &outputs})
+	}
+	for _, r := range set.RouteRules {
+		out.Rules = append(out.Rules, simulate.Rule{ID: r.ID, Name: r.Name, Condition: r.Condition, QueueID: r.QueueID, Split: sharesOf(r.Split)})
+	}
+	return out
+}
+
+func sharesOf(split []routing.Share) (out []simulate.Share) {
+	for _, s := range split {
+		out = append(out, simulate.Share(s))
+	}
+	return out
+}
+
+// everything reads a list page by page.
+func everything[T any](ctx context.Context, page func(context.Context, store.Cursor, int) ([]T, error), place func(T) store.Cursor) ([]T, error) {
+	const size = 200
+	var all []T
+	var after store.Cursor
+	for {
+		items, err := page(ctx, after, size)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, items...)
+		if len(items) < size {
+			return all, nil
+		}
+		after = place(items[len(items)-1])
+	}
+}

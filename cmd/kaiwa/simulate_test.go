@@ -1,0 +1,95 @@
+package main_test
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/routing"
+	"kaiwa/internal/store"
+	"kaiwa/internal/store/storetest"
+)
+
+const loadOfShop = `
+kinds: [{id: k, workstream: %s, per_hour: 20, facts: {texts: [返金]}}]
+handling: {csv: times.csv}
+run: {replications: 3}
+`
+
+func TestTheConfigurationOfADatabaseIsSimulated(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, url string) {
+		ctx, db := t.Context(), storetest.Open(t, url)
+		skill, err := db.CreateSkill(ctx, store.Origin{}, store.Skill{Name: "日本語"})
+		require.NoError(t, err)
+		queue, err := db.CreateQueue(ctx, store.Origin{}, store.Queue{Name: "Refunds: all", Assignment: routing.LongestIdle, Priority: 3})
+		require.NoError(t, err)
+		for _, name := range []string{"Mai", "Ken"} {
+			a, err := db.CreateAgent(ctx, store.Origin{}, store.Agent{
+				Name: name, Email: name + "@example.test", Role: store.RoleAdmin, Locale: "ja", Capacity: 2, Skills: []store.AgentSkill{{SkillID: skill.ID, Level: 7}},
+			})
+			require.NoError(t, err)
+			if name == "Mai" {
+				require.NoError(t, db.AddMember(ctx, store.Origin{}, queue.ID, a.ID))
+			}
+		}
+		what, err := db.CreateRuleset(ctx, store.Origin{}, store.Ruleset{Name: "what", Kind: store.RulesetClassification, Rules: []routing.Rule{
+			{ID: "r", Condition: `message.text.contains("返金")`, Outputs: routing.Outputs{Skills: []conversation.SkillNeed{{SkillID: skill.ID, Level: 5}}}},
+		}})
+		require.NoError(t, err)
+		where, err := db.CreateRuleset(ctx, store.Origin{}, store.Ruleset{Name: "where", Kind: store.RulesetRoute, RouteRules: []routing.RouteRule{
+			{ID: "r", Condition: "true", QueueID: queue.ID},
+		}})
+		require.NoError(t, err)
+		shop := store.Workstream{Name: "Shop", Mode: store.ModePush}
+		shop.Settings.ClassificationRulesetIDs, shop.Settings.RouteRulesetID = []string{what.ID}, where.ID
+		shop, err = db.CreateWorkstream(ctx, store.Origin{}, shop)
+		require.NoError(t, err)
+
+		code, office, stderr := run(t, complete(t, url), "simulate", "export")
+		require.Equal(t, 0, code, stderr)
+		require.NotContains(t, office, "@example.test")
+		require.NotContains(t, office, "Ken", "who works no queue")
+		dir := t.TempDir()
+		file := func(name, content string) string {
+			path := filepath.Join(dir, name)
+			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+			return path
+		}
+		file("times.csv", "seconds\n60\n180\n")
+		figures, chart := filepath.Join(dir, "figures.csv"), filepath.Join(dir, "waits.svg")
+		args := []string{"simulate", file("office.yaml", office), file("load.yaml", fmt.Sprintf(loadOfShop, shop.ID)), "--csv", figures, "--svg", chart, "--seed", "7"}
+		code, table, stderr := run(t, complete(t, url), args...)
+		require.Equal(t, 0, code, stderr)
+		require.Contains(t, table, "Refunds: all")
+		require.Contains(t, table, "3 replications")
+		for _, name := range []string{figures, chart} {
+			written, err := os.ReadFile(name)
+			require.NoError(t, err)
+			require.NotEmpty(t, written)
+		}
+		code, again, _ := run(t, complete(t, url), args...)
+		require.Equal(t, 0, code)
+		require.Equal(t, table, again)
+	})
+}
+
+func TestWhatCannotBeSimulatedIsSaidInOneSentence(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	office := filepath.Join(dir, "office.yaml")
+	require.NoError(t, os.WriteFile(office, []byte("queues: [{id: q}]\nkinds: [{id: k, queue: z, per_hour: 1}]\nhandling: {constant: 1m}\n"), 0o600))
+	code, stdout, stderr := run(t, env{}, "simulate", office)
+	require.Equal(t, 1, code)
+	require.Equal(t, "kaiwa: "+office+", line 2, kinds/0/queue: There is no queue \"z\". Name one of queues.\n", stderr)
+	require.Empty(t, stdout)
+	code, _, stderr = run(t, env{}, "simulate", filepath.Join(dir, "gone.yaml"))
+	require.Equal(t, 2, code)
+	require.Contains(t, stderr, "gone.yaml cannot be read")
+	code, _, stderr = run(t, env{}, "simulate")
+	require.Equal(t, 2, code, stderr)
+}

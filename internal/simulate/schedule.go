@@ -1,0 +1,121 @@
+package simulate
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"time"
+)
+
+// the days, in the order of time.Weekday.
+var days = []string{"sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"}
+
+// daysOf lists the days that a name stands for, nil when it is none.
+func daysOf(name string) []time.Weekday {
+	switch name {
+	case "every_day":
+		return []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday, time.Saturday, time.Sunday}
+	case "weekdays":
+		return []time.Weekday{time.Monday, time.Tuesday, time.Wednesday, time.Thursday, time.Friday}
+	case "weekend":
+		return []time.Weekday{time.Saturday, time.Sunday}
+	}
+	if i := slices.Index(days, name); i >= 0 {
+		return []time.Weekday{time.Weekday(i)}
+	}
+	return nil
+}
+
+var dayNames = strings.Join(days, ", ") + ", weekdays, weekend, every_day"
+
+// rates is how many conversations come in an hour of the week, as clocks on the
+// wall show it.
+type rates [7][24]float64
+
+// constant is the same rate at any time.
+func constant(perHour float64) (r rates) {
+	for d := range r {
+		for h := range r[d] {
+			r[d][h] = perHour
+		}
+	}
+	return r
+}
+
+// next is when the next conversation comes after t; zero when none comes before
+// the end. Within an hour they come as a Poisson process.
+func (r *rates) next(t, end time.Time, random *rand.Rand) time.Time {
+	left := random.ExpFloat64() // of an integral over the rate, in conversations
+	for t.Before(end) {
+		hourEnds := t.Add(time.Hour - time.Duration(t.Minute())*time.Minute - time.Duration(t.Second())*time.Second - time.Duration(t.Nanosecond()))
+		rate := r[t.Weekday()][t.Hour()]
+		if expected := rate * hourEnds.Sub(t).Hours(); left >= expected {
+			left -= expected
+			t = hourEnds
+			continue
+		}
+		t = t.Add(time.Duration(left / rate * float64(time.Hour)))
+		break
+	}
+	if !t.Before(end) {
+		return time.Time{}
+	}
+	return t
+}
+
+// minutes reads a time of the day such as 09:30; 24:00 only where that ends
+// something.
+func minutes(clock string, ends bool) (int, *Error) {
+	if ends && clock == "24:00" {
+		return 24 * 60, nil
+	}
+	t, err := time.Parse("15:04", clock)
+	if err != nil {
+		return 0, &Error{Detail: fmt.Sprintf("%q is no time of the day. Write it as 09:30, in quotation marks.", clock)}
+	}
+	return t.Hour()*60 + t.Minute(), nil
+}
+
+// span is a time during which somebody is there.
+type span struct{ from, to time.Duration } // since the start
+
+// spans are when a shift is, from the start for so long.
+func spans(week []time.Weekday, from, to int, start time.Time, length time.Duration) []span {
+	var out []span
+	clock := func(midnight time.Time, minutes int) time.Duration {
+		y, m, d := midnight.Date()
+		return time.Date(y, m, d, 0, minutes, 0, 0, start.Location()).Sub(start)
+	}
+	if to <= from {
+		to += 24 * 60
+	}
+	for day := -1; ; day++ { // a night may have begun the day before
+		midnight := start.AddDate(0, 0, day)
+		if clock(midnight, 0) >= length {
+			return out
+		}
+		if !slices.Contains(week, midnight.Weekday()) {
+			continue
+		}
+		s := span{max(0, clock(midnight, from)), min(length, clock(midnight, to))}
+		if s.from < s.to {
+			out = append(out, s)
+		}
+	}
+}
+
+// merge puts spans in order and those together that meet.
+func merge(list []span) []span {
+	slices.SortFunc(list, func(a, b span) int { return cmp.Compare(a.from, b.from) })
+	var out []span
+	for _, s := range list {
+		if n := len(out); n > 0 && s.from <= out[n-1].to {
+			out[n-1].to = max(out[n-1].to, s.to)
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
