@@ -27,7 +27,7 @@ func TestThePageOnRoutingIsTrue(t *testing.T) {
 		assert.Empty(t, evaluate(e[1], someFacts().variables()).failure, e[1])
 	}
 
-	customs := regexp.MustCompile("(?s)```json\n(.*?)\n```").FindAllStringSubmatch(page, -1)
+	customs := regexp.MustCompile("(?s)```json\n(\\{\"buckets\".*?)\n```").FindAllStringSubmatch(page, -1)
 	require.NotEmpty(t, customs)
 	for _, e := range customs {
 		var c CustomAssignment

@@ -63,7 +63,7 @@ var capacityProfiles = &family[CapacityProfile, capacityProfileRow]{
 			{"The workstream %q counts against this capacity profile. Give it another, or none, first.",
 				`SELECT name FROM workstreams WHERE settings LIKE $1 ESCAPE '\'`, named(p.ID)},
 			{"A rule of the ruleset %q sets this capacity profile. Change the rule first.",
-				`SELECT name FROM rulesets WHERE rules LIKE $1 ESCAPE '\'`, named(p.ID)},
+				`SELECT name FROM rulesets WHERE (rules LIKE $1 ESCAPE '\' OR service LIKE $1 ESCAPE '\')`, named(p.ID)},
 			{"The conversation %q counts against this capacity profile. Close it first.",
 				"SELECT id FROM conversations WHERE capacity_profile_id = $1 AND status <> 'closed'", p.ID},
 		} {

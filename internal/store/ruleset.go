@@ -104,6 +104,9 @@ var rulesets = &family[Ruleset, rulesetRow]{
 		}
 		if r.Service != nil {
 			for i, in := range r.Service.Intents {
+				if id := in.Outputs.CapacityProfileID; id != "" {
+					profiles.add(id, fmt.Sprintf("/service/intents/%d/outputs/capacity_profile_id", i))
+				}
 				for j, k := range in.Outputs.Skills {
 					skills.add(k.SkillID, fmt.Sprintf("/service/intents/%d/outputs/skills/%d/skill_id", i, j))
 				}
