@@ -70,7 +70,7 @@ func onOffice(t *testing.T, dialect string, arrange func(o *office, w *store.Wor
 	ctx := t.Context()
 	o := &office{t: t, chat: conversation.ChatKey("user", "U1")}
 	now := func() time.Time { return monday }
-	o.store, o.url = storetest.New(t, dialect, func(opts *store.Options) { opts.Now = now })
+	o.store, o.url = storetest.New(t, dialect, func(opts *store.Options) { opts.Now, opts.Observe = now, o.observe })
 	o.acts = activities.New(activities.Options{Store: o.store, Logger: slog.New(slog.DiscardHandler), Dispatcher: o, Now: now})
 	agent, err := o.store.CreateAgent(ctx, store.Origin{}, store.Agent{Name: "Mai", Email: "mai@example.test", Role: store.RoleAgent, Locale: "ja", Capacity: 3})
 	require.NoError(t, err)

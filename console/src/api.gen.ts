@@ -2116,12 +2116,14 @@ export interface components {
             items: components["schemas"]["QueueMember"][];
             next_cursor: string | null;
         };
-        /** @description Rules by which conversations are classified or find their queue. */
+        /** @description Rules by which conversations are classified or find their queue, or a service that classifies in their place. */
         Ruleset: {
             id: string;
             name: string;
             kind: components["schemas"]["RulesetKind"];
+            /** @description None of kind service. */
             rules: components["schemas"]["Rule"][];
+            service?: components["schemas"]["RulesetService"];
             /** Format: int64 */
             version: number;
             created_at: components["schemas"]["Timestamp"];
@@ -2130,24 +2132,114 @@ export interface components {
         RulesetInput: {
             name: string;
             kind: components["schemas"]["RulesetKind"];
-            /** @description In order; the first that matches counts. The list is replaced as a whole. */
-            rules: components["schemas"]["Rule"][];
+            /** @description In order; the first that matches counts. The list is replaced as a whole. Required but for kind service. */
+            rules?: components["schemas"]["Rule"][];
+            service?: components["schemas"]["RulesetServiceInput"];
         };
         /** @description A JSON merge patch. */
         RulesetPatch: {
             name?: string;
             /** @description In order; the first that matches counts. The list is replaced as a whole. */
             rules?: components["schemas"]["Rule"][];
+            service?: components["schemas"]["RulesetServicePatch"];
         };
         RulesetList: {
             items: components["schemas"]["Ruleset"][];
             next_cursor: string | null;
         };
         /**
-         * @description classification: its rules set outputs, at most 100. route: its rules name queues, at most 200.
+         * @description classification: its rules set outputs, at most 100. route: its rules name queues, at most 200. service: a service says what rules would set.
          * @enum {string}
          */
-        RulesetKind: "classification" | "route";
+        RulesetKind: "classification" | "route" | "service";
+        /** @description A service that is given what the customer wrote last and says what that is about; see docs/routing.md. */
+        RulesetService: {
+            kind: components["schemas"]["RulesetServiceKind"];
+            url: string;
+            model?: string;
+            instructions?: string;
+            /** Format: int64 */
+            deadline_ms: number;
+            /** Format: double */
+            min_confidence: number;
+            /** Format: int64 */
+            cache_seconds: number;
+            intents: components["schemas"]["RulesetIntent"][];
+            /** @description Only in the answer to the request that had it made. */
+            secret?: string;
+        };
+        RulesetServiceInput: {
+            kind: components["schemas"]["RulesetServiceKind"];
+            /** @description Of kind openai the base, such as https://api.openai.com/v1. */
+            url: string;
+            /** @description Of kind openai, as its provider calls it. */
+            model?: string;
+            /** @description Of kind openai: what the model is told beside the task. */
+            instructions?: string;
+            /** @description Of kind http: whsec_ and the base64 of 24 to 64 bytes. Left out or null: one is made and shown once. */
+            secret?: string | null;
+            /** @description Of kind openai; never shown. */
+            api_key?: string | null;
+            /**
+             * Format: int64
+             * @description For one answer; 3000 when left out. The services of a workstream have 10 s together.
+             */
+            deadline_ms?: number;
+            /**
+             * Format: double
+             * @description What the service is less sure of is ignored; 0.6 when left out.
+             */
+            min_confidence?: number;
+            /**
+             * Format: int64
+             * @description How long the same question has the same answer without a call; 3600 when left out, 0 is off.
+             */
+            cache_seconds?: number;
+            /** @description What the service may choose from. The list is replaced as a whole. */
+            intents?: components["schemas"]["RulesetIntent"][];
+        };
+        /** @description A JSON merge patch. The kind never changes. */
+        RulesetServicePatch: {
+            /** @description Of kind openai the base, such as https://api.openai.com/v1. */
+            url?: string;
+            /** @description Of kind openai, as its provider calls it. */
+            model?: string;
+            /** @description Of kind openai: what the model is told beside the task. */
+            instructions?: string;
+            /** @description Of kind http: whsec_ and the base64 of 24 to 64 bytes. Null: one is made and shown once. */
+            secret?: string | null;
+            /** @description Of kind openai; never shown. */
+            api_key?: string | null;
+            /**
+             * Format: int64
+             * @description For one answer. The services of a workstream have 10 s together.
+             */
+            deadline_ms?: number;
+            /**
+             * Format: double
+             * @description What the service is less sure of is ignored.
+             */
+            min_confidence?: number;
+            /**
+             * Format: int64
+             * @description How long the same question has the same answer without a call; 0 is off.
+             */
+            cache_seconds?: number;
+            /** @description What the service may choose from. The list is replaced as a whole. */
+            intents?: components["schemas"]["RulesetIntent"][];
+        };
+        /**
+         * @description http: a signed request and a JSON answer. openai: a chat endpoint as OpenAI has it.
+         * @enum {string}
+         */
+        RulesetServiceKind: "http" | "openai";
+        /** @description Something a customer may want. Its name becomes the attribute intent, and its outputs are set as those of a rule. */
+        RulesetIntent: {
+            name: string;
+            /** @description Tells the service what it means. */
+            description?: string;
+            outputs?: components["schemas"]["RuleOutputs"];
+        };
         Rule: {
             /** @description Names the rule in the routing log. One is made when it is left out. */
             id?: string;
@@ -2709,6 +2801,7 @@ export interface components {
             /** Format: int64 */
             waiting_seconds?: number;
             customer?: components["schemas"]["DryRunCustomer"];
+            contact?: components["schemas"]["DryRunContact"];
             bot?: components["schemas"]["DryRunBot"];
             context?: {
                 [key: string]: string;
@@ -2726,6 +2819,13 @@ export interface components {
             contact_id?: string;
             /** Format: int64 */
             earlier_conversations?: number;
+        };
+        DryRunContact: {
+            id?: string;
+            name?: string;
+            email?: string;
+            company?: string;
+            customer_number?: string;
         };
         DryRunBot: {
             id?: string;
@@ -3399,6 +3499,11 @@ export type RulesetInput = components['schemas']['RulesetInput'];
 export type RulesetPatch = components['schemas']['RulesetPatch'];
 export type RulesetList = components['schemas']['RulesetList'];
 export type RulesetKind = components['schemas']['RulesetKind'];
+export type RulesetService = components['schemas']['RulesetService'];
+export type RulesetServiceInput = components['schemas']['RulesetServiceInput'];
+export type RulesetServicePatch = components['schemas']['RulesetServicePatch'];
+export type RulesetServiceKind = components['schemas']['RulesetServiceKind'];
+export type RulesetIntent = components['schemas']['RulesetIntent'];
 export type Rule = components['schemas']['Rule'];
 export type RuleOutputs = components['schemas']['RuleOutputs'];
 export type RuleShare = components['schemas']['RuleShare'];
@@ -3454,6 +3559,7 @@ export type RoutingStage = components['schemas']['RoutingStage'];
 export type DryRunInput = components['schemas']['DryRunInput'];
 export type DryRunConversation = components['schemas']['DryRunConversation'];
 export type DryRunCustomer = components['schemas']['DryRunCustomer'];
+export type DryRunContact = components['schemas']['DryRunContact'];
 export type DryRunBot = components['schemas']['DryRunBot'];
 export type DryRunProposal = components['schemas']['DryRunProposal'];
 export type DryRunRuleset = components['schemas']['DryRunRuleset'];
