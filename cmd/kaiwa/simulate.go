@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -136,7 +137,7 @@ func configuration(ctx context.Context, st *store.Store) (simulate.Document, err
 	}
 	works := map[string][]string{}
 	for _, q := range queues {
-		doc.Queues = append(doc.Queues, simulate.Queue{ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: string(q.Assignment)})
+		doc.Queues = append(doc.Queues, simulate.Queue{ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: string(q.Assignment), Custom: (*simulate.Custom)(q.Custom)})
 		members, err := everything(ctx, func(ctx context.Context, after store.Cursor, limit int) ([]store.Member, error) {
 			return st.Members(ctx, q.ID, after, limit)
 		}, func(m store.Member) store.Cursor { return store.Cursor{At: m.Since, ID: m.AgentID} })
@@ -165,20 +166,24 @@ func configuration(ctx context.Context, st *store.Store) (simulate.Document, err
 	if err != nil {
 		return doc, err
 	}
-	for _, w := range workstreams {
-		settings, timeout := w.Settings, simulate.Duration(time.Duration(w.Settings.Assignment.OfferTimeoutSeconds)*time.Second)
-		doc.Workstreams = append(doc.Workstreams, simulate.Workstream{
-			ID: w.ID, Name: w.Name, FallbackQueueID: w.FallbackQueueID, ClassificationRulesetIDs: settings.ClassificationRulesetIDs,
-			RouteRulesetID: settings.RouteRulesetID, DefaultPriority: settings.DefaultPriority, CapacityUnits: settings.CapacityUnits,
-			SkillMatching: string(settings.Assignment.SkillMatching), OfferTimeout: &timeout, MaxOffers: settings.Assignment.MaxOffers,
-		})
-	}
 	rulesets, err := everything(ctx, st.Rulesets, func(r store.Ruleset) store.Cursor { return store.Cursor{At: r.CreatedAt, ID: r.ID} })
 	if err != nil {
 		return doc, err
 	}
+	services := map[string]bool{} // are not asked
 	for _, set := range rulesets {
-		doc.Rulesets = append(doc.Rulesets, rulesetOf(set))
+		if services[set.ID] = set.Kind == store.RulesetService; !services[set.ID] {
+			doc.Rulesets = append(doc.Rulesets, rulesetOf(set))
+		}
+	}
+	for _, w := range workstreams {
+		settings, timeout := w.Settings, simulate.Duration(time.Duration(w.Settings.Assignment.OfferTimeoutSeconds)*time.Second)
+		doc.Workstreams = append(doc.Workstreams, simulate.Workstream{
+			ID: w.ID, Name: w.Name, FallbackQueueID: w.FallbackQueueID,
+			ClassificationRulesetIDs: slices.DeleteFunc(slices.Clone(settings.ClassificationRulesetIDs), func(id string) bool { return services[id] }),
+			RouteRulesetID:           settings.RouteRulesetID, DefaultPriority: settings.DefaultPriority, CapacityUnits: settings.CapacityUnits,
+			SkillMatching: string(settings.Assignment.SkillMatching), OfferTimeout: &timeout, MaxOffers: settings.Assignment.MaxOffers,
+		})
 	}
 	return doc, nil
 }

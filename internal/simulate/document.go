@@ -47,6 +47,8 @@ type Queue struct {
 	Name       string `yaml:"name,omitempty"`
 	Priority   int64  `yaml:"priority,omitempty"`   // smaller is served first
 	Assignment string `yaml:"assignment,omitempty"` // a routing.Method
+	// Custom says how, where the assignment is custom.
+	Custom *Custom `yaml:"custom,omitempty"`
 }
 
 // Agent is somebody who serves, or a group of people who are alike.

@@ -28,6 +28,7 @@ type play struct {
 	answers *rand.Rand
 	draws   []draws // by kind
 	tally   tally
+	look    time.Duration // when it is looked again because of time alone; in the past when not
 }
 
 // draws are the random numbers of a kind, each use with its own, so that a
@@ -47,8 +48,8 @@ type agent struct {
 // ask is what conversations have in common that ask the same of the same
 // people; see store.Match.
 type ask struct {
-	queueID, requirement string
-	workstream           *workstream
+	queueID, kind string
+	workstream    *workstream
 }
 
 // state is how a conversation stands.
@@ -217,7 +218,9 @@ func (p *play) decide(t *talk, k *kind) {
 	}
 	t.Priority, t.WaitingSince, t.MaxOffers = about.Priority, p.time(), w.maxOffers
 	t.Requirement = routing.Requirement{Units: t.units, Skills: about.Skills, Matching: w.matching}
-	t.ask = ask{t.QueueID, t.Requirement.Signature(), w}
+	t.Language, t.Attributes = about.Language, about.Attributes
+	kind := routing.KindOf(p.s.customs[t.QueueID], t.Requirement, routing.FactsOf(t.Requirement, t.Priority, t.Language, t.Attributes))
+	t.ask = ask{t.QueueID, kind, w}
 }
 
 // enqueue puts a conversation among those that wait.
@@ -275,8 +278,15 @@ func (p *play) match() {
 	if len(snap.Agents) == 0 {
 		return
 	}
-	for i, o := range routing.Match(snap).Offers {
+	decided := routing.Match(snap)
+	for i, o := range decided.Offers {
 		p.offer(found[o.ConversationID], p.byID[o.AgentID], i)
+	}
+	if next := decided.NextAt; !next.IsZero() { // a rule that holds after some waiting
+		if at := next.Sub(p.s.start); p.look <= p.now || at < p.look {
+			p.look = at
+			p.agenda.note(at, p.match)
+		}
 	}
 }
 

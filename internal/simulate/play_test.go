@@ -287,6 +287,33 @@ run: {replications: 1}
 	require.InDelta(t, r.Scopes[2].Measures[Served].Mean*300/(7*24*3600), r.Agents[0].Occupancy.Mean, 0.002, "and is alone with that")
 }
 
+// A rule that holds after some waiting is not missed, though nothing else
+// happens then.
+func TestACustomAssignmentRelaxesWithTime(t *testing.T) {
+	t.Parallel()
+	s, err := Load([]File{{"office.yaml", []byte(`
+skills: [{id: ja}]
+queues:
+  - id: q
+    assignment: custom
+    custom:
+      rules:
+        - {condition: '"ja" in agent.skills', order_by: [{by: free_capacity, descending: true}]}
+        - {after_seconds: 60, condition: 'true'}
+agents: [{id: ken, queues: [q]}]
+kinds: [{id: k, queue: q}]
+arrivals: past.csv
+handling: {constant: 10s}
+run: {replications: 1, start: "2026-01-05"}
+`)}}, files(map[string]string{"past.csv": "at,kind\n2026-01-05 09:00,k\n2026-01-05 10:00,k\n2026-01-05 10:00:05,k\n"}))
+	require.NoError(t, err)
+	r, err := Play(t.Context(), s)
+	require.NoError(t, err)
+	all := r.Scopes[0].Measures
+	require.InDelta(t, 3, all[Served].Mean, 0)
+	require.InDelta(t, (60+60+65)/3.0, all[WaitMean].Mean, 1e-9, "the last waits until Ken is done with the one before")
+}
+
 func TestWhoLeavesFinishesWhatTheyHave(t *testing.T) {
 	t.Parallel()
 	s, err := Load([]File{{"a.yaml", []byte(`

@@ -4,11 +4,13 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	_ "time/tzdata" // time zones, wherever this runs
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/language"
 	"kaiwa/internal/routing"
 )
 
@@ -26,10 +28,12 @@ type Scenario struct {
 	queues []routing.Queue
 	names  map[string]string // of queues, by id
 	states map[string]routing.QueueState
-	agents []agentPlan
-	kinds  []kind
-	past   []arrival // that came, in order
-	offers offerPlan
+	// customs are the custom assignments of queues, by their ids.
+	customs map[string]*routing.CustomAssignment
+	agents  []agentPlan
+	kinds   []kind
+	past    []arrival // that came, in order
+	offers  offerPlan
 }
 
 // agentPlan is an agent and when they are there.
@@ -83,7 +87,7 @@ func Load(files []File, read func(name string) ([]byte, error)) (*Scenario, erro
 	if err != nil {
 		return nil, err
 	}
-	c := compiler{doc: doc, from: from, read: read, s: &Scenario{names: map[string]string{}, states: map[string]routing.QueueState{}}}
+	c := compiler{doc: doc, from: from, read: read, s: &Scenario{names: map[string]string{}, states: map[string]routing.QueueState{}, customs: map[string]*routing.CustomAssignment{}}}
 	for _, step := range []func() error{c.run, c.offers, c.queues, c.people, c.staffing, c.workstreams, c.kinds, c.arrivals} {
 		if err := step(); err != nil {
 			return nil, err
@@ -193,10 +197,21 @@ func (c *compiler) queues() error {
 		case twice:
 			return c.wrong(at+"/id", "Another queue has the id %q already.", q.ID)
 		case q.Assignment != "" && !routing.Method(q.Assignment).Valid():
-			return c.wrong(at+"/assignment", "%q is no way of assigning: it is highest_capacity, round_robin or longest_idle.", q.Assignment)
+			return c.wrong(at+"/assignment", "%q is no way of assigning: it is highest_capacity, round_robin, longest_idle or custom.", q.Assignment)
+		case (q.Assignment == string(routing.Custom)) != (q.Custom != nil):
+			return c.wrong(at+"/custom", "A queue whose assignment is custom says how under custom, and no other does.")
+		}
+		queue := routing.Queue{ID: q.ID, Priority: q.Priority, Method: routing.Method(q.Assignment), Custom: (*routing.CustomAssignment)(q.Custom)}
+		if custom := queue.Custom; custom != nil {
+			made := 0
+			custom.Defaults(func(prefix string) string { made++; return prefix + strconv.Itoa(made) })
+			for _, found := range routing.CheckCustom("/custom", *custom) {
+				return c.wrong(at+found.Pointer, "%s", found.Detail)
+			}
+			c.s.customs[q.ID] = custom
 		}
 		c.s.names[q.ID] = named(q.Name, q.ID)
-		c.s.queues = append(c.s.queues, routing.Queue{ID: q.ID, Priority: q.Priority, Method: routing.Method(q.Assignment)})
+		c.s.queues = append(c.s.queues, queue)
 		c.s.states[q.ID] = routing.QueueState{}
 	}
 	return nil
@@ -575,7 +590,7 @@ const maxPerHour = 1_000_000
 // factsOf is what rules see of a kind.
 func factsOf(k Kind, w *workstream, levels map[string]int) routing.Facts {
 	f := routing.Facts{
-		Message:  routing.MessageFacts{Texts: append([]string{}, k.Facts.Texts...)},
+		Message:  routing.MessageFacts{Texts: append([]string{}, k.Facts.Texts...), Language: language.Of(k.Facts.Texts)},
 		Customer: routing.CustomerFacts(k.Facts.Customer), Channel: routing.ChannelFacts(k.Facts.Channel), Bot: routing.BotFacts(k.Facts.Bot),
 		Context: k.Facts.Context,
 	}

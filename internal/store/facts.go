@@ -50,6 +50,10 @@ func KeepQueues(asked []string, states map[string]QueueState) []KeptQueue {
 		if !there {
 			state.ID = id
 		}
+		state.Settings.WaitInfo = WaitInfo{} // nothing is decided by it
+		if !state.Settings.OutOfHours.On() {
+			state.Settings.OutOfHours = routing.Deflection{}
+		}
 		kept[i] = KeptQueue{state, !there}
 	}
 	return kept

@@ -223,11 +223,11 @@ type QueueState struct {
 	ID         string        `json:"id"`
 	CalendarID string        `json:"calendar_id,omitempty"`
 	Members    int           `json:"members"`
-	Settings   QueueSettings `json:"settings"`
+	Settings   QueueSettings `json:"settings,omitzero"`
 	Waiting    int64         `json:"waiting,omitempty"` // conversations in it; counted where the queue is full some time
 	// Custom is its custom assignment; nil when it has none, or none that can be
 	// read.
-	Custom *routing.CustomAssignment `json:"custom,omitempty"`
+	Custom *routing.CustomAssignment `json:"-"`
 }
 
 // QueueStates reads queues. One that is not there is not in the result.
