@@ -30,6 +30,10 @@ const (
 	// wakePause is the least time between two wake-ups of the workflow by one
 	// process. It goes on for conversation.DispatcherLinger after the last one.
 	wakePause = 5 * time.Second
+	// lookRetry and wakeRetry are the most that passes until what failed is tried
+	// again: somebody waits for a look, and nobody for the workflow.
+	lookRetry = time.Second
+	wakeRetry = 10 * time.Second
 	// breath is the time between two looks when the first left something to do
 	// and got on with nothing: somebody else was changing what it wanted to.
 	breath = 100 * time.Millisecond
@@ -71,8 +75,8 @@ type Dispatcher struct {
 // Close it.
 func New(looker *Looker, wake func(context.Context) error) *Dispatcher {
 	d := &Dispatcher{Looker: looker}
-	d.looks = newKicker("looking who waits", d.lookThrough, lookPause, lookShare, looker.Logger)
-	d.wakes = newKicker("waking the dispatcher", wake, wakePause, 0, looker.Logger)
+	d.looks = newKicker("looking who waits", d.lookThrough, lookPause, lookShare, lookRetry, looker.Logger)
+	d.wakes = newKicker("waking the dispatcher", wake, wakePause, 0, wakeRetry, looker.Logger)
 	return d
 }
 

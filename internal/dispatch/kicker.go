@@ -10,10 +10,9 @@ import (
 const (
 	// kickTime bounds one attempt.
 	kickTime = 5 * time.Second
-	// firstRetry and lastRetry bound how long an attempt that failed waits until
-	// it is made again.
+	// firstRetry is how long an attempt that failed waits until it is made again;
+	// after each more it waits twice as long.
 	firstRetry = 500 * time.Millisecond
-	lastRetry  = 10 * time.Second
 )
 
 // kicker does something on behalf of one process: at once when it was quiet, and
@@ -24,6 +23,7 @@ type kicker struct {
 	what   string        // for the log
 	pause  time.Duration // the least time from one to the next
 	share  int           // it rests so many times as long as it took, if that is more
+	retry  time.Duration // the most that an attempt that failed waits
 	logger *slog.Logger
 	count  func(outcome string)
 
@@ -37,8 +37,8 @@ type kicker struct {
 	end     context.CancelFunc
 }
 
-func newKicker(what string, kick func(context.Context) error, pause time.Duration, share int, logger *slog.Logger) *kicker {
-	k := &kicker{kick: kick, what: what, pause: pause, share: share, logger: logger, count: func(string) {}, closing: make(chan struct{})}
+func newKicker(what string, kick func(context.Context) error, pause time.Duration, share int, retry time.Duration, logger *slog.Logger) *kicker {
+	k := &kicker{kick: kick, what: what, pause: pause, share: share, retry: retry, logger: logger, count: func(string) {}, closing: make(chan struct{})}
 	k.idle = sync.NewCond(&k.mu)
 	k.life, k.end = context.WithCancel(context.Background())
 	return k
@@ -88,7 +88,7 @@ func (k *kicker) work(ctx context.Context) {
 		} else {
 			k.owe()
 			k.rest(wait)
-			wait = min(2*wait, lastRetry)
+			wait = min(2*wait, k.retry)
 		}
 		if k.done(last) {
 			return

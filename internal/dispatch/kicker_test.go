@@ -13,7 +13,10 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const pause = 50 * time.Millisecond
+const (
+	pause     = 50 * time.Millisecond
+	lastRetry = 10 * time.Second
+)
 
 // calls notes when it was called.
 type calls struct {
@@ -57,7 +60,7 @@ func inTime(t *testing.T, f func(t *testing.T, k *kicker, c *calls)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &calls{}
-		f(t, newKicker("a test", c.kick, pause, 4, slog.New(slog.DiscardHandler)), c)
+		f(t, newKicker("a test", c.kick, pause, 4, lastRetry, slog.New(slog.DiscardHandler)), c)
 	})
 }
 
