@@ -72,6 +72,9 @@ func (r *run) offersOnArrival(ctx context.Context) error {
 	r.office.whenOffered(func(f offer) {
 		mu.Lock()
 		defer mu.Unlock()
+		if _, before := offered[f.conversationID]; before {
+			return // again: its agent has gone
+		}
 		if offered[f.conversationID] = f; len(offered) == len(arrivals) {
 			count.happened("all are offered", f.seenAt)
 		}
