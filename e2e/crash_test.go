@@ -137,10 +137,17 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 }
 
 // classifier is a service that says what a conversation is about, and keeps no
-// answers. It lives as long as the test.
+// answers. It lives as long as the test. Its path is its own: the port may have
+// been that of another test's product, whose LINE knocks there until that
+// product is back elsewhere.
 func (m *mortal) classifier(s *store.Store) (rulesetID string) {
 	m.t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	path := "/classify/" + conversation.NewID(conversation.PrefixFinding)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != path {
+			http.NotFound(w, r)
+			return
+		}
 		m.asked.Add(1)
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"intent": {"value": "person"}}`))
@@ -148,7 +155,7 @@ func (m *mortal) classifier(s *store.Store) (rulesetID string) {
 	m.t.Cleanup(server.Close)
 	set, err := s.CreateRuleset(m.t.Context(), store.Origin{}, store.Ruleset{
 		Name: "service", Kind: store.RulesetService, Secret: "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
-		Service: &routing.Service{Kind: routing.ServiceHTTP, URL: server.URL, DeadlineMS: 3000, Intents: []routing.Intent{{Name: "person"}}},
+		Service: &routing.Service{Kind: routing.ServiceHTTP, URL: server.URL + path, DeadlineMS: 3000, Intents: []routing.Intent{{Name: "person"}}},
 	})
 	require.NoError(m.t, err)
 	return set.ID
