@@ -84,13 +84,15 @@ func (s *Server) ListMessages(ctx context.Context, r ListMessagesRequestObject) 
 	if err := readCursor("messages", r.Params.Cursor, &after); err != nil {
 		return nil, err
 	}
-	if _, err := s.store.Conversation(ctx, r.ID); err != nil {
-		return nil, err
-	}
 	limit := pageSize(r.Params.Limit)
 	list, err := s.store.Messages(ctx, r.ID, after, limit+1)
 	if err != nil {
 		return nil, err
+	}
+	if len(list) == 0 { // as of a conversation that does not exist
+		if _, err := s.store.Conversation(ctx, r.ID); err != nil {
+			return nil, err
+		}
 	}
 	list, next, err := page("messages", list, limit, func(m store.Message) any {
 		return store.MessagePosition{At: m.OccurredAt, Ordinal: m.Ordinal, ID: m.ID}

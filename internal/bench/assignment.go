@@ -32,7 +32,7 @@ func (r *run) crew(ctx context.Context, name, lineID string, agents, capacity in
 		return channel{}, nil, err
 	}
 	stream, err := r.office.post(ctx, "/workstreams", map[string]any{
-		"name": name, "mode": "push", "fallback_queue_id": queue, "settings": map[string]any{"assignment": map[string]any{"offer_timeout_seconds": 600}},
+		"name": name, "mode": "push", "fallback_queue_id": queue, "settings": map[string]any{"assignment": keeping(map[string]any{"offer_timeout_seconds": 600})},
 	})
 	if err != nil {
 		return channel{}, nil, err

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -241,6 +242,14 @@ func (o *office) hire(ctx context.Context, name, queueID string, n, capacity int
 		o.agents[a.id] = a
 	}
 	return agents, nil
+}
+
+// keeping are settings of assignment under which agents keep what they have
+// though they are offline, as serve leaves them.
+func keeping(assignment map[string]any) map[string]any {
+	out := map[string]any{"absent": "keep"}
+	maps.Copy(out, assignment)
+	return out
 }
 
 func (o *office) present(ctx context.Context, agents []agent, presence conversation.Presence) error {

@@ -261,7 +261,9 @@ func (r *run) furnish(ctx context.Context) (err error) {
 	if r.queue, err = o.post(ctx, "/queues", map[string]any{"name": "Support", "priority": 10}); err != nil {
 		return err
 	}
-	people, err := o.post(ctx, "/workstreams", map[string]any{"name": "People", "mode": "push", "fallback_queue_id": r.queue})
+	people, err := o.post(ctx, "/workstreams", map[string]any{
+		"name": "People", "mode": "push", "fallback_queue_id": r.queue, "settings": map[string]any{"assignment": keeping(nil)},
+	})
 	if err != nil {
 		return err
 	}
