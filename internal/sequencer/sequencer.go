@@ -39,11 +39,13 @@ func Run(ctx context.Context, s *store.Store, logger *slog.Logger) {
 				return
 			case err != nil:
 				logger.Warn("events could not be numbered; it is tried again", slog.Any("error", err))
-			case n > 0: // there may be more
+			case n > 0:
 				if !wait(ctx, min(max(restShare*time.Since(began), minRest), maxRest)) {
 					return
 				}
-				continue
+				if n == store.SequenceLimit {
+					continue // there is more
+				}
 			}
 			select {
 			case <-ctx.Done():
