@@ -25,7 +25,12 @@ type agentLoad struct {
 	LastOffered int64                 `db:"last_offered_at"`
 
 	Profiles map[string]routing.Profile
+	Counted  map[counts]bool // what counts against them
 }
+
+// counts is that a conversation counts against a capacity profile. One that its
+// agent let go of today does, and once, though it is offered to them again.
+type counts struct{ profileID, conversationID string }
 
 // lacks tells whether they have no room for what counts as the offer does.
 func (l *agentLoad) lacks(o routing.Offer) bool {
@@ -117,7 +122,7 @@ func counted(rows []workRow, now time.Time) []agentLoad {
 	at := map[string]int{}
 	for _, r := range rows {
 		if r.ProfileID == "" {
-			r.agentLoad.Profiles = map[string]routing.Profile{}
+			r.agentLoad.Profiles, r.agentLoad.Counted = map[string]routing.Profile{}, map[counts]bool{}
 			at[r.ID], list = len(list), append(list, r.agentLoad)
 		}
 	}
@@ -136,8 +141,6 @@ func counted(rows []workRow, now time.Time) []agentLoad {
 			began[r.ProfileID] = day
 		}
 	}
-	type work struct{ agentID, profileID, conversationID string }
-	seen := map[work]bool{}
 	for _, r := range rows {
 		i, there := at[r.ID]
 		if !there || r.ConversationID == "" {
@@ -145,8 +148,8 @@ func counted(rows []workRow, now time.Time) []agentLoad {
 		}
 		p, has := list[i].Profiles[r.ProfileID]
 		day, daily := began[r.ProfileID]
-		if w := (work{r.ID, r.ProfileID, r.ConversationID}); has && !seen[w] && (r.EndedAt == 0 || daily && r.EndedAt >= day) {
-			seen[w] = true
+		if c := (counts{r.ProfileID, r.ConversationID}); has && !list[i].Counted[c] && (r.EndedAt == 0 || daily && r.EndedAt >= day) {
+			list[i].Counted[c] = true
 			p.Load++
 			list[i].Profiles[r.ProfileID] = p
 		}
