@@ -163,7 +163,7 @@ func (m *office) decideAgain(t *rapid.T, fresh map[*visitor]*promise, more bool)
 		case a == nil:
 			require.Fail(t, "nobody could have it", "%s is offered to %s", v.id, o.seat.id)
 		case o == nil:
-			require.Fail(t, "it is not offered", "%s waits, and %s could have it: %s", v.id, a.id, why.Why)
+			require.Fail(t, "it is not offered", "%s waits, and %s could have it: %s; %d others are offered in this look", v.id, a.id, why.Why, len(fresh)-l.made)
 		default:
 			require.Equal(t, a.id, o.seat.id, "whom %s is offered to: %s", v.id, why.Why)
 			o.why = why

@@ -236,9 +236,10 @@ func (m *match) decide(ctx context.Context, heads, singly []*waiting) (routing.R
 	open, closed := m.placeable(heads)
 	depth := int64(max(matchDepth, 2*m.snap.MaxOffers/max(1, len(open))))
 	read := map[kind][]*waiting{}
-	enough := min(max(1, m.free), int64(m.snap.MaxOffers)) // more of one kind cannot be placed
+	room, most := max(1, m.free), int64(m.snap.MaxOffers)
 	for deeper := open; ; depth *= deepen {
-		if err := m.readKinds(ctx, read, deeper, min(depth, enough), depth < enough); err != nil {
+		enough := min(depth, room, most) // of one kind, more than there is room for cannot be placed
+		if err := m.readKinds(ctx, read, deeper, enough, enough < room); err != nil {
 			return routing.Result{}, err
 		}
 		m.snap.Items = slices.Clone(alone)
@@ -251,7 +252,7 @@ func (m *match) decide(ctx context.Context, heads, singly []*waiting) (routing.R
 			}
 		}
 		decided := routing.Match(m.snap)
-		if decided.Behind == "" {
+		if decided.Behind == "" || len(decided.Offers) == m.snap.MaxOffers {
 			return decided, nil
 		}
 		deeper = m.exhausted(read, decided.Offers)
