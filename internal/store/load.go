@@ -26,6 +26,9 @@ type agentLoad struct {
 
 	Profiles map[string]routing.Profile
 	Counted  map[counts]bool // what counts against them
+	// RoomAt is when the day ends of one of them that they have reached their limit
+	// of; zero is never.
+	RoomAt time.Time
 }
 
 // counts is that a conversation counts against a capacity profile. One that its
@@ -126,7 +129,8 @@ func counted(rows []workRow, now time.Time) []agentLoad {
 			at[r.ID], list = len(list), append(list, r.agentLoad)
 		}
 	}
-	began := map[string]int64{} // the day of a profile; none is reset at once
+	type span struct{ began, ends time.Time }
+	days := map[string]span{} // of the profiles that are reset at the end of it
 	for _, r := range rows {
 		i, there := at[r.ID]
 		if !there || r.AtMost == 0 {
@@ -134,11 +138,11 @@ func counted(rows []workRow, now time.Time) []agentLoad {
 		}
 		list[i].Profiles[r.ProfileID] = routing.Profile{Limit: r.AtMost, Blocks: r.Blocks}
 		if r.Zone != "" {
-			day, err := dayBegan(now, r.Zone)
+			began, ends, err := day(now, r.Zone)
 			if err != nil { // a zone that is no more: rather too long than not at all
-				day = micros(now.Add(-24 * time.Hour))
+				began, ends = now.Add(-24*time.Hour), now.Add(24*time.Hour)
 			}
-			began[r.ProfileID] = day
+			days[r.ProfileID] = span{began, ends}
 		}
 	}
 	for _, r := range rows {
@@ -147,11 +151,14 @@ func counted(rows []workRow, now time.Time) []agentLoad {
 			continue
 		}
 		p, has := list[i].Profiles[r.ProfileID]
-		day, daily := began[r.ProfileID]
-		if c := (counts{r.ProfileID, r.ConversationID}); has && !list[i].Counted[c] && (r.EndedAt == 0 || daily && r.EndedAt >= day) {
+		today, daily := days[r.ProfileID]
+		if c := (counts{r.ProfileID, r.ConversationID}); has && !list[i].Counted[c] && (r.EndedAt == 0 || daily && r.EndedAt >= micros(today.began)) {
 			list[i].Counted[c] = true
 			p.Load++
 			list[i].Profiles[r.ProfileID] = p
+			if daily && p.Left() < 1 {
+				list[i].RoomAt = sooner(list[i].RoomAt, today.ends.UTC())
+			}
 		}
 	}
 	return list

@@ -32,7 +32,8 @@ type MatchResult struct {
 	Present int // agents who are not offline
 	Absent  int // agents who are, and hold conversations
 	// NextAt is when something happens by time alone: an offer runs out, an
-	// agent has been silent for too long, a preference ends. Zero is never.
+	// agent has been silent for too long, a preference ends, or the day by whose
+	// end an agent's capacity profile is reset. Zero is never.
 	NextAt time.Time
 	// More says that there is more to do at once: not everything fitted into
 	// this look, or somebody else was changing what it wanted to.
@@ -132,6 +133,7 @@ type match struct {
 	snap        routing.Snapshot
 	profiles    bool                // somebody has a capacity profile
 	free        int64               // how much more the agents can hold, together
+	roomAt      time.Time           // when by time alone somebody can hold more; zero is never
 	agents      map[string]int      // where they are in the snapshot
 	items       map[string]*waiting // by conversation
 	workstreams map[string]Workstream
@@ -192,6 +194,9 @@ func (m *match) run(ctx context.Context, from place) error {
 		return err
 	}
 	m.res.NextAt = decided.NextAt
+	if !m.roomAt.IsZero() {
+		m.res.NextAt = sooner(m.res.NextAt, m.roomAt)
+	}
 	if err := m.carryOut(ctx, decided); err != nil {
 		return err
 	}

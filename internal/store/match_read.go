@@ -77,6 +77,9 @@ func (m *match) readLoads(ctx context.Context, ids, skills []string, all bool) e
 	for _, a := range list {
 		if a.Presence != conversation.PresenceOffline {
 			m.free += a.room()
+			if !a.RoomAt.IsZero() {
+				m.roomAt = sooner(m.roomAt, a.RoomAt)
+			}
 		}
 		m.addAgent(a)
 	}
