@@ -164,33 +164,49 @@ func counted(rows []workRow, now time.Time) []agentLoad {
 	return list
 }
 
-// SomebodyFree tells whether a member of a queue is in one of the presences and
-// has room for so many units, or for a conversation of a capacity profile.
-func (s *Store) SomebodyFree(ctx context.Context, queueID string, presences []conversation.Presence, units int64, profileID string) (bool, error) {
-	if profileID != "" {
-		return s.somebodyHasRoom(ctx, queueID, presences, routing.Offer{ProfileID: profileID})
+// SomebodyFree tells whether a member of a queue could have a conversation that
+// requires r: is in one of the presences, has the skills and has room for it.
+func (s *Store) SomebodyFree(ctx context.Context, queueID string, r routing.Requirement) (bool, error) {
+	if r.ProfileID != "" {
+		return s.somebodyHasRoom(ctx, queueID, r)
 	}
 	var names []string
-	for _, p := range presences {
+	for _, p := range r.Presences {
 		names = append(names, string(p))
 	}
 	list, args := placeholders(names, 3)
 	if len(args) == 0 {
 		return false, nil
 	}
+	skilled, needs := s.d.skilled(r, 3+len(args))
 	var free bool
 	_, err := s.read().get(ctx, &free, `SELECT EXISTS (
 		SELECT 1 FROM queue_members m JOIN agents a ON a.id = m.agent_id JOIN agent_states s ON s.agent_id = a.id
-		WHERE m.queue_id = $1 AND s.presence IN (`+list+`) AND a.capacity >= $2
+		WHERE m.queue_id = $1`+skilled+` AND s.presence IN (`+list+`) AND a.capacity >= $2
 			+ coalesce((SELECT sum(units) FROM conversations c WHERE c.agent_id = a.id AND c.owner = 'agent' AND c.blocks_capacity), 0)
 			+ coalesce((SELECT sum(units) FROM offers o WHERE o.agent_id = a.id AND o.state = 'live'), 0))`,
-		append([]any{queueID, units}, args...)...)
+		append(append([]any{queueID, r.Units}, args...), needs...)...)
 	return free, err
 }
 
-func (s *Store) somebodyHasRoom(ctx context.Context, queueID string, presences []conversation.Presence, o routing.Offer) (bool, error) {
+// skilled is the condition that a member m of a queue has the skills that r
+// requires, with its parameters from $n on; nothing where it requires none.
+func (d dialect) skilled(r routing.Requirement, n int) (condition string, args []any) {
+	if r.Matching != conversation.MatchingExact || len(r.Skills) == 0 {
+		return "", nil
+	}
+	needs := make([][]any, len(r.Skills))
+	for i, k := range r.Skills {
+		needs[i] = []any{k.SkillID, k.Level}
+	}
+	return ` AND NOT EXISTS (SELECT 1 FROM ` + d.rows(n, "skill TEXT", "level BIGINT") + ` AS need WHERE NOT EXISTS (
+		SELECT 1 FROM agent_skills k WHERE k.agent_id = m.agent_id AND k.skill_id = need.skill AND k.level >= need.level))`, []any{jsonOf(needs)}
+}
+
+func (s *Store) somebodyHasRoom(ctx context.Context, queueID string, r routing.Requirement) (bool, error) {
 	var ids []string
-	if err := s.read().list(ctx, &ids, `SELECT agent_id FROM queue_members WHERE queue_id = $1`, queueID); err != nil || len(ids) == 0 {
+	skilled, needs := s.d.skilled(r, 2)
+	if err := s.read().list(ctx, &ids, `SELECT m.agent_id FROM queue_members m WHERE m.queue_id = $1`+skilled, append([]any{queueID}, needs...)...); err != nil || len(ids) == 0 {
 		return false, err
 	}
 	agents, err := s.read().agentLoads(ctx, true, s.now(), ids)
@@ -198,7 +214,7 @@ func (s *Store) somebodyHasRoom(ctx context.Context, queueID string, presences [
 		return false, err
 	}
 	for i := range agents {
-		if a := &agents[i]; slices.Contains(presences, a.Presence) && !a.lacks(o) {
+		if a := &agents[i]; slices.Contains(r.Presences, a.Presence) && !a.lacks(routing.Offer{ProfileID: r.ProfileID}) {
 			return true, nil
 		}
 	}
