@@ -91,7 +91,14 @@ func (a *Activities) told(ctx context.Context, plan store.Plan, found *store.Rou
 		return trigger, nil
 	}
 	if plan.Workstream.Mode == store.ModePush {
-		free, err := a.store.SomebodyFree(ctx, found.QueueID, plan.Workstream.Settings.Assignment.Presences, found.Units, found.CapacityProfileID)
+		asks := routing.Requirement{
+			Units: found.Units, ProfileID: found.CapacityProfileID, Skills: found.Skills, Matching: found.Matching,
+			Presences: plan.Workstream.Settings.Assignment.Presences,
+		}
+		if came.Custom() {
+			asks.Matching = conversation.MatchingNone // the queue's rules may ignore skills
+		}
+		free, err := a.store.SomebodyFree(ctx, found.QueueID, asks)
 		if free || err != nil {
 			return "", err
 		}

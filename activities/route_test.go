@@ -400,13 +400,39 @@ func TestAClosedQueueSaysSoAndStillTakesTheConversation(t *testing.T) {
 
 func TestNobodyIsToldThatNobodyIsFreeWhileSomebodyIs(t *testing.T) {
 	t.Parallel()
+	said := []string{"no_agent_available"}
 	for name, c := range map[string]struct {
 		units     int64 // of the three that the agent has
+		level     int   // of Japanese, of the agent's five; 0 asks for none
+		matching  conversation.Matching
+		profile   bool // counts against a capacity profile instead of units
 		announced []string
-	}{"room": {3, nil}, "no room": {4, []string{"no_agent_available"}}} {
+	}{
+		"room": {units: 3}, "no room": {units: 4, announced: said},
+		"speaks it": {units: 1, level: 5}, "does not speak it": {units: 1, level: 6, announced: said}, "speaks it somehow": {units: 1, level: 6, matching: conversation.MatchingClosest},
+		"has the profile, and speaks it": {profile: true, level: 5}, "has the profile, and does not": {profile: true, level: 6, announced: said},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			eachOffice(t, func(_ *office, w *store.Workstream) { w.Settings.CapacityUnits = c.units }, func(t *testing.T, o *office) {
+			eachOffice(t, func(o *office, w *store.Workstream) {
+				w.Settings.CapacityUnits, w.Settings.Assignment.SkillMatching = c.units, c.matching
+				agents, err := o.store.Agents(o.t.Context(), store.Cursor{}, 1)
+				require.NoError(o.t, err)
+				limits := []store.AgentCapacityProfile{}
+				if c.profile {
+					p, err := o.store.CreateCapacityProfile(o.t.Context(), store.Origin{}, store.CapacityProfile{Name: "cases", LimitDefault: 1, Reset: store.ResetImmediate})
+					require.NoError(o.t, err)
+					w.Settings.CapacityProfileID, limits = p.ID, append(limits, store.AgentCapacityProfile{ProfileID: p.ID, Limit: 1})
+				}
+				_, err = o.store.UpdateAgent(o.t.Context(), store.Origin{}, agents[0].ID, store.AnyVersion, func(a *store.Agent) error {
+					a.Skills, a.CapacityProfiles = []store.AgentSkill{{SkillID: o.japanese.ID, Level: 5}}, limits
+					return nil
+				})
+				require.NoError(o.t, err)
+				if c.level > 0 {
+					w.Settings.ClassificationRulesetIDs = []string{o.classification(routing.Rule{Condition: "true", Outputs: routing.Outputs{Skills: []conversation.SkillNeed{{SkillID: o.japanese.ID, Level: c.level}}}})}
+				}
+			}, func(t *testing.T, o *office) {
 				require.Len(t, o.rows(`INSERT INTO agent_states (agent_id, chosen, presence) SELECT id, 'available', 'available' FROM agents RETURNING agent_id`), 1)
 				o.writes("hello")
 				o.route()

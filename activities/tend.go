@@ -108,7 +108,9 @@ func (a *Activities) waitInfo(ctx context.Context, plan store.Plan, q store.Queu
 	if q.OnOffer {
 		return nil, nil
 	}
-	free, err := a.store.SomebodyFree(ctx, q.QueueID, plan.Workstream.Settings.Assignment.Presences, q.Units, q.CapacityProfileID)
+	asks := q.Requirement
+	asks.Presences = plan.Workstream.Settings.Assignment.Presences
+	free, err := a.store.SomebodyFree(ctx, q.QueueID, asks)
 	if err != nil || free && plan.Workstream.Mode == store.ModePush {
 		return nil, err
 	}

@@ -46,7 +46,9 @@ func chaosIn(t *testing.T, o chaos.Options) *chaos.Report {
 
 func TestNothingIsLostAndNothingSaidTwiceWhileEverythingIsKilled(t *testing.T) {
 	t.Parallel()
-	report := chaosIn(t, chaos.Options{Seed: 1, Length: 40 * time.Second, Database: rig.PostgreSQL, EventsPerSecond: 15, KillEvery: 3 * time.Second})
+	report := chaosIn(t, chaos.Options{
+		Seed: 1, Length: 40 * time.Second, Database: rig.PostgreSQL, EventsPerSecond: 15, KillEvery: 3 * time.Second, Promptly: 5 * time.Second, // beside other tests
+	})
 	require.GreaterOrEqual(t, report.Kills, 8)
 	require.GreaterOrEqual(t, report.Events, 300)
 }

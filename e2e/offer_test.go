@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/store"
 )
 
 // isThere sets an agent's presence.
@@ -23,18 +24,28 @@ type offered struct {
 	ExpiresAt      time.Time `json:"expires_at"`
 }
 
-// load is what the agent has of their capacity in use.
-func (a agent) load() int {
+// day is how an agent's day goes, as the API shows it.
+type day struct {
+	Presence conversation.Presence `json:"presence"`
+	Cause    store.PresenceCause   `json:"cause"`
+	Load     int                   `json:"load"` // what they have of their capacity in use
+}
+
+func (a agent) day() day {
 	a.t.Helper()
 	var me struct {
 		Agent struct {
-			State struct {
-				Load int `json:"load"`
-			} `json:"state"`
+			State day `json:"state"`
 		} `json:"agent"`
 	}
 	require.Equal(a.t, http.StatusOK, a.call(http.MethodGet, "/me", nil, nil, &me))
-	return me.Agent.State.Load
+	return me.Agent.State
+}
+
+// load is what the agent has of their capacity in use.
+func (a agent) load() int {
+	a.t.Helper()
+	return a.day().Load
 }
 
 func (a agent) offers() []offered {
@@ -142,4 +153,33 @@ func TestADispatcherThatIsTerminatedIsMissedByNobody(t *testing.T) {
 	kenta.isThere(conversation.PresenceAway)
 	kenta.isThere(conversation.PresenceAvailable)
 	k.isOffered(kenta, k.newCustomer("Ida").asksForAPerson())
+}
+
+// Who lets offers run out is away, until they say that they are there again.
+func TestWhoMissesOffersIsAwayUntilTheyAreBack(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.arrange(func(w *store.Workstream, b *store.Bot) {
+			withEcho(w, b)
+			w.Settings.Assignment.OfferTimeoutSeconds, w.Settings.Assignment.MaxOffers, w.Settings.Assignment.MissedOffersAway = 3, 5, 2
+		})
+		kenta := k.as("kaiwa-dev-kenta")
+		kenta.isThere(conversation.PresenceAvailable)
+		id := k.newCustomer("Emma").asksForAPerson()
+		first := k.isOffered(kenta, id)
+		k.eventually(func() bool {
+			d := kenta.day()
+			return d.Presence == conversation.PresenceAway && d.Cause == store.CauseMissedOffers
+		}, "the agent is away")
+		k.offersCameTo(id, map[string]int{"offer.timed_out": 2})
+		require.Empty(t, kenta.offers())
+
+		kenta.isThere(conversation.PresenceAvailable)
+		back := k.isOffered(kenta, id)
+		require.NotEqual(t, first.ID, back.ID)
+		require.Equal(t, http.StatusOK, kenta.answers(back, "accept", nil))
+		require.Equal(t, day{conversation.PresenceAvailable, store.CauseSet, 1}, kenta.day())
+		k.offersCameTo(id, map[string]int{"offer.timed_out": 2, "offer.accepted": 1})
+	})
 }

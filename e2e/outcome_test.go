@@ -94,7 +94,7 @@ func (k *kaiwa) aDayAtTheShop() *outcome.Deeds {
 		withEcho(w, b)
 		w.Settings.SurveyID = sv.ID
 	})
-	deeds := &outcome.Deeds{}
+	deeds := &outcome.Deeds{Promptly: 5 * time.Second} // beside other tests
 	kenta, mali := k.as("kaiwa-dev-kenta"), k.as("kaiwa-dev-mali")
 	accepts := func(a agent, id string) {
 		t.Helper()

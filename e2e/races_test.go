@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"maps"
 	"net/http"
 	"sync"
 	"testing"
@@ -50,6 +51,17 @@ func (k *kaiwa) offersAddUp(conversationID string) map[string]int {
 		return len(made) > 0
 	}, "every offer has ended")
 	return ways
+}
+
+// offersCameTo waits until the offers of a conversation have ended in so many of
+// each way.
+func (k *kaiwa) offersCameTo(conversationID string, want map[string]int) {
+	k.t.Helper()
+	var ways map[string]int
+	k.eventually(func() bool {
+		ways = k.offersAddUp(conversationID)
+		return maps.Equal(ways, want)
+	}, "its offers end as %v", want)
 }
 
 // together does several things at the same time.
@@ -199,5 +211,86 @@ func TestAnAnswerRacesWithTheEndOfItsOffer(t *testing.T) {
 			require.Zero(t, kenta.load())
 			k.Stop()
 		}
+	})
+}
+
+// A supervisor may give it to somebody else before or after its agent accepts
+// the offer: it is theirs in the end, and the offer has ended once.
+func TestAcceptRacesWithASupervisorsAssignment(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.arrange(withEcho)
+		kenta, mali, sofie := k.as("kaiwa-dev-kenta"), k.as("kaiwa-dev-mali"), k.as("kaiwa-dev-sofie")
+		kenta.isThere(conversation.PresenceAvailable)
+		for range raceRounds {
+			id := k.newCustomer("Emma").asksForAPerson()
+			offer := k.isOffered(kenta, id)
+			var accepted, assigned int
+			var refusal item
+			together(
+				func() { accepted = kenta.answers(offer, "accept", &refusal) },
+				func() { assigned, _ = sofie.tries("assign", id, map[string]any{"agent_id": mali.id}) },
+			)
+			require.Equal(t, http.StatusOK, assigned)
+			require.Equal(t, mali.id, mali.conversation(id).AgentID)
+			if accepted == http.StatusOK {
+				k.offersCameTo(id, map[string]int{"offer.accepted": 1})
+			} else {
+				require.Equal(t, http.StatusConflict, accepted)
+				require.Equal(t, "offer_rescinded", refusal.Code)
+				k.offersCameTo(id, map[string]int{"offer.rescinded": 1})
+			}
+			mali.does("end", id, nil)
+			mali.does("wrap-up", id, nil)
+			t.Logf("accept %d", accepted)
+		}
+		require.Zero(t, kenta.load()+mali.load(), "nothing is left with them")
+	})
+}
+
+// A supervisor takes back what is just being accepted for its agent: one of the
+// two happens. What was taken back is offered, and accepted, anew.
+func TestAnOfferThatIsAcceptedForItsAgentRacesWithASupervisor(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.arrange(autoAccepted)
+		kenta, sofie := k.as("kaiwa-dev-kenta"), k.as("kaiwa-dev-sofie")
+		for round := range raceRounds {
+			kenta.isThere(conversation.PresenceBusy)
+			id := k.newCustomer("Emma").asksForAPerson()
+			kenta.isThere(conversation.PresenceAvailable)
+			var offer store.Offer
+			k.eventually(func() bool {
+				events, err := k.Store.Events(t.Context(), 0, 1000, id)
+				require.NoError(t, err)
+				for _, e := range events {
+					if e.Type == "offer.created" {
+						offer, err = k.Store.Offer(t.Context(), e.SubjectID)
+						require.NoError(t, err)
+						return true
+					}
+				}
+				return false
+			}, "it is offered")
+			if round%2 == 1 { // the workflow is the faster one
+				k.eventually(func() bool { return kenta.conversation(id).AgentID == kenta.id }, "the agent has it")
+			}
+			var refusal problem
+			status := sofie.call(http.MethodPost, "/offers/"+offer.ID+"/rescind", nil, map[string]any{}, &refusal)
+			k.eventually(func() bool { return kenta.conversation(id).AgentID == kenta.id }, "the agent has it")
+			if status == http.StatusOK {
+				k.offersCameTo(id, map[string]int{"offer.rescinded": 1, "offer.accepted": 1})
+			} else {
+				require.Equal(t, http.StatusConflict, status)
+				require.Equal(t, "offer_accepted", refusal.Code)
+				k.offersCameTo(id, map[string]int{"offer.accepted": 1})
+			}
+			kenta.does("end", id, nil)
+			kenta.does("wrap-up", id, nil)
+			t.Logf("take back %d", status)
+		}
+		require.Zero(t, kenta.load())
 	})
 }

@@ -3,7 +3,6 @@ package workflows_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"testing"
@@ -23,15 +22,13 @@ import (
 // floor is the dispatcher in a test with skipped time, on a real database whose
 // clock is the test's.
 type floor struct {
-	t       *testing.T
-	env     *testsuite.TestWorkflowEnvironment
-	s       *store.Store
-	queue   store.Queue
-	channel store.Channel
-	woken   woken
-	n       int
-	looks   int // tries of them
-	away    int // tries that fail
+	t     *testing.T
+	env   *testsuite.TestWorkflowEnvironment
+	s     *store.Store
+	shop  *storetest.Shop
+	woken woken
+	looks int // tries of them
+	away  int // tries that fail
 }
 
 // woken notes which chats were woken.
@@ -48,7 +45,6 @@ func (w *woken) Notify(_, chatKey string) {
 
 func newDispatchFloor(t *testing.T) *floor {
 	t.Helper()
-	ctx := t.Context()
 	f := &floor{t: t}
 	var suite testsuite.WorkflowTestSuite
 	suite.SetLogger(slog.New(slog.DiscardHandler))
@@ -65,16 +61,7 @@ func newDispatchFloor(t *testing.T) *floor {
 		}
 		return acts.Match(context.WithoutCancel(ctx), in)
 	})
-
-	var err error
-	f.queue, err = f.s.CreateQueue(ctx, store.Origin{}, store.Queue{Name: "Support", Priority: 10})
-	require.NoError(t, err)
-	w, err := f.s.CreateWorkstream(ctx, store.Origin{}, store.Workstream{Name: "Shop", Mode: store.ModePush, FallbackQueueID: f.queue.ID})
-	require.NoError(t, err)
-	f.channel, err = f.s.CreateChannel(ctx, store.Origin{}, store.Channel{
-		Name: "Shop", LINEChannelID: "1", BotUserID: "U1", WorkstreamID: w.ID, Locale: "en", Status: store.ChannelActive, Secrets: []string{"s"}, Token: "t",
-	})
-	require.NoError(t, err)
+	f.shop = storetest.NewShop(t, f.s)
 	return f
 }
 
@@ -82,19 +69,14 @@ func newDispatchFloor(t *testing.T) *floor {
 // for so long.
 func (f *floor) agent(name string, there time.Duration) string {
 	f.t.Helper()
-	ctx := f.t.Context()
-	a, err := f.s.CreateAgent(ctx, store.Origin{}, store.Agent{Name: name, Email: name + "@example.test", Role: store.RoleAgent, Locale: "en", Capacity: 3})
-	require.NoError(f.t, err)
-	require.NoError(f.t, f.s.AddMember(ctx, store.Origin{}, f.queue.ID, a.ID))
-	_, err = f.s.SetPresence(ctx, a.ID, conversation.PresenceAvailable, true)
-	require.NoError(f.t, err)
+	id := f.shop.Agent(name)
 	for at := 30 * time.Second; at <= there; at += 30 * time.Second {
 		f.at(at, func() {
-			_, err := f.s.SignOfLife(context.Background(), a.ID)
+			_, err := f.s.SignOfLife(context.Background(), id)
 			require.NoError(f.t, err)
 		})
 	}
-	return a.ID
+	return id
 }
 
 // at does something at a time after the start. Nobody is told.
@@ -103,28 +85,7 @@ func (f *floor) at(d time.Duration, do func()) { f.env.RegisterDelayedCallback(d
 func (f *floor) kick() { f.env.SignalWorkflow(conversation.SignalKick, nil) }
 
 // waits has a customer write and be routed to the queue.
-func (f *floor) waits() string {
-	f.t.Helper()
-	ctx := context.Background()
-	f.n++
-	chat := fmt.Sprint("chat", f.n)
-	_, err := f.s.AppendLINEEvents(ctx, f.channel.ID, f.env.Now(), []store.InboxEvent{{
-		WebhookEventID: chat, ChatKey: chat, Kind: "message", SourceType: "user", SourceID: "U" + chat, LineTime: f.env.Now(), Raw: []byte("{}"),
-	}})
-	require.NoError(f.t, err)
-	plan, err := f.s.Plan(ctx, f.channel.ID)
-	require.NoError(f.t, err)
-	res, err := f.s.Ingest(ctx, store.IngestRequest{ChannelID: f.channel.ID, ChatKey: chat, RunID: "run", Plan: &plan}, func(store.LINEEvent) store.Item {
-		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "text", Text: "hello", LINEMessageID: chat}}
-	})
-	require.NoError(f.t, err)
-	_, err = f.s.Transition(ctx, store.TransitionRequest{
-		ID: "routed-" + chat, ConversationID: res.ConversationID, ChannelID: f.channel.ID, ChatKey: chat, Event: conversation.EventRouted,
-		Routing: &store.Routing{QueueID: f.queue.ID, Matching: conversation.MatchingExact, Units: 1, Requirement: "any"},
-	})
-	require.NoError(f.t, err)
-	return res.ConversationID
-}
+func (f *floor) waits() string { return f.shop.Waits(f.env.Now()) }
 
 // onOffer tells which conversations are on offer to an agent.
 func (f *floor) onOffer(agentID string) (ids []string) {

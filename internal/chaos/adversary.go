@@ -25,8 +25,9 @@ type adversary struct {
 	tally    *tally
 	diary    *slog.Logger // of what was done when, to be read beside the processes' logs
 
-	mu   sync.Mutex
-	dead map[string]*sync.Mutex // by process: one death at a time
+	mu      sync.Mutex
+	dead    map[string]*sync.Mutex // by process: one death at a time
+	outages []outcome.Outage
 }
 
 // attack carries the plan out until it is done or ctx ends, and then has
@@ -140,6 +141,17 @@ func (a *adversary) process(name string) (*rig.Process, *sync.Mutex, error) {
 	return nil, nil, errors.New("there is no such process")
 }
 
+// outage notes that a process is away, from now until the function that it
+// returns is called.
+func (a *adversary) outage(p *rig.Process) (over func()) {
+	from := time.Now().UnixMicro()
+	return func() {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.outages = append(a.outages, outcome.Outage{Process: p.Name, From: from, To: time.Now().UnixMicro()})
+	}
+}
+
 func (a *adversary) kill(ctx context.Context, s strike) error {
 	p, dead, err := a.process(s.target)
 	if err != nil {
@@ -147,6 +159,7 @@ func (a *adversary) kill(ctx context.Context, s strike) error {
 	}
 	dead.Lock()
 	defer dead.Unlock()
+	defer a.outage(p)()
 	if err := p.Kill(); err != nil {
 		return err
 	}
@@ -161,6 +174,7 @@ func (a *adversary) pause(ctx context.Context, s strike) error {
 	if err != nil {
 		return err
 	}
+	defer a.outage(p)()
 	if err := p.Pause(); err != nil {
 		return err
 	}
@@ -188,8 +202,10 @@ func (a *adversary) repeat(ctx context.Context, s strike) error {
 }
 
 // deeds are what was done on purpose, for the judge.
-func (a *adversary) deeds(unanswered bool) *outcome.Deeds {
+func (a *adversary) deeds() *outcome.Deeds {
 	a.operator.mu.Lock()
 	defer a.operator.mu.Unlock()
-	return &outcome.Deeds{Operations: slices.Clone(a.operator.done), Uncertain: unanswered}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return &outcome.Deeds{Operations: slices.Clone(a.operator.done), Outages: slices.Clone(a.outages)}
 }

@@ -47,6 +47,9 @@ type Options struct {
 	KillEvery       time.Duration
 	// Unanswered also loses LINE's answers: then messages may end uncertain.
 	Unanswered bool
+	// Promptly is how long a conversation may wait in calm times though an agent is
+	// there, 0 a second: more on a machine that does other things beside.
+	Promptly time.Duration
 	// Out is told how it goes.
 	Out io.Writer
 }
@@ -309,7 +312,7 @@ func (r *run) left(ctx context.Context) (string, error) {
 // judge waits until nothing moves any more, and holds what is left against
 // what is promised.
 func (r *run) judge(ctx context.Context, enemy *adversary, boss *supervisor) (*Report, error) {
-	from := outcome.Sources{Simulator: r.rig.Simulator, Store: r.rig.Store, Temporal: r.temporal, Deeds: enemy.deeds(r.Unanswered)}
+	from := outcome.Sources{Simulator: r.rig.Simulator, Store: r.rig.Store, Temporal: r.temporal, Deeds: r.deeds(enemy)}
 	unsettled, err := r.settle(ctx, from)
 	if err != nil {
 		return nil, err
@@ -335,6 +338,13 @@ func (r *run) judge(ctx context.Context, enemy *adversary, boss *supervisor) (*R
 	}
 	out.Done = append([]outcome.Done{{What: "webhook events acknowledged", N: out.Events}}, r.tally.lines()...)
 	return out, nil
+}
+
+// deeds are what was done on purpose, and what is allowed for.
+func (r *run) deeds(enemy *adversary) *outcome.Deeds {
+	d := enemy.deeds()
+	d.Uncertain, d.Promptly = r.Unanswered, r.Promptly
+	return d
 }
 
 // settle waits until nothing moves by itself; it returns what still does when

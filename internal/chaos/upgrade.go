@@ -71,6 +71,7 @@ func (a *adversary) replace(ctx context.Context, p *rig.Process, binary string) 
 	defer dead.Unlock()
 	gently, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping)
 	defer cancel()
+	defer a.outage(p)()
 	if err := p.Stop(gently); err != nil {
 		a.tally.fault(outcome.Finding{Subject: p.Name, Detail: fmt.Sprintf("told to end: %s", err)})
 		if err := p.Kill(); err != nil {

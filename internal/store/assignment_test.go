@@ -188,6 +188,47 @@ func TestProfilesCostALookNoStatement(t *testing.T) {
 	}
 }
 
+// When a day ends by which somebody counts, there is a look.
+func TestWhoWaitsForTheEndOfTheDayIsLookedAtThen(t *testing.T) {
+	t.Parallel()
+	withFloor(t, nil, func(t *testing.T, f *floor) {
+		id := f.profile(store.CapacityProfile{Name: "cases", Reset: store.ResetEndOfDay, Zone: "Asia/Tokyo"})
+		mei := f.agent("mei", 0)
+		f.limit(mei, id, 1)
+		first := f.counts(id)
+		f.match()
+		f.close(f.accept(first, mei))
+		second := f.counts(id)
+		f.c.Advance(6*time.Hour - time.Minute) // it is a minute to midnight in Tokyo
+		f.presence(mei, conversation.PresenceAvailable)
+		midnight := f.c.Now().Add(time.Minute)
+		require.Equal(t, midnight, f.match().NextAt)
+		f.c.Advance(time.Minute)
+		f.match()
+		require.Equal(t, []string{second + " " + mei}, f.offers(mei))
+	})
+}
+
+// What an agent had today and is offered again counts once, so there is room for
+// the next one, in the looks that follow at once.
+func TestWhatIsOfferedAgainOnTheSameDayTakesNoRoomTwice(t *testing.T) {
+	t.Parallel()
+	withFloor(t, nil, func(t *testing.T, f *floor) {
+		id := f.profile(store.CapacityProfile{Name: "cases", Reset: store.ResetEndOfDay, Zone: "Asia/Tokyo"})
+		mei := f.agent("mei", 0)
+		f.limit(mei, id, 2)
+		first := f.counts(id)
+		f.match()
+		o := f.accept(first, mei)
+		require.NoError(t, f.act(t.Context(), o, conversation.EventReleased, mei, "release"))
+		second := f.counts(id)
+		for more := true; more; {
+			more = f.match().More
+		}
+		require.ElementsMatch(t, []string{first + " " + mei, second + " " + mei}, f.offers(mei))
+	})
+}
+
 // Whatever happens at once, nobody has more of a profile than their limit, the
 // day's included.
 func TestUnderConcurrentWorkLimitsHold(t *testing.T) {

@@ -163,12 +163,12 @@ func (c conn) useProfile(ctx context.Context, agentID, profileID, conversationID
 	return err
 }
 
-// dayBegan is when the day of now began in a time zone, in microseconds.
-func dayBegan(now time.Time, zone string) (int64, error) {
+// day is when the day of now began in a time zone, and when it ends.
+func day(now time.Time, zone string) (began, ends time.Time, err error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil {
-		return 0, fmt.Errorf("time zone %q: %w", zone, err)
+		return began, ends, fmt.Errorf("time zone %q: %w", zone, err)
 	}
 	y, m, d := now.In(location).Date()
-	return micros(time.Date(y, m, d, 0, 0, 0, 0, location)), nil
+	return time.Date(y, m, d, 0, 0, 0, 0, location), time.Date(y, m, d+1, 0, 0, 0, 0, location), nil
 }

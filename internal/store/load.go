@@ -25,7 +25,15 @@ type agentLoad struct {
 	LastOffered int64                 `db:"last_offered_at"`
 
 	Profiles map[string]routing.Profile
+	Counted  map[counts]bool // what counts against them
+	// RoomAt is when the day ends of one of them that they have reached their limit
+	// of; zero is never.
+	RoomAt time.Time
 }
+
+// counts is that a conversation counts against a capacity profile. One that its
+// agent let go of today does, and once, though it is offered to them again.
+type counts struct{ profileID, conversationID string }
 
 // lacks tells whether they have no room for what counts as the offer does.
 func (l *agentLoad) lacks(o routing.Offer) bool {
@@ -117,11 +125,12 @@ func counted(rows []workRow, now time.Time) []agentLoad {
 	at := map[string]int{}
 	for _, r := range rows {
 		if r.ProfileID == "" {
-			r.agentLoad.Profiles = map[string]routing.Profile{}
+			r.agentLoad.Profiles, r.agentLoad.Counted = map[string]routing.Profile{}, map[counts]bool{}
 			at[r.ID], list = len(list), append(list, r.agentLoad)
 		}
 	}
-	began := map[string]int64{} // the day of a profile; none is reset at once
+	type span struct{ began, ends time.Time }
+	days := map[string]span{} // of the profiles that are reset at the end of it
 	for _, r := range rows {
 		i, there := at[r.ID]
 		if !there || r.AtMost == 0 {
@@ -129,58 +138,75 @@ func counted(rows []workRow, now time.Time) []agentLoad {
 		}
 		list[i].Profiles[r.ProfileID] = routing.Profile{Limit: r.AtMost, Blocks: r.Blocks}
 		if r.Zone != "" {
-			day, err := dayBegan(now, r.Zone)
+			began, ends, err := day(now, r.Zone)
 			if err != nil { // a zone that is no more: rather too long than not at all
-				day = micros(now.Add(-24 * time.Hour))
+				began, ends = now.Add(-24*time.Hour), now.Add(24*time.Hour)
 			}
-			began[r.ProfileID] = day
+			days[r.ProfileID] = span{began, ends}
 		}
 	}
-	type work struct{ agentID, profileID, conversationID string }
-	seen := map[work]bool{}
 	for _, r := range rows {
 		i, there := at[r.ID]
 		if !there || r.ConversationID == "" {
 			continue
 		}
 		p, has := list[i].Profiles[r.ProfileID]
-		day, daily := began[r.ProfileID]
-		if w := (work{r.ID, r.ProfileID, r.ConversationID}); has && !seen[w] && (r.EndedAt == 0 || daily && r.EndedAt >= day) {
-			seen[w] = true
+		today, daily := days[r.ProfileID]
+		if c := (counts{r.ProfileID, r.ConversationID}); has && !list[i].Counted[c] && (r.EndedAt == 0 || daily && r.EndedAt >= micros(today.began)) {
+			list[i].Counted[c] = true
 			p.Load++
 			list[i].Profiles[r.ProfileID] = p
+			if daily && p.Left() < 1 {
+				list[i].RoomAt = sooner(list[i].RoomAt, today.ends.UTC())
+			}
 		}
 	}
 	return list
 }
 
-// SomebodyFree tells whether a member of a queue is in one of the presences and
-// has room for so many units, or for a conversation of a capacity profile.
-func (s *Store) SomebodyFree(ctx context.Context, queueID string, presences []conversation.Presence, units int64, profileID string) (bool, error) {
-	if profileID != "" {
-		return s.somebodyHasRoom(ctx, queueID, presences, routing.Offer{ProfileID: profileID})
+// SomebodyFree tells whether a member of a queue could have a conversation that
+// requires r: is in one of the presences, has the skills and has room for it.
+func (s *Store) SomebodyFree(ctx context.Context, queueID string, r routing.Requirement) (bool, error) {
+	if r.ProfileID != "" {
+		return s.somebodyHasRoom(ctx, queueID, r)
 	}
 	var names []string
-	for _, p := range presences {
+	for _, p := range r.Presences {
 		names = append(names, string(p))
 	}
 	list, args := placeholders(names, 3)
 	if len(args) == 0 {
 		return false, nil
 	}
+	skilled, needs := s.d.skilled(r, 3+len(args))
 	var free bool
 	_, err := s.read().get(ctx, &free, `SELECT EXISTS (
 		SELECT 1 FROM queue_members m JOIN agents a ON a.id = m.agent_id JOIN agent_states s ON s.agent_id = a.id
-		WHERE m.queue_id = $1 AND s.presence IN (`+list+`) AND a.capacity >= $2
+		WHERE m.queue_id = $1`+skilled+` AND s.presence IN (`+list+`) AND a.capacity >= $2
 			+ coalesce((SELECT sum(units) FROM conversations c WHERE c.agent_id = a.id AND c.owner = 'agent' AND c.blocks_capacity), 0)
 			+ coalesce((SELECT sum(units) FROM offers o WHERE o.agent_id = a.id AND o.state = 'live'), 0))`,
-		append([]any{queueID, units}, args...)...)
+		append(append([]any{queueID, r.Units}, args...), needs...)...)
 	return free, err
 }
 
-func (s *Store) somebodyHasRoom(ctx context.Context, queueID string, presences []conversation.Presence, o routing.Offer) (bool, error) {
+// skilled is the condition that a member m of a queue has the skills that r
+// requires, with its parameters from $n on; nothing where it requires none.
+func (d dialect) skilled(r routing.Requirement, n int) (condition string, args []any) {
+	if r.Matching != conversation.MatchingExact || len(r.Skills) == 0 {
+		return "", nil
+	}
+	needs := make([][]any, len(r.Skills))
+	for i, k := range r.Skills {
+		needs[i] = []any{k.SkillID, k.Level}
+	}
+	return ` AND NOT EXISTS (SELECT 1 FROM ` + d.rows(n, "skill TEXT", "level BIGINT") + ` AS need WHERE NOT EXISTS (
+		SELECT 1 FROM agent_skills k WHERE k.agent_id = m.agent_id AND k.skill_id = need.skill AND k.level >= need.level))`, []any{jsonOf(needs)}
+}
+
+func (s *Store) somebodyHasRoom(ctx context.Context, queueID string, r routing.Requirement) (bool, error) {
 	var ids []string
-	if err := s.read().list(ctx, &ids, `SELECT agent_id FROM queue_members WHERE queue_id = $1`, queueID); err != nil || len(ids) == 0 {
+	skilled, needs := s.d.skilled(r, 2)
+	if err := s.read().list(ctx, &ids, `SELECT m.agent_id FROM queue_members m WHERE m.queue_id = $1`+skilled, append([]any{queueID}, needs...)...); err != nil || len(ids) == 0 {
 		return false, err
 	}
 	agents, err := s.read().agentLoads(ctx, true, s.now(), ids)
@@ -188,7 +214,7 @@ func (s *Store) somebodyHasRoom(ctx context.Context, queueID string, presences [
 		return false, err
 	}
 	for i := range agents {
-		if a := &agents[i]; slices.Contains(presences, a.Presence) && !a.lacks(o) {
+		if a := &agents[i]; slices.Contains(r.Presences, a.Presence) && !a.lacks(routing.Offer{ProfileID: r.ProfileID}) {
 			return true, nil
 		}
 	}

@@ -32,7 +32,8 @@ type MatchResult struct {
 	Present int // agents who are not offline
 	Absent  int // agents who are, and hold conversations
 	// NextAt is when something happens by time alone: an offer runs out, an
-	// agent has been silent for too long, a preference ends. Zero is never.
+	// agent has been silent for too long, a preference ends, or the day by whose
+	// end an agent's capacity profile is reset. Zero is never.
 	NextAt time.Time
 	// More says that there is more to do at once: not everything fitted into
 	// this look, or somebody else was changing what it wanted to.
@@ -132,6 +133,7 @@ type match struct {
 	snap        routing.Snapshot
 	profiles    bool                // somebody has a capacity profile
 	free        int64               // how much more the agents can hold, together
+	roomAt      time.Time           // when by time alone somebody can hold more; zero is never
 	agents      map[string]int      // where they are in the snapshot
 	items       map[string]*waiting // by conversation
 	workstreams map[string]Workstream
@@ -192,6 +194,9 @@ func (m *match) run(ctx context.Context, from place) error {
 		return err
 	}
 	m.res.NextAt = decided.NextAt
+	if !m.roomAt.IsZero() {
+		m.res.NextAt = sooner(m.res.NextAt, m.roomAt)
+	}
 	if err := m.carryOut(ctx, decided); err != nil {
 		return err
 	}
@@ -236,9 +241,10 @@ func (m *match) decide(ctx context.Context, heads, singly []*waiting) (routing.R
 	open, closed := m.placeable(heads)
 	depth := int64(max(matchDepth, 2*m.snap.MaxOffers/max(1, len(open))))
 	read := map[kind][]*waiting{}
-	enough := min(max(1, m.free), int64(m.snap.MaxOffers)) // more of one kind cannot be placed
+	room, most := max(1, m.free), int64(m.snap.MaxOffers)
 	for deeper := open; ; depth *= deepen {
-		if err := m.readKinds(ctx, read, deeper, min(depth, enough), depth < enough); err != nil {
+		enough := min(depth, room, most) // of one kind, more than there is room for cannot be placed
+		if err := m.readKinds(ctx, read, deeper, enough, enough < room); err != nil {
 			return routing.Result{}, err
 		}
 		m.snap.Items = slices.Clone(alone)
@@ -251,7 +257,7 @@ func (m *match) decide(ctx context.Context, heads, singly []*waiting) (routing.R
 			}
 		}
 		decided := routing.Match(m.snap)
-		if decided.Behind == "" {
+		if decided.Behind == "" || len(decided.Offers) == m.snap.MaxOffers {
 			return decided, nil
 		}
 		deeper = m.exhausted(read, decided.Offers)

@@ -93,6 +93,24 @@ func TestALookOfManyOffersCostsAsManyStatementsAsOneOfFew(t *testing.T) {
 }
 
 // More run out, and fall silent, than one look ends.
+// A look that ended because it made as many offers as it may says so, also where
+// all of them were of one kind.
+func TestALookThatCouldGoOnSaysSo(t *testing.T) {
+	t.Parallel()
+	withFloor(t, nil, func(t *testing.T, f *floor) {
+		for i := range 3 {
+			f.agent(fmt.Sprint("agent", i), 1)
+			f.waits()
+		}
+		f.waits()
+		for _, want := range []store.MatchResult{{Made: 2, More: true}, {Made: 1}} {
+			res, err := f.s.Match(t.Context(), store.MatchRequest{}.AtMostForTest(2))
+			require.NoError(t, err)
+			require.Equal(t, want, store.MatchResult{Made: res.Made, More: res.More})
+		}
+	})
+}
+
 func TestMoreEndsThanOneLookEnds(t *testing.T) {
 	t.Parallel()
 	inHall(t, hall{waiting: 1500, agents: 1200, queues: 10, capacity: 8}, func(t *testing.T, s *store.Store, c *clock) {

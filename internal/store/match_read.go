@@ -77,6 +77,9 @@ func (m *match) readLoads(ctx context.Context, ids, skills []string, all bool) e
 	for _, a := range list {
 		if a.Presence != conversation.PresenceOffline {
 			m.free += a.room()
+			if !a.RoomAt.IsZero() {
+				m.roomAt = sooner(m.roomAt, a.RoomAt)
+			}
 		}
 		m.addAgent(a)
 	}
@@ -291,7 +294,9 @@ func (m *match) addItem(w *waiting) {
 		}
 		return
 	}
-	if w.Preferred != "" && settings.Affinity != AffinityOff {
+	// A wait without end was begun when the workstream required who served last.
+	endless := settings.Affinity == AffinityPrefer && w.PreferUntil == 0
+	if w.Preferred != "" && settings.Affinity != AffinityOff && !endless {
 		item.Affinity = routing.Affinity{AgentID: w.Preferred, Mode: routing.AffinityMode(settings.Affinity), Until: fromMicros(w.PreferUntil)}
 	}
 	m.items[w.ID] = w

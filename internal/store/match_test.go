@@ -399,6 +399,58 @@ func TestWhoServedLastIsOfferedItFirst(t *testing.T) {
 	})
 }
 
+// Who waits without end for the agent they had does so as long as the workstream
+// wants that; when it only prefers them by now, it is anyone's.
+func TestAWaitWithoutEndForWhoServedLastEndsWhenTheyAreRequiredNoMore(t *testing.T) {
+	t.Parallel()
+	withFloor(t, func(a *store.Assignment) { a.Affinity = store.AffinityRequire }, func(t *testing.T, f *floor) {
+		mei, som := f.agent("mei", 1), f.agent("som", 1)
+		f.presence(mei, conversation.PresenceAway)
+		id := f.waits(fmt.Sprintf(`preferred_agent_id = '%s'`, mei))
+		require.Zero(t, f.match().Made)
+		_, err := f.s.UpdateWorkstream(t.Context(), admin, f.stream.ID, store.AnyVersion, func(w *store.Workstream) error {
+			w.Settings.Assignment.Affinity = store.AffinityPrefer
+			return nil
+		})
+		require.NoError(t, err)
+		f.match()
+		require.Equal(t, []string{id + " " + som}, f.offers(som))
+	})
+}
+
+// A conversation that waits anew, or in another queue, is told anew why nobody
+// has it, and is looked at with the others again.
+func TestEachWaitExplainsItself(t *testing.T) {
+	t.Parallel()
+	withFloor(t, nil, func(t *testing.T, f *floor) {
+		ctx := t.Context()
+		mei := f.agent("mei", 1)
+		id := f.waits(`units = 2`)
+		f.match()
+		require.Equal(t, []string{"no_agent"}, f.log(id))
+		o := store.Offer{ConversationID: id}
+		require.NoError(t, f.act(ctx, o, conversation.EventAssigned, mei, "assign"))
+		require.NoError(t, f.s.ExecForTest(ctx, `UPDATE conversations SET refused = TRUE`))
+		require.NoError(t, f.act(ctx, store.Offer{ConversationID: id, AgentID: mei}, conversation.EventReleased, mei, "release"))
+		require.Equal(t, "0", f.count(`SELECT CAST(count(*) AS TEXT) FROM conversations WHERE refused`), "nobody has let it pass since")
+		f.c.Advance(time.Second)
+		f.match()
+		require.Equal(t, []string{"no_agent", "no_agent"}, f.log(id))
+
+		other, err := f.s.CreateQueue(ctx, admin, store.Queue{Name: "other"})
+		require.NoError(t, err)
+		require.NoError(t, f.s.AddMember(ctx, admin, other.ID, mei))
+		_, err = f.s.Transition(ctx, store.TransitionRequest{
+			ID: "move", ConversationID: id, ChannelID: f.channel.ID, ChatKey: id, Event: conversation.EventTransferredQueue, QueueID: other.ID,
+			Actor: conversation.Actor{AgentID: "agt_boss", Supervisor: true},
+		})
+		require.NoError(t, err)
+		f.c.Advance(time.Second)
+		f.match()
+		require.Equal(t, []string{"no_agent", "no_agent", "no_agent"}, f.log(id))
+	})
+}
+
 func TestWhatIsPickedWhatIsNotRoutedAndWhatNobodyMayHaveIsNotOffered(t *testing.T) {
 	t.Parallel()
 	withFloor(t, func(a *store.Assignment) { a.Presences = []conversation.Presence{conversation.PresenceBusy} }, func(t *testing.T, f *floor) {

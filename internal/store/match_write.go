@@ -182,7 +182,11 @@ func (m *match) stillFit(ctx context.Context, offers []routing.Offer) ([]routing
 			m.res.More = true
 			return true
 		}
-		a.take(o)
+		if a.Counted[counts{o.ProfileID, o.ConversationID}] {
+			m.res.More = true // they have room for one more than was decided by
+		} else {
+			a.take(o)
+		}
 		return false
 	}), nil
 }

@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"sync"
 	"testing"
 	"time"
 
@@ -134,5 +135,58 @@ func TestAnOfferThatIsAcceptedForItsAgentIsToldToTheWorkflowUntilItIsOver(t *tes
 		require.NoError(t, f.act(ctx, o, conversation.EventAccepted, mei, "s2"))
 		require.NoError(t, f.act(ctx, o, conversation.EventAccepted, mei, "s2"))
 		require.Empty(t, ingested())
+	})
+}
+
+// A supervisor takes an offer back while the workflow, and one that repeats its
+// step, accepts it for the agent, and a look finds that its time is over:
+// whichever comes first happens, and nothing else.
+func TestOfAllThatEndsAnOfferAcceptedForItsAgentOneHappens(t *testing.T) {
+	t.Parallel()
+	withFloor(t, func(a *store.Assignment) { a.AutoAccept, a.OfferTimeoutSeconds = true, 10 }, func(t *testing.T, f *floor) {
+		ctx := t.Context()
+		mei := f.agent("mei", 9)
+		for range 12 {
+			id := f.waits()
+			require.NoError(t, f.s.ExecForTest(ctx, `INSERT INTO chats (channel_id, chat_key, tick, created_at) VALUES ($1, $2, 1, 1)`, f.channel.ID, id))
+			f.match()
+			o := f.theOfferOf(id, mei)
+			f.c.Advance(11 * time.Second) // over, though nobody has looked yet
+			f.presence(mei, conversation.PresenceAvailable)
+			var accepted [2]error
+			var taken error
+			var all sync.WaitGroup
+			for i := range accepted {
+				all.Go(func() { accepted[i] = f.act(ctx, o, conversation.EventAccepted, mei, "auto"+o.ID) })
+			}
+			all.Go(func() { _, taken = f.s.RescindOffer(ctx, o.ID) })
+			all.Go(func() { _, err := f.s.Match(ctx, store.MatchRequest{}); noError(t, err) })
+			all.Wait()
+
+			state := conversation.OfferState(f.count(`SELECT state FROM offers WHERE id = '` + o.ID + `'`))
+			codes := map[conversation.OfferState]conversation.Code{
+				conversation.OfferAccepted: conversation.CodeOfferAccepted, conversation.OfferTimedOut: conversation.CodeOfferExpired,
+				conversation.OfferRescinded: conversation.CodeOfferRescinded,
+			}
+			require.Contains(t, codes, state)
+			for _, err := range accepted {
+				if state == conversation.OfferAccepted {
+					require.NoError(t, err)
+				} else {
+					requireCode(t, codes[state], err)
+				}
+			}
+			if state == conversation.OfferRescinded {
+				require.NoError(t, taken)
+			} else {
+				requireCode(t, codes[state], taken)
+			}
+			c, err := f.s.Conversation(ctx, id)
+			require.NoError(t, err)
+			require.Equal(t, state == conversation.OfferAccepted, c.AgentID == mei)
+			require.Equal(t, "1", f.count(`SELECT CAST(count(*) AS TEXT) FROM events WHERE subject_id = '`+o.ID+`' AND type <> 'offer.created'`))
+			require.NoError(t, f.act(ctx, store.Offer{ConversationID: id, AgentID: c.AgentID}, conversation.EventForceClosed, "agt_boss", "close"+id))
+			t.Log(state)
+		}
 	})
 }

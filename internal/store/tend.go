@@ -39,13 +39,13 @@ type QueuedConversation struct {
 	ID      string
 	QueueID string
 	Epoch   int64
-	Units   int64
-	// CapacityProfileID is what it counts against instead of Units; "" for none.
-	CapacityProfileID string
-	OnOffer           bool
-	Overflowed        []string // the queues it overflowed from
-	Settings          QueueSettings
-	Wait              routing.Wait
+	// Requirement is what it asks of agents, but for the workstream's presences. In
+	// a queue with rules of its own skills do not count: rules may ignore them.
+	Requirement routing.Requirement
+	OnOffer     bool
+	Overflowed  []string // the queues it overflowed from
+	Settings    QueueSettings
+	Wait        routing.Wait
 }
 
 // Due is what the queue's rules want done by a time; DutyNone when that is
@@ -62,10 +62,10 @@ func (q QueuedConversation) Due(by time.Time) (routing.Duty, time.Time) {
 // false when it does not.
 func (s *Store) Queued(ctx context.Context, id string) (q QueuedConversation, found bool, err error) {
 	var row struct {
-		ProfileID  string `db:"capacity_profile_id"`
+		asked
+		Kind       string `db:"requirement"`
 		QueueID    string `db:"queue_id"`
 		Epoch      int64  `db:"epoch"`
-		Units      int64  `db:"units"`
 		RoutedAt   int64  `db:"routed_at"`
 		TendedAt   int64  `db:"tended_at"`
 		ToldAt     int64  `db:"told_at"`
@@ -77,8 +77,12 @@ func (s *Store) Queued(ctx context.Context, id string) (q QueuedConversation, fo
 	if err != nil || !found {
 		return QueuedConversation{}, false, err
 	}
-	q = QueuedConversation{
-		ID: id, QueueID: row.QueueID, Epoch: row.Epoch, Units: row.Units, CapacityProfileID: row.ProfileID, OnOffer: row.OnOffer, Wait: waitOf(row.RoutedAt, row.TendedAt, row.ToldAt),
+	q = QueuedConversation{ID: id, QueueID: row.QueueID, Epoch: row.Epoch, OnOffer: row.OnOffer, Wait: waitOf(row.RoutedAt, row.TendedAt, row.ToldAt)}
+	if q.Requirement, _, err = row.asks(nil); err != nil {
+		return QueuedConversation{}, false, fmt.Errorf("what conversation %s asks: %w", id, err)
+	}
+	if routing.IsCustomKind(row.Kind) {
+		q.Requirement.Matching = conversation.MatchingNone
 	}
 	if q.Settings, err = queueSettings(row.QueueID, row.Settings); err != nil {
 		return QueuedConversation{}, false, err
@@ -89,7 +93,7 @@ func (s *Store) Queued(ctx context.Context, id string) (q QueuedConversation, fo
 	return q, true, nil
 }
 
-const queuedQuery = `SELECT queue_id, epoch, units, capacity_profile_id, routed_at, tended_at, told_at, overflowed, ` + queueSettingsColumn + `,
+const queuedQuery = `SELECT queue_id, epoch, requirement, priority, skills, units, matching, language, attributes, capacity_profile_id, contact_agents, routed_at, tended_at, told_at, overflowed, ` + queueSettingsColumn + `,
 		EXISTS (SELECT 1 FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live') AS on_offer
 	FROM conversations WHERE id = $1 AND owner = 'queue' AND routed_at > 0 AND queue_id <> ''`
 

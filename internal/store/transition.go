@@ -348,11 +348,14 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 	if t.Has(conversation.EffectClose) {
 		closedAt, next.ClosureReason = now, t.Reason
 	}
+	// Who let it pass counts within an epoch, and why nobody has it is told anew
+	// wherever it waits.
 	if _, err := c.exec(ctx, `
 		UPDATE conversations SET status = $1, owner = $2, epoch = $3, queue_id = $4, agent_id = $5, bot_id = $6, bot_barred = $7,
 			waiting_since = $8, closed_at = $9, closure_reason = $10, updated_at = $11, first_waited_at = $12, routed_at = $13, phase_since = $14,
 			preferred_agent_id = $15, preferred_until = $16, disposition_id = $17, bot_position = $18, contact_agents = $19,
-			overflowed = $20, blocks_capacity = $21, blocks_until = $22
+			overflowed = $20, blocks_capacity = $21, blocks_until = $22,
+			refused = CASE WHEN epoch = $3 THEN refused ELSE FALSE END, verdict = CASE WHEN epoch = $3 AND queue_id = $4 THEN verdict ELSE '' END
 		WHERE id = $23`,
 		string(next.Status), string(next.Owner), next.Epoch, next.QueueID, next.AgentID, next.BotID, next.BotBarred,
 		next.WaitingSince, closedAt, string(next.ClosureReason), now, next.FirstWaitedAt, next.RoutedAt, next.PhaseSince,

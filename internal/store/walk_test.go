@@ -48,6 +48,14 @@ func TestATableIsReadWholeWhateverItsLength(t *testing.T) {
 		require.NoError(t, err)
 		require.Len(t, texts, each*times)
 
+		type keyed struct {
+			ChatKey string `db:"chat_key"`
+			ID      int64  `db:"id"`
+		}
+		together, err := store.Walk[keyed](ctx, s, "line_events", "chat_key", "id")
+		require.NoError(t, err)
+		require.Len(t, together, each*times, "a key of two columns")
+
 		_, err = store.Walk[row](ctx, s, "line_events", "chat_key")
 		require.ErrorContains(t, err, "has no column chat_key")
 	})

@@ -73,6 +73,9 @@ func collectDatabase(ctx context.Context, s *store.Store) (d Database, err error
 	walk(ctx, s, &err, &d.Workstreams, "workstreams", "id")
 	walk(ctx, s, &err, &d.Surveys, "surveys", "id")
 	walk(ctx, s, &err, &d.Agents, "agents", "id")
+	walk(ctx, s, &err, &d.AgentSkills, "agent_skills", "agent_id", "skill_id")
+	walk(ctx, s, &err, &d.Queues, "queues", "id")
+	walk(ctx, s, &err, &d.Members, "queue_members", "queue_id", "agent_id")
 	walk(ctx, s, &err, &d.Profiles, "social_profiles", "id")
 	walk(ctx, s, &err, &d.LINEEvents, "line_events", "id")
 	walk(ctx, s, &err, &d.Conversations, "conversations", "id")
@@ -90,9 +93,9 @@ func collectDatabase(ctx context.Context, s *store.Store) (d Database, err error
 	return d, err
 }
 
-func walk[T any](ctx context.Context, s *store.Store, err *error, to *[]T, table, key string) {
+func walk[T any](ctx context.Context, s *store.Store, err *error, to *[]T, table string, key ...string) {
 	if *err == nil {
-		*to, *err = store.Walk[T](ctx, s, table, key)
+		*to, *err = store.Walk[T](ctx, s, table, key...)
 	}
 }
 

@@ -9,6 +9,9 @@ type Database struct {
 	Workstreams   []Workstream
 	Surveys       []Survey
 	Agents        []Agent
+	AgentSkills   []AgentSkill
+	Queues        []Queue
+	Members       []Member
 	Profiles      []Profile
 	LINEEvents    []LINEEvent
 	Conversations []Conversation
@@ -52,6 +55,25 @@ type Agent struct {
 	Capacity int64  `db:"capacity"`
 }
 
+// AgentSkill is a row of agent_skills.
+type AgentSkill struct {
+	AgentID string `db:"agent_id"`
+	SkillID string `db:"skill_id"`
+	Level   int64  `db:"level"`
+}
+
+// Queue is a row of queues.
+type Queue struct {
+	ID     string `db:"id"`
+	Custom string `db:"custom"` // JSON; "" when it assigns by none of its own rules
+}
+
+// Member is a row of queue_members.
+type Member struct {
+	QueueID string `db:"queue_id"`
+	AgentID string `db:"agent_id"`
+}
+
 // Profile is a row of social_profiles, of which a chat has one.
 type Profile struct {
 	ID         string `db:"id"`
@@ -90,6 +112,9 @@ type Conversation struct {
 	BotID         string                     `db:"bot_id"`
 	BotPosition   int64                      `db:"bot_position"`
 	Units         int64                      `db:"units"`
+	Skills        string                     `db:"skills"` // JSON
+	Matching      conversation.Matching      `db:"matching"`
+	ProfileID     string                     `db:"capacity_profile_id"`
 	RoutedAt      int64                      `db:"routed_at"`
 	PhaseSince    int64                      `db:"phase_since"`
 	RunID         string                     `db:"run_id"`

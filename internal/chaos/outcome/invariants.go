@@ -16,6 +16,7 @@ var Invariants = []Invariant{
 	{"surveyed-once", "Every closed conversation that its workstream surveys has exactly one invitation, and no other has any.", surveyedOnce},
 	{"offers-end-once", "Every offer ended in exactly one way, in its row and in the record, and one that was accepted brought the conversation.", offersEndOnce},
 	{"live-offers-wait", "Only a conversation that waits is on offer, to one agent at a time, and not past the offer's time.", liveOffersWait},
+	{"offered-in-time", "No conversation waits for more than a second while an agent is there who could have it, nor for more than 11 s after a process died or stood still.", offeredInTime},
 	{"capacity-kept", "No agent was brought over their capacity by an offer, at no time.", capacityKept},
 	{"bot-in-turn", "No turn of a bot began, and nothing of a bot was said, after the conversation had left it.", botKeepsItsTurn},
 	{"nobody-stuck", "Every open conversation and survey waits for a person or for a deadline that is not over.", nobodyIsStuck},

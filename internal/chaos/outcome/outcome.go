@@ -7,6 +7,7 @@ package outcome
 
 import (
 	"encoding/json"
+	"time"
 
 	"go.temporal.io/sdk/client"
 
@@ -31,8 +32,20 @@ type Sources struct {
 type Deeds struct {
 	// Operations are what was done in Temporal's UI.
 	Operations []Operation
+	// Outages are when a process was dead or stood still.
+	Outages []Outage
+	// Promptly is how long a conversation may wait in calm times though an agent is
+	// there; 0 is a second. It is more where the machine does other things beside.
+	Promptly time.Duration
 	// Uncertain allows messages of which nobody can know whether LINE took them.
 	Uncertain bool
+}
+
+// Outage is that a process was dead, or stood still. Times are Unix
+// microseconds.
+type Outage struct {
+	Process  string
+	From, To int64 // To is when it was started again, or went on
 }
 
 // Verb is what an operator does to a workflow.

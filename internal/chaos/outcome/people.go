@@ -136,31 +136,23 @@ const grace = 20_000_000
 // so their order is that in which they counted.
 func capacityKept(f *facts) *found {
 	r := &found{of: "offers made by the dispatcher"}
-	l := &loads{f: f, of: map[string]int64{}, held: map[string]holding{}, steps: map[string]int{}, preferred: f.preferred()}
+	l := f.loads()
 	capacity := map[string]int64{}
 	for _, a := range f.Database.Agents {
 		capacity[a.ID] = a.Capacity
 	}
+	preferred := f.preferred()
 	for i := range f.Database.Events { // in the order of their making
 		e := &f.Database.Events[i]
-		switch {
-		case isStepEvent(e.Type):
-			l.step(e)
-		case e.Type == "offer.created":
-			o, ok := f.offers[e.SubjectID]
-			if !ok {
-				continue // offersEndOnce has it
-			}
-			r.checked++
-			l.of[o.AgentID] += o.Units
-			most, known := capacity[o.AgentID]
-			if known && !l.preferred[o.ID] && l.of[o.AgentID] > most {
-				r.bad(o.ID, "brought agent %s to %d units, and their capacity is %d", o.AgentID, l.of[o.AgentID], most)
-			}
-		default:
-			if o, ok := f.offers[e.SubjectID]; ok { // it ended
-				l.of[o.AgentID] -= o.Units
-			}
+		l.tell(e)
+		o, ok := f.offers[e.SubjectID]
+		if !ok || e.Type != "offer.created" {
+			continue // offersEndOnce has those of no offer
+		}
+		r.checked++
+		most, known := capacity[o.AgentID]
+		if known && !preferred[o.ID] && l.of[o.AgentID] > most {
+			r.bad(o.ID, "brought agent %s to %d units, and their capacity is %d", o.AgentID, l.of[o.AgentID], most)
 		}
 	}
 	return r
@@ -168,16 +160,33 @@ func capacityKept(f *facts) *found {
 
 // loads is what agents hold at one time.
 type loads struct {
-	f         *facts
-	of        map[string]int64   // units by agent
-	held      map[string]holding // by conversation
-	steps     map[string]int     // how many steps of a conversation have been
-	preferred map[string]bool    // offers that may go over the capacity
+	f     *facts
+	of    map[string]int64   // units by agent
+	held  map[string]holding // by conversation
+	steps map[string]int     // how many steps of a conversation have been
 }
 
 type holding struct {
 	agent string
 	units int64
+}
+
+func (f *facts) loads() *loads {
+	return &loads{f: f, of: map[string]int64{}, held: map[string]holding{}, steps: map[string]int{}}
+}
+
+// tell takes over what an event of the record did to agents' loads.
+func (l *loads) tell(e *Event) {
+	o, ok := l.f.offers[e.SubjectID]
+	switch {
+	case isStepEvent(e.Type):
+		l.step(e)
+	case !ok:
+	case e.Type == "offer.created":
+		l.of[o.AgentID] += o.Units
+	default: // it ended
+		l.of[o.AgentID] -= o.Units
+	}
 }
 
 // step takes over what a step of a conversation did to agents' loads.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -111,6 +112,18 @@ func (g garden) hide(requestID string) {
 func (g garden) closedAs(reason conversation.ClosureReason) *Conversation {
 	g.t.Helper()
 	return pick(g, g.Database.Conversations, func(c Conversation) bool { return c.ClosureReason == reason })
+}
+
+// late delays an offer that was accepted. An outage began with the wait, if it
+// takes any time.
+func (g garden) late(by, outage time.Duration) {
+	g.t.Helper()
+	o := g.offer(conversation.OfferAccepted)
+	e := pick(g, g.Database.Events, func(e Event) bool { return e.Type == "offer.created" && e.SubjectID == o.ID })
+	if outage > 0 {
+		g.Deeds.Outages = []Outage{{"worker-1", e.CreatedAt - 1_000_000, e.CreatedAt + outage.Microseconds()}}
+	}
+	e.CreatedAt += by.Microseconds()
 }
 
 func (g garden) offer(state conversation.OfferState) *Offer {
@@ -337,6 +350,16 @@ var planted = map[string][]plant{
 			g.Database.Offers = append(g.Database.Offers, o)
 			g.tell("offer.created", o.ConversationID, o.ID)
 		}, "to 2 agents at once"},
+	},
+	"offered-in-time": {
+		{"an offer that came late", func(g garden) { g.late(6*time.Second, 0) }, "could have had it"},
+		{"an offer that came late after an outage", func(g garden) { g.late(18*time.Second, time.Second) }, "could have had it"},
+		{"somebody who waits beside an agent who is free", func(g garden) {
+			g.At = max(g.At, g.Database.Events[len(g.Database.Events)-1].CreatedAt+6_000_000)
+			for i := range g.Database.Agents {
+				g.Database.Agents[i].Capacity++
+			}
+		}, "could have had it"},
 	},
 	"capacity-kept": {
 		{"one offer too many", func(g garden) {
@@ -583,6 +606,14 @@ func TestAPreferredAgentMayBeOfferedMoreThanTheirCapacity(t *testing.T) {
 			l.Entry = string(raw)
 		}
 	}
+	require.Empty(t, Check(g.Outcome))
+}
+
+// After a process died an offer may come as late as the dispatcher looks.
+func TestAnOfferMayComeLaterAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	g := garden{recorded(t), t}
+	g.late(11*time.Second, time.Second)
 	require.Empty(t, Check(g.Outcome))
 }
 
