@@ -83,11 +83,12 @@ clean: ## remove what was built; .kaiwa stays
 	git checkout -q -- console/dist/.gitkeep
 
 # What the tests need beside Go: a PostgreSQL to start on a free port, or the
-# URL of one that runs.
+# URL of one that runs; ClamAV's daemon.
 .PHONY: test-needs
 test-needs:
 	@[ -n "$${KAIWA_TEST_POSTGRES:-}" ] || command -v initdb >/dev/null || compgen -G '/usr/lib/postgresql/*/bin/initdb' >/dev/null || \
 		{ echo "The tests need PostgreSQL's server: apt-get install postgresql (or set KAIWA_TEST_POSTGRES to the URL of one that runs)" >&2; exit 1; }
+	@command -v clamd >/dev/null || [ -x /usr/sbin/clamd ] || { echo "The tests need ClamAV's daemon: apt-get install clamav-daemon" >&2; exit 1; }
 
 .PHONY: test-console
 test-console: console/dist/index.html

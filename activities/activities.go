@@ -16,6 +16,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/dispatch"
@@ -29,6 +30,7 @@ type Activities struct {
 	store      *store.Store
 	line       *line.API
 	blobs      *blob.Bucket
+	scanner    *attachment.Scanner
 	mediaHTTP  *http.Client
 	bots       *bots
 	services   *services
@@ -65,9 +67,11 @@ func (nobody) Kick(context.Context) {}
 
 // Options are the parts of New.
 type Options struct {
-	Store   *store.Store
-	LINE    *line.API
-	Blobs   *blob.Bucket // where files are kept
+	Store *store.Store
+	LINE  *line.API
+	Blobs *blob.Bucket // where files are kept
+	// Scanner looks at customers' files; nil looks at none.
+	Scanner *attachment.Scanner
 	BotHTTP *http.Client // reaches webhook bots and services that classify; guards against private addresses
 	// MediaHTTP reaches files that are not at LINE; guards against private
 	// addresses, and bounds what it reads.
@@ -99,7 +103,7 @@ func New(o Options) *Activities {
 		now = time.Now
 	}
 	a := &Activities{
-		store: o.Store, line: o.LINE, blobs: o.Blobs, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
+		store: o.Store, line: o.LINE, blobs: o.Blobs, scanner: o.Scanner, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
 		inbox: o.Inbox, dispatcher: o.Dispatcher, looker: o.Looker, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
 	}
 	if a.wakeSurvey == nil {

@@ -49,10 +49,12 @@ type MediaOutput struct {
 
 // FetchMedia brings a customer's file from LINE, or from whoever provides it,
 // into the blob store, and notes what it is; or refuses it and tells the
-// customer. Of one that was revoked it deletes the bytes.
+// customer. Of one that was revoked it deletes the bytes. Where there is a
+// scanner, it looks at the file before anybody can load it.
 //
-// While LINE prepares the file, or does not answer, it fails in a way that
-// Temporal retries. What ends that is the file's age, not a number of tries.
+// While LINE prepares the file, or does not answer, or the scanner does not, it
+// fails in a way that Temporal retries. What ends that is the file's age, not a
+// number of tries.
 // Each run writes under a key of its own, and the first that ends decides: so it
 // may run twice, also at the same time.
 func (a *Activities) FetchMedia(ctx context.Context, in MediaInput) (MediaOutput, error) {
@@ -75,7 +77,7 @@ func (a *Activities) FetchMedia(ctx context.Context, in MediaInput) (MediaOutput
 			return out, nil // another run was first; what this one wrote goes with the attachment
 		}
 	}
-	if out.State != conversation.AttachmentStored {
+	if out.State != conversation.AttachmentStored && out.State != conversation.AttachmentQuarantined {
 		if err := a.blobs.DeleteAll(ctx, f.ID); err != nil {
 			return MediaOutput{}, err
 		}
@@ -121,11 +123,15 @@ func readLINEFile(payload []byte) lineFile {
 // fetch is one attempt. It returns what the file has come to, or why there must
 // be another attempt.
 func (a *Activities) fetch(ctx context.Context, f store.Fetch) (store.AttachmentEnd, error) {
-	end, err := a.tryFetch(ctx, f)
+	end, err := a.tryFetch(ctx, &f)
 	if err == nil {
 		return end, nil
 	}
 	if age := a.now().Sub(time.UnixMicro(f.CreatedAt)); age >= mediaTime {
+		if f.Kept() {
+			a.logger.WarnContext(ctx, "a file could not be scanned in time", slog.String("attachment", f.ID), slog.Any("error", err))
+			return f.End(conversation.AttachmentQuarantined, store.ReasonNotScanned), nil
+		}
 		a.logger.WarnContext(ctx, "a file could not be had in time", slog.String("attachment", f.ID), slog.Any("error", err))
 		return ended(conversation.AttachmentFailed, store.ReasonLate), nil
 	}
@@ -149,7 +155,9 @@ func ended(state conversation.AttachmentState, reason string) store.AttachmentEn
 	return store.AttachmentEnd{State: state, Reason: reason}
 }
 
-func (a *Activities) tryFetch(ctx context.Context, f store.Fetch) (store.AttachmentEnd, error) {
+// tryFetch brings the file into the bucket, unless it is there, and has the
+// scanner look at it; f is then what is known of it.
+func (a *Activities) tryFetch(ctx context.Context, f *store.Fetch) (store.AttachmentEnd, error) {
 	plan, err := a.plans.get(ctx, f.ChannelID)
 	if conversation.CodeOf(err) == conversation.CodeNotFound {
 		return ended(conversation.AttachmentFailed, store.ReasonChannelGone), nil
@@ -157,6 +165,33 @@ func (a *Activities) tryFetch(ctx context.Context, f store.Fetch) (store.Attachm
 	if err != nil {
 		return store.AttachmentEnd{}, err
 	}
+	if !f.Kept() {
+		end, err := a.download(ctx, plan, *f)
+		if err != nil || end.State != conversation.AttachmentStored || a.scanner == nil {
+			return end, err
+		}
+		if f.Attachment, err = a.store.KeepAttachment(ctx, f.ID, end); err != nil {
+			return store.AttachmentEnd{}, err
+		}
+	}
+	signature, err := a.scanner.Scan(ctx, a.blobs, f.BlobKey)
+	switch {
+	case errors.Is(err, attachment.ErrUnscannable):
+		a.logger.WarnContext(ctx, "a file is larger than the scanner takes", slog.String("attachment", f.ID), slog.Int64("size", f.Size))
+		return f.End(conversation.AttachmentQuarantined, store.ReasonNotScanned), nil
+	case err != nil:
+		return store.AttachmentEnd{}, a.mediaLater(*f, "scanner_no_answer", err)
+	case signature == "":
+		return f.End(conversation.AttachmentStored, ""), nil
+	}
+	end := f.End(conversation.AttachmentQuarantined, store.ReasonMalware)
+	end.Signature = signature
+	end.Say, err = a.sayOfFile(ctx, plan, *f, automessage.AttachmentMalware)
+	return end, err
+}
+
+// download brings the file into the bucket.
+func (a *Activities) download(ctx context.Context, plan store.Plan, f store.Fetch) (store.AttachmentEnd, error) {
 	rules := plan.Workstream.Settings.Attachments
 	switch {
 	case !*rules.CustomersMaySend:
@@ -225,16 +260,23 @@ func (a *Activities) keepLINEPreview(ctx context.Context, f store.Fetch, open fu
 // refuseFile is the end of a file that the workstream does not take, with what
 // the customer is told.
 func (a *Activities) refuseFile(ctx context.Context, plan store.Plan, f store.Fetch, reason string) (store.AttachmentEnd, error) {
-	end := ended(conversation.AttachmentRefused, reason)
-	conv, err := a.store.Conversation(ctx, f.ConversationID)
-	if err != nil || conv.ClosureReason == conversation.ReasonCustomerBlocked {
-		return end, err
-	}
 	trigger := map[string]automessage.Trigger{
 		store.ReasonNotAllowed: automessage.AttachmentNotAllowed, store.ReasonKind: automessage.AttachmentKind, store.ReasonSize: automessage.AttachmentSize,
 	}[reason]
-	end.Say, err = a.drafts(ctx, plan, conv, trigger, "")
+	say, err := a.sayOfFile(ctx, plan, f, trigger)
+	end := ended(conversation.AttachmentRefused, reason)
+	end.Say = say
 	return end, err
+}
+
+// sayOfFile is what the customer is told of a file; nothing when they have
+// blocked the account.
+func (a *Activities) sayOfFile(ctx context.Context, plan store.Plan, f store.Fetch, trigger automessage.Trigger) ([]store.Draft, error) {
+	conv, err := a.store.Conversation(ctx, f.ConversationID)
+	if err != nil || conv.ClosureReason == conversation.ReasonCustomerBlocked {
+		return nil, err
+	}
+	return a.drafts(ctx, plan, conv, trigger, "")
 }
 
 // source is a file that is being downloaded.

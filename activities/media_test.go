@@ -24,6 +24,7 @@ import (
 	_ "gocloud.dev/blob/fileblob"
 
 	"kaiwa/activities"
+	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/linesim"
@@ -36,9 +37,11 @@ type sender struct {
 	*world
 	acts  *activities.Activities
 	blobs *blob.Bucket
-	user  string
-	id    string // of the conversation
-	seen  int64
+	// scanner looks at files; nil looks at none.
+	scanner *attachment.Scanner
+	user    string
+	id      string // of the conversation
+	seen    int64
 }
 
 func newSender(t *testing.T, change ...func(*store.AttachmentSettings)) *sender {
@@ -66,7 +69,7 @@ func newSender(t *testing.T, change ...func(*store.AttachmentSettings)) *sender 
 // restart is a new worker process.
 func (s *sender) restart(o netguard.Options) {
 	s.acts = activities.New(activities.Options{
-		Store: s.store, LINE: s.bare, Blobs: s.blobs, BotHTTP: http.DefaultClient, MediaHTTP: netguard.NewClient(o), Logger: slog.New(slog.DiscardHandler), Now: s.Now,
+		Store: s.store, LINE: s.bare, Blobs: s.blobs, Scanner: s.scanner, BotHTTP: http.DefaultClient, MediaHTTP: netguard.NewClient(o), Logger: slog.New(slog.DiscardHandler), Now: s.Now,
 	})
 }
 

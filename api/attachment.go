@@ -30,7 +30,7 @@ const (
 func (s *Server) showAttachment(a store.Attachment) Attachment {
 	return Attachment{
 		ID: a.ID, ConversationID: a.ConversationID, MessageID: Nullable(a.MessageID), Direction: AttachmentDirection(a.Direction), Kind: AttachmentKind(a.Kind),
-		State: AttachmentState(a.State), Reason: Nullable(a.Reason), FileName: Nullable(a.FileName), ContentType: Nullable(a.ContentType),
+		State: AttachmentState(a.State), Reason: Nullable(a.Reason), Signature: Nullable(a.Signature), FileName: Nullable(a.FileName), ContentType: Nullable(a.ContentType),
 		Size: a.Size, SHA256: Nullable(a.SHA256), Width: a.Width, Height: a.Height, DurationMS: a.DurationMS,
 		URL: Nullable(attachment.URL(s.filesURL, a)), PreviewURL: Nullable(attachment.PreviewURL(s.filesURL, a)), CreatedAt: fromMicros(a.CreatedAt),
 	}
@@ -88,6 +88,27 @@ func (s *Server) RevokeAttachment(ctx context.Context, r RevokeAttachmentRequest
 	}
 	s.deleteBytes(ctx, a.ID)
 	return RevokeAttachment204Response{}, nil
+}
+
+// ReleaseAttachment lets a file out of quarantine.
+func (s *Server) ReleaseAttachment(ctx context.Context, r ReleaseAttachmentRequestObject) (ReleaseAttachmentResponseObject, error) {
+	a, err := s.store.ReleaseAttachment(ctx, origin(ctx), r.ID)
+	return ReleaseAttachment200JSONResponse(s.showAttachment(a)), err
+}
+
+// ListQuarantine lists the files in quarantine.
+func (s *Server) ListQuarantine(ctx context.Context, r ListQuarantineRequestObject) (ListQuarantineResponseObject, error) {
+	var after store.Position
+	if err := readCursor("quarantine", r.Params.Cursor, &after); err != nil {
+		return nil, err
+	}
+	limit := pageSize(r.Params.Limit)
+	list, err := s.store.QuarantinedAttachments(ctx, after, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	list, next, err := page("quarantine", list, limit, func(a store.Attachment) any { return store.Position{At: a.UpdatedAt, ID: a.ID} })
+	return ListQuarantine200JSONResponse{Items: shown(list, s.showAttachment), NextCursor: next}, err
 }
 
 // deleteBytes deletes what the bucket holds of an attachment that nobody may
@@ -171,6 +192,9 @@ func (s *Server) uploadAttachment(c echo.Context) error {
 		return err
 	}
 	kept, err := attachment.Keep(ctx, s.blobs, row.ID, part, attachment.Rules{MaxBytes: rules.MaxBytes, Allowed: rules.AllowedTypes, Blocked: rules.BlockedTypes})
+	if err == nil {
+		err = s.scan(ctx, kept)
+	}
 	if err != nil {
 		return s.notKept(ctx, row, fresh, rules, err)
 	}
@@ -226,11 +250,43 @@ func (s *Server) finishUpload(ctx context.Context, row store.Attachment, kept at
 	return a, err
 }
 
+// malware is what an uploaded file comes to that holds some.
+type malware struct{ signature string }
+
+func (m malware) Error() string { return "the scanner takes the file for " + m.signature }
+
+// errNotScanned is what an upload comes to when the scanner does not answer.
+var errNotScanned = errors.New("the scanner did not look at the file")
+
+// scan has an uploaded file looked at before anybody can send it.
+func (s *Server) scan(ctx context.Context, kept attachment.Kept) error {
+	signature, err := s.scanner.Scan(ctx, s.blobs, kept.Key)
+	switch {
+	case errors.Is(err, attachment.ErrUnscannable):
+		return err
+	case err != nil:
+		s.log.Warn("an upload could not be scanned", "request_id", requestID(ctx), "error", err)
+		return errNotScanned
+	case signature != "":
+		return malware{signature}
+	}
+	return nil
+}
+
 // notKept ends an upload that did not come through, and says why.
 func (s *Server) notKept(ctx context.Context, row store.Attachment, fresh bool, rules store.AttachmentSettings, cause error) error {
 	end := store.AttachmentEnd{State: conversation.AttachmentRefused}
 	var say error
+	var found malware
 	switch {
+	case errors.As(cause, &found):
+		end.Reason, end.Signature = store.ReasonMalware, found.signature
+		say = conversation.Invalid("/file", "The file is taken for malware (%s).", found.signature)
+	case errors.Is(cause, attachment.ErrUnscannable):
+		end.Reason, say = store.ReasonNotScanned, conversation.Invalid("/file", "The file is larger than what can be looked at for malware. An operator can allow more in clamd.conf (StreamMaxLength).")
+	case errors.Is(cause, errNotScanned):
+		end.State, end.Reason = conversation.AttachmentFailed, store.ReasonNotScanned
+		say = conversation.Errorf(conversation.CodeUnavailable, "The file cannot be looked at for malware right now. Try again in a minute.")
 	case errors.Is(cause, attachment.ErrKind):
 		end.Reason, say = store.ReasonKind, conversation.Invalid("/file", "The workstream does not take files of this type (%s).", cause)
 	case errors.Is(cause, blob.ErrTooLarge):

@@ -38,6 +38,7 @@ var grants = []grant{
 	{PermissionAgentsWrite, store.RoleAdmin},
 	{PermissionTokensManage, store.RoleAdmin},
 	{PermissionAuditRead, store.RoleAdmin},
+	{PermissionQuarantineManage, store.RoleAdmin}, // what may be malware reaches people and their machines
 }
 
 // permissions lists what a caller may do, in the order of grants.

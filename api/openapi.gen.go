@@ -180,12 +180,13 @@ func (e AttachmentKind) Valid() bool {
 
 // Defines values for AttachmentState.
 const (
-	AttachmentStateFailed  AttachmentState = "failed"
-	AttachmentStateGone    AttachmentState = "gone"
-	AttachmentStatePending AttachmentState = "pending"
-	AttachmentStateRefused AttachmentState = "refused"
-	AttachmentStateRevoked AttachmentState = "revoked"
-	AttachmentStateStored  AttachmentState = "stored"
+	AttachmentStateFailed      AttachmentState = "failed"
+	AttachmentStateGone        AttachmentState = "gone"
+	AttachmentStatePending     AttachmentState = "pending"
+	AttachmentStateQuarantined AttachmentState = "quarantined"
+	AttachmentStateRefused     AttachmentState = "refused"
+	AttachmentStateRevoked     AttachmentState = "revoked"
+	AttachmentStateStored      AttachmentState = "stored"
 )
 
 // Valid indicates whether the value is a known member of the AttachmentState enum.
@@ -196,6 +197,8 @@ func (e AttachmentState) Valid() bool {
 	case AttachmentStateGone:
 		return true
 	case AttachmentStatePending:
+		return true
+	case AttachmentStateQuarantined:
 		return true
 	case AttachmentStateRefused:
 		return true
@@ -210,10 +213,11 @@ func (e AttachmentState) Valid() bool {
 
 // Defines values for AuditEntryAction.
 const (
-	AuditEntryActionChanged AuditEntryAction = "changed"
-	AuditEntryActionCreated AuditEntryAction = "created"
-	AuditEntryActionDeleted AuditEntryAction = "deleted"
-	AuditEntryActionRevoked AuditEntryAction = "revoked"
+	AuditEntryActionChanged  AuditEntryAction = "changed"
+	AuditEntryActionCreated  AuditEntryAction = "created"
+	AuditEntryActionDeleted  AuditEntryAction = "deleted"
+	AuditEntryActionReleased AuditEntryAction = "released"
+	AuditEntryActionRevoked  AuditEntryAction = "revoked"
 )
 
 // Valid indicates whether the value is a known member of the AuditEntryAction enum.
@@ -224,6 +228,8 @@ func (e AuditEntryAction) Valid() bool {
 	case AuditEntryActionCreated:
 		return true
 	case AuditEntryActionDeleted:
+		return true
+	case AuditEntryActionReleased:
 		return true
 	case AuditEntryActionRevoked:
 		return true
@@ -660,6 +666,7 @@ const (
 	PermissionConversationsSupervise Permission = "conversations.supervise"
 	PermissionDirectoryRead          Permission = "directory.read"
 	PermissionEventsRead             Permission = "events.read"
+	PermissionQuarantineManage       Permission = "quarantine.manage"
 	PermissionSelf                   Permission = "self"
 	PermissionTokensManage           Permission = "tokens.manage"
 )
@@ -690,6 +697,8 @@ func (e Permission) Valid() bool {
 	case PermissionDirectoryRead:
 		return true
 	case PermissionEventsRead:
+		return true
+	case PermissionQuarantineManage:
 		return true
 	case PermissionSelf:
 		return true
@@ -1333,7 +1342,7 @@ type AssignmentSettingsPresences string
 type AssignmentSettingsSkillMatching string
 
 // Attachment A file. Its URLs are there while it is stored; whoever has one can load it. Its content type is what its content
-// says, whatever its name does.
+// says, whatever its name does. One in quarantine is kept, and nobody can load it.
 type Attachment struct {
 	ContentType    Nullable `json:"content_type"`
 	ConversationID string   `json:"conversation_id"`
@@ -1357,6 +1366,9 @@ type Attachment struct {
 	Reason Nullable `json:"reason"`
 	SHA256 Nullable `json:"sha256"`
 
+	// Signature The malware that it holds, in the words of the scanner.
+	Signature Nullable `json:"signature"`
+
 	// Size Bytes; 0 while it is not known.
 	Size  int64           `json:"size"`
 	State AttachmentState `json:"state"`
@@ -1374,6 +1386,12 @@ type AttachmentKind string
 
 // AttachmentState defines model for Attachment.State.
 type AttachmentState string
+
+// AttachmentList defines model for AttachmentList.
+type AttachmentList struct {
+	Items      []Attachment `json:"items"`
+	NextCursor Nullable     `json:"next_cursor"`
+}
 
 // AttachmentSettings Which files are taken. What a file is, its content says. Types are media types, such as application/pdf, or
 // families, such as image/*; a blocked type also stops what is built on it.
@@ -2968,6 +2986,12 @@ type IssueTokenParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ReleaseAttachmentParams defines parameters for ReleaseAttachment.
+type ReleaseAttachmentParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // ListAuditLogParams defines parameters for ListAuditLog.
 type ListAuditLogParams struct {
 	// Limit How many items at most; 50 when left out.
@@ -3330,6 +3354,15 @@ type DeleteCustomPresenceParams struct {
 type UpdateCustomPresenceParams struct {
 	// IfMatch The ETag last seen. Required; 428 without.
 	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// ListQuarantineParams defines parameters for ListQuarantine.
+type ListQuarantineParams struct {
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
 // ListQueuesParams defines parameters for ListQueues.
@@ -3704,6 +3737,9 @@ type ServerInterface interface {
 	// GetAttachment Reads an attachment.
 	// (GET /api/v1/attachments/{id})
 	GetAttachment(ctx echo.Context, id ID) error
+	// ReleaseAttachment Lets a file out of quarantine.
+	// (POST /api/v1/attachments/{id}/release)
+	ReleaseAttachment(ctx echo.Context, id ID, params ReleaseAttachmentParams) error
 	// ListAuditLog Lists changes of the configuration, the latest first.
 	// (GET /api/v1/audit-log)
 	ListAuditLog(ctx echo.Context, params ListAuditLogParams) error
@@ -3911,6 +3947,9 @@ type ServerInterface interface {
 	// UpdateCustomPresence Changes the names of a custom presence, by a JSON merge patch.
 	// (PATCH /api/v1/presences/{id})
 	UpdateCustomPresence(ctx echo.Context, id ID, params UpdateCustomPresenceParams) error
+	// ListQuarantine Lists the files in quarantine, oldest first.
+	// (GET /api/v1/quarantine)
+	ListQuarantine(ctx echo.Context, params ListQuarantineParams) error
 	// ListQueues Lists queues, oldest first.
 	// (GET /api/v1/queues)
 	ListQueues(ctx echo.Context, params ListQueuesParams) error
@@ -4240,6 +4279,42 @@ func (w *ServerInterfaceWrapper) GetAttachment(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetAttachment(ctx, id)
+	return err
+}
+
+// ReleaseAttachment converts echo context to params.
+func (w *ServerInterfaceWrapper) ReleaseAttachment(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ReleaseAttachmentParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ReleaseAttachment(ctx, id, params)
 	return err
 }
 
@@ -6244,6 +6319,31 @@ func (w *ServerInterfaceWrapper) UpdateCustomPresence(ctx echo.Context) error {
 	return err
 }
 
+// ListQuarantine converts echo context to params.
+func (w *ServerInterfaceWrapper) ListQuarantine(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListQuarantineParams
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListQuarantine(ctx, params)
+	return err
+}
+
 // ListQueues converts echo context to params.
 func (w *ServerInterfaceWrapper) ListQueues(ctx echo.Context) error {
 	var err error
@@ -7349,6 +7449,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.SendMessage, options.OperationMiddlewares["SendMessage"]...)
 	router.DELETE(options.BaseURL+"/api/v1/attachments/:id", wrapper.RevokeAttachment, options.OperationMiddlewares["RevokeAttachment"]...)
 	router.GET(options.BaseURL+"/api/v1/attachments/:id", wrapper.GetAttachment, options.OperationMiddlewares["GetAttachment"]...)
+	router.POST(options.BaseURL+"/api/v1/attachments/:id/release", wrapper.ReleaseAttachment, options.OperationMiddlewares["ReleaseAttachment"]...)
+	router.GET(options.BaseURL+"/api/v1/quarantine", wrapper.ListQuarantine, options.OperationMiddlewares["ListQuarantine"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/timeline", wrapper.GetTimeline, options.OperationMiddlewares["GetTimeline"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/survey", wrapper.GetConversationSurvey, options.OperationMiddlewares["GetConversationSurvey"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/routing-log", wrapper.GetRoutingLog, options.OperationMiddlewares["GetRoutingLog"]...)
@@ -7838,6 +7940,46 @@ type GetAttachmentdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetAttachmentdefaultApplicationProblemPlusJSONResponse) VisitGetAttachmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseAttachmentRequestObject struct {
+	ID     ID `json:"id"`
+	Params ReleaseAttachmentParams
+}
+
+type ReleaseAttachmentResponseObject interface {
+	VisitReleaseAttachmentResponse(w http.ResponseWriter) error
+}
+
+type ReleaseAttachment200JSONResponse Attachment
+
+func (response ReleaseAttachment200JSONResponse) VisitReleaseAttachmentResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ReleaseAttachmentdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ReleaseAttachmentdefaultApplicationProblemPlusJSONResponse) VisitReleaseAttachmentResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10626,6 +10768,45 @@ func (response UpdateCustomPresencedefaultApplicationProblemPlusJSONResponse) Vi
 	return err
 }
 
+type ListQuarantineRequestObject struct {
+	Params ListQuarantineParams
+}
+
+type ListQuarantineResponseObject interface {
+	VisitListQuarantineResponse(w http.ResponseWriter) error
+}
+
+type ListQuarantine200JSONResponse AttachmentList
+
+func (response ListQuarantine200JSONResponse) VisitListQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQuarantinedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListQuarantinedefaultApplicationProblemPlusJSONResponse) VisitListQuarantineResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListQueuesRequestObject struct {
 	Params ListQueuesParams
 }
@@ -11936,6 +12117,9 @@ type StrictServerInterface interface {
 	// GetAttachment Reads an attachment.
 	// (GET /api/v1/attachments/{id})
 	GetAttachment(ctx context.Context, request GetAttachmentRequestObject) (GetAttachmentResponseObject, error)
+	// ReleaseAttachment Lets a file out of quarantine.
+	// (POST /api/v1/attachments/{id}/release)
+	ReleaseAttachment(ctx context.Context, request ReleaseAttachmentRequestObject) (ReleaseAttachmentResponseObject, error)
 	// ListAuditLog Lists changes of the configuration, the latest first.
 	// (GET /api/v1/audit-log)
 	ListAuditLog(ctx context.Context, request ListAuditLogRequestObject) (ListAuditLogResponseObject, error)
@@ -12143,6 +12327,9 @@ type StrictServerInterface interface {
 	// UpdateCustomPresence Changes the names of a custom presence, by a JSON merge patch.
 	// (PATCH /api/v1/presences/{id})
 	UpdateCustomPresence(ctx context.Context, request UpdateCustomPresenceRequestObject) (UpdateCustomPresenceResponseObject, error)
+	// ListQuarantine Lists the files in quarantine, oldest first.
+	// (GET /api/v1/quarantine)
+	ListQuarantine(ctx context.Context, request ListQuarantineRequestObject) (ListQuarantineResponseObject, error)
 	// ListQueues Lists queues, oldest first.
 	// (GET /api/v1/queues)
 	ListQueues(ctx context.Context, request ListQueuesRequestObject) (ListQueuesResponseObject, error)
@@ -12570,6 +12757,32 @@ func (sh *strictHandler) GetAttachment(ctx echo.Context, id ID) error {
 		return err
 	} else if validResponse, ok := response.(GetAttachmentResponseObject); ok {
 		return validResponse.VisitGetAttachmentResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ReleaseAttachment operation middleware
+func (sh *strictHandler) ReleaseAttachment(ctx echo.Context, id ID, params ReleaseAttachmentParams) error {
+	var request ReleaseAttachmentRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ReleaseAttachment(ctx.Request().Context(), request.(ReleaseAttachmentRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ReleaseAttachment")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ReleaseAttachmentResponseObject); ok {
+		return validResponse.VisitReleaseAttachmentResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -15183,6 +15396,31 @@ func (sh *strictHandler) UpdateCustomPresence(ctx echo.Context, id ID, params Up
 		return err
 	} else if validResponse, ok := response.(UpdateCustomPresenceResponseObject); ok {
 		return validResponse.VisitUpdateCustomPresenceResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListQuarantine operation middleware
+func (sh *strictHandler) ListQuarantine(ctx echo.Context, params ListQuarantineParams) error {
+	var request ListQuarantineRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListQuarantine(ctx.Request().Context(), request.(ListQuarantineRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListQuarantine")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListQuarantineResponseObject); ok {
+		return validResponse.VisitListQuarantineResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -136,6 +136,8 @@ var routes = []route{
 	{http.MethodPost, "/api/v1/conversations/{id}/attachments", PermissionConversationsServe},
 	{http.MethodGet, "/api/v1/attachments/{id}", PermissionConversationsRead},
 	{http.MethodDelete, "/api/v1/attachments/{id}", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/attachments/{id}/release", PermissionQuarantineManage},
+	{http.MethodGet, "/api/v1/quarantine", PermissionQuarantineManage},
 	{http.MethodGet, "/api/v1/conversations/{id}/timeline", PermissionConversationsRead},
 	{http.MethodGet, "/api/v1/conversations/{id}/survey", PermissionConversationsRead},
 	{http.MethodGet, "/api/v1/survey-invitations", PermissionConversationsSupervise},

@@ -18,6 +18,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
+	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/feed"
@@ -74,6 +75,8 @@ type Config struct {
 	PublicURL string
 	// Blobs is where files are kept.
 	Blobs *blob.Bucket
+	// Scanner looks at files that agents upload. Optional: nobody does.
+	Scanner *attachment.Scanner
 	// FilesURL is how LINE and browsers reach files, if other than by PublicURL:
 	// an origin that serves nothing else. Optional.
 	FilesURL string
@@ -111,6 +114,7 @@ type Server struct {
 	feed       *feed.Feed
 	surveys    SurveyNotifier
 	blobs      *blob.Bucket
+	scanner    *attachment.Scanner
 	publicURL  string
 	filesURL   string
 	filesHost  string // see elsewhere
@@ -147,7 +151,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys,
-		blobs: c.Blobs, publicURL: strings.TrimRight(c.PublicURL, "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
+		blobs: c.Blobs, scanner: c.Scanner, publicURL: strings.TrimRight(c.PublicURL, "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
 		private: c.AllowPrivateAddresses, log: c.Logger, tracer: c.Tracer, budget: c.WebhookBudget, patience: requestTime,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
 	}

@@ -66,12 +66,12 @@ const (
 )
 
 // each runs f on every database.
-func each(t *testing.T, f func(t *testing.T, b *bundle)) {
+func each(t *testing.T, f func(t *testing.T, b *bundle), options ...func(*api.Config)) {
 	t.Helper()
 	for _, dialect := range storetest.Dialects() {
 		t.Run(dialect, func(t *testing.T) {
 			t.Parallel()
-			f(t, setup(t, dialect))
+			f(t, setup(t, dialect, options...))
 		})
 	}
 }

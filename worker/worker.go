@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"kaiwa/activities"
+	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/dispatch"
@@ -41,6 +42,7 @@ type Options struct {
 	Store    *store.Store
 	LINE     *line.API
 	Blobs    *blob.Bucket
+	Scanner  *attachment.Scanner // optional
 	// BotHTTP reaches bots and services that classify, MediaHTTP files that are not at LINE.
 	BotHTTP, MediaHTTP *http.Client
 	// Inbox wakes the workflows of chats, Dispatcher gives people work.
@@ -69,7 +71,7 @@ type Worker struct {
 // Start starts polling.
 func Start(o Options) (*Worker, error) {
 	acts := activities.New(activities.Options{
-		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Looker: o.Dispatcher.Looker, Logger: o.Logger, Metrics: o.Metrics, Tracer: o.Tracer,
+		Store: o.Store, LINE: o.LINE, Blobs: o.Blobs, Scanner: o.Scanner, BotHTTP: o.BotHTTP, MediaHTTP: o.MediaHTTP, Inbox: o.Inbox, Dispatcher: o.Dispatcher, Looker: o.Dispatcher.Looker, Logger: o.Logger, Metrics: o.Metrics, Tracer: o.Tracer,
 		WakeSurvey: o.WakeSurvey, PublicURL: o.PublicURL,
 	})
 	ctx, stop := context.WithCancel(context.Background())

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kaiwa/cmd/process"
+	"kaiwa/internal/clamd"
 	"kaiwa/internal/line"
 	"kaiwa/internal/reconcile"
 	"kaiwa/internal/searchattr"
@@ -37,6 +38,7 @@ type doctorCommand struct {
 	LINEAPIURL     string            `name:"line-api-url" aliases:"kaiwa-line-api-url" env:"KAIWA_LINE_API_URL" placeholder:"URL" help:"LINE's API host, if other than the public one"`
 	LINEDataAPIURL string            `name:"line-data-api-url" aliases:"kaiwa-line-data-api-url" env:"KAIWA_LINE_DATA_API_URL" placeholder:"URL" help:"LINE's data API host, if other than the public one"`
 	PublicURL      string            `name:"public-url" aliases:"kaiwa-public-url" env:"KAIWA_PUBLIC_URL" placeholder:"URL" help:"how LINE reaches the API; without it, the webhook's address is not compared"`
+	ClamdAddr      string            `name:"clamd-addr" aliases:"kaiwa-clamd-addr" env:"KAIWA_CLAMD_ADDR" placeholder:"ADDR" help:"ClamAV's daemon, if it looks at files"`
 	JSON           bool              `name:"json" help:"print JSON"`
 }
 
@@ -83,7 +85,7 @@ func (d *diagnosis) healthy() bool {
 
 // Run looks and prints.
 func (c *doctorCommand) Run(ctx context.Context, out streams) error {
-	outside := settings.Outside{LINEAPIURL: c.LINEAPIURL, LINEDataAPIURL: c.LINEDataAPIURL, PublicURL: cmp.Or(c.PublicURL, "http://127.0.0.1"), BlobURL: "mem://"}
+	outside := settings.Outside{LINEAPIURL: c.LINEAPIURL, LINEDataAPIURL: c.LINEDataAPIURL, PublicURL: cmp.Or(c.PublicURL, "http://127.0.0.1"), BlobURL: "mem://", ClamdAddr: c.ClamdAddr}
 	if err := firstWrong(c.common.Check, outside.Check); err != nil {
 		return err
 	}
@@ -98,6 +100,7 @@ func (c *doctorCommand) Run(ctx context.Context, out streams) error {
 		defer func() { _ = st.Close() }() // nothing was written
 	}
 	answers := lookAtTemporal(ctx, d, temporal)
+	c.lookAtScanner(ctx, d)
 	if usable {
 		c.lookAtChannels(ctx, d, st)
 	}
@@ -163,6 +166,25 @@ func lookAtTemporal(ctx context.Context, d *diagnosis, t *process.Temporal) bool
 		d.add(good("search attributes", "registered"))
 	}
 	return true
+}
+
+// lookAtScanner asks the malware scanner, where there is one.
+func (c *doctorCommand) lookAtScanner(ctx context.Context, d *diagnosis) {
+	if c.ClamdAddr == "" {
+		d.add(skipped("malware scanner", "KAIWA_CLAMD_ADDR is not set: nobody looks at files"))
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, lookTime)
+	defer cancel()
+	daemon, err := clamd.New(c.ClamdAddr)
+	if err == nil {
+		err = daemon.Ping(ctx)
+	}
+	if err != nil {
+		d.add(bad("malware scanner", "Is clamd running, and is KAIWA_CLAMD_ADDR right? Customers' files wait meanwhile, and go into quarantine after half an hour.", "%s", err))
+		return
+	}
+	d.add(good("malware scanner", "answers at %s", c.ClamdAddr))
 }
 
 // lookAtChannels asks LINE about every channel.

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kaiwa/internal/clamd/clamdtest"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
 	"kaiwa/internal/store/storetest"
@@ -56,7 +57,13 @@ func TestTheDoctorFindsWhatIsWrongAndWhatToDo(t *testing.T) {
 			return nil
 		})
 		require.NoError(t, err)
-		finds(0, "skipped  channel Shop")
+		finds(0, "skipped  channel Shop", "skipped  malware scanner: KAIWA_CLAMD_ADDR is not set")
+
+		scanner := clamdtest.Start(t)
+		e = e.with("KAIWA_CLAMD_ADDR", scanner.Address)
+		finds(0, "ok       malware scanner: answers at "+scanner.Address)
+		scanner.Stop()
+		finds(1, "wrong    malware scanner: ", "→ Is clamd running")
 	})
 }
 

@@ -29,6 +29,8 @@ func TestAMissingOrWrongSettingStopsTheStartWithOneSentenceThatNamesIt(t *testin
 		{"api", "KAIWA_BLOB_URL", "ftp://files", "is wrong"},
 		{"api", "KAIWA_BLOB_URL", "file:///no/such/directory", "is wrong"},
 		{"api", "KAIWA_FILES_URL", "files.example.com", "is wrong"},
+		{"worker", "KAIWA_CLAMD_ADDR", "clamd", "is wrong"},
+		{"doctor", "KAIWA_CLAMD_ADDR", "unix:clamd.ctl", "is wrong"},
 		{"api", "KAIWA_LINE_API_URL", "line", "is wrong"},
 		{"api", "KAIWA_HTTP_ADDR", "8080", "is wrong"},
 		{"api", "KAIWA_HTTP_ADDR", busy.Addr().String(), "is in use"},

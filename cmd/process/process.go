@@ -20,7 +20,9 @@ import (
 	_ "gocloud.dev/blob/memblob"  // mem:// buckets
 
 	"kaiwa/api"
+	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
+	"kaiwa/internal/clamd"
 	"kaiwa/internal/dispatch"
 	"kaiwa/internal/engine"
 	"kaiwa/internal/feed"
@@ -72,6 +74,18 @@ func blobs(ctx context.Context, given *blob.Bucket, url string) (b *blob.Bucket,
 	}
 	b, err = OpenBlobs(ctx, url)
 	return b, func() { _ = b.Close() }, err // what was written is written
+}
+
+// scanner is what looks at files, nil when nothing does.
+func scanner(o settings.Outside, m *telemetry.Shared) (*attachment.Scanner, error) {
+	if o.ClamdAddr == "" {
+		return nil, nil
+	}
+	daemon, err := clamd.New(o.ClamdAddr)
+	if err != nil {
+		return nil, settings.Wrong("KAIWA_CLAMD_ADDR", "%s", err)
+	}
+	return attachment.NewScanner(daemon, func(outcome attachment.ScanOutcome, took time.Duration) { m.Scanned(string(outcome), took) }), nil
 }
 
 func lineAPI(o settings.Outside, t *Telemetry) *line.API {
@@ -142,6 +156,11 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	if err != nil {
 		return nil, err
 	}
+	files, err := scanner(o.Outside, shared)
+	if err != nil {
+		closeBucket()
+		return nil, err
+	}
 	listener := o.Listener
 	if listener == nil {
 		if listener, err = Listen("KAIWA_HTTP_ADDR", o.HTTP.HTTPAddr); err != nil {
@@ -165,7 +184,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	events := feed.New(o.Store, o.Logger)
 	handler, err := api.New(api.Config{
 		Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Inbox: signaller, Surveys: surveys, Engine: engine.New(o.Temporal), Dispatcher: people, Feed: events, PublicURL: o.Outside.PublicURL,
-		Blobs: bucket, FilesURL: o.Outside.FilesURL,
+		Blobs: bucket, Scanner: files, FilesURL: o.Outside.FilesURL,
 		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Metrics: o.Telemetry.Registry, Tracer: o.Telemetry.tracer, Console: o.Console,
 	})
 	if err != nil {
@@ -257,6 +276,11 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	files, err := scanner(o.Outside, shared)
+	if err != nil {
+		closeBucket()
+		return nil, err
+	}
 	signaller := inbox.NewSignaller(inbox.Temporal(o.Temporal), o.Logger).Counting(shared.Wakeups("chat"))
 	people := dispatcher(o.Store, o.Temporal, signaller, shared, o.Logger)
 	w, err := worker.Start(worker.Options{
@@ -265,7 +289,7 @@ func StartWorker(ctx context.Context, o WorkerOptions) (*Worker, error) {
 		BotHTTP: o.Telemetry.bots(netguard.NewClient(netguard.Options{
 			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: botCallTime,
 		})),
-		Blobs: bucket,
+		Blobs: bucket, Scanner: files,
 		MediaHTTP: netguard.NewClient(netguard.Options{
 			AllowPrivate: o.Outside.AllowPrivateAddresses, Timeout: mediaCallTime, MaxRedirects: 3, MaxResponseBytes: store.MaxAttachmentSize,
 		}),

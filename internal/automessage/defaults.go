@@ -171,6 +171,13 @@ var defaults = map[Trigger]map[string]string{
 		"zh-TW": "抱歉，這個檔案太大，我們無法接收，麻煩您縮小後再傳送一次，謝謝。",
 		"da":    "Filen er desværre for stor til, at vi kan modtage den. Kan du sende en, der er mindre?",
 	},
+	AttachmentMalware: {
+		"en":    "We couldn't open this file: our security check found a problem with it. Could you check it and send another one, please?",
+		"ja":    "セキュリティ検査で問題が見つかったため、こちらのファイルを開くことができませんでした。お手数ですが、ファイルをご確認のうえ、別のものをお送りいただけますでしょうか。",
+		"th":    "ระบบตรวจความปลอดภัยพบปัญหาในไฟล์นี้ เราจึงเปิดไม่ได้ กรุณาตรวจสอบไฟล์แล้วส่งไฟล์อื่นแทน",
+		"zh-TW": "安全檢查發現這個檔案有問題，我們無法開啟，麻煩您確認後改傳其他檔案，謝謝。",
+		"da":    "Vi kunne ikke åbne filen, fordi vores sikkerhedskontrol fandt et problem med den. Vil du tjekke den og sende en anden?",
+	},
 	AttachmentNotAllowed: {
 		"en":    "Sorry, we can't receive pictures or files here. Could you tell us in words, please?",
 		"ja":    "申し訳ございません。こちらでは画像やファイルを受け取ることができません。お手数ですが、文章でお知らせいただけますでしょうか。",

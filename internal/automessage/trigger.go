@@ -30,6 +30,7 @@ const (
 	AttachmentKind       Trigger = "attachment_kind"        // an attachment was refused for its type
 	AttachmentSize       Trigger = "attachment_size"        // an attachment was refused for its size
 	AttachmentNotAllowed Trigger = "attachment_not_allowed" // the workstream takes no attachments
+	AttachmentMalware    Trigger = "attachment_malware"     // an attachment was found to hold malware
 	MessageNotSent       Trigger = "message_not_sent"       // the agent's message did not reach LINE
 	SurveyInvitation     Trigger = "survey_invitation"      // the survey begins
 	SurveyThanks         Trigger = "survey_thanks"          // the survey was answered
@@ -81,6 +82,7 @@ var traits = []trait{
 	{UnsupportedMessage, ToCustomer, true},
 	{AttachmentKind, ToCustomer, true},
 	{AttachmentSize, ToCustomer, true},
+	{AttachmentMalware, ToCustomer, true},
 	{AttachmentNotAllowed, ToCustomer, true},
 	{MessageNotSent, ToAgent, true},
 	{SurveyInvitation, ToCustomer, true},

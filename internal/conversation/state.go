@@ -166,4 +166,7 @@ const (
 	AttachmentGone    AttachmentState = "gone"    // LINE, or whoever provides it, has it no longer
 	AttachmentFailed  AttachmentState = "failed"  // it could not be had in time
 	AttachmentRevoked AttachmentState = "revoked" // unsent by the customer, or taken back by people
+	// AttachmentQuarantined is a file that is kept and that nobody can load: it
+	// holds malware, or nobody could look whether it does.
+	AttachmentQuarantined AttachmentState = "quarantined"
 )

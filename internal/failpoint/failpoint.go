@@ -42,6 +42,7 @@ func Names() []Point {
 		{"say.before_commit", "what an agent writes is stored, not committed"},
 		{"say.after_commit", "what an agent writes is stored; the workflow does not know, and the agent has no answer"},
 		{"media.written", "a file is in the bucket; its row does not know"},
+		{"media.kept", "where the bytes of a file are is stored; nobody has looked at them"},
 		{"media.before_commit", "what has become of a file is written, not committed"},
 		{"media.after_commit", "what has become of a file is stored; the workflow does not know"},
 		{"batch.before_commit", "the batch is written, not committed"},

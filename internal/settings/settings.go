@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"kaiwa/internal/clamd"
 	"kaiwa/internal/keyring"
 )
 
@@ -27,6 +28,7 @@ type Outside struct {
 	BlobURL               string `name:"blob-url" aliases:"kaiwa-blob-url" env:"KAIWA_BLOB_URL" placeholder:"URL" help:"where files are kept: a gocloud.dev bucket URL"`
 	PublicURL             string `name:"public-url" aliases:"kaiwa-public-url" env:"KAIWA_PUBLIC_URL" placeholder:"URL" help:"how LINE and browsers reach the API"`
 	FilesURL              string `name:"files-url" aliases:"kaiwa-files-url" env:"KAIWA_FILES_URL" placeholder:"URL" help:"origin for customer files, if other than the public URL"`
+	ClamdAddr             string `name:"clamd-addr" aliases:"kaiwa-clamd-addr" env:"KAIWA_CLAMD_ADDR" placeholder:"ADDR" help:"ClamAV's daemon, which looks at every file: host:port, or unix:/path of its socket; without it nobody looks"`
 }
 
 // HTTP are the settings of the process that serves the API.
@@ -93,7 +95,7 @@ func (s Outside) Check() error {
 	if s.BlobURL == "" {
 		return Missing("KAIWA_BLOB_URL", "a bucket such as file:///var/lib/kaiwa/blobs")
 	}
-	return nil
+	return CheckClamd(s.ClamdAddr)
 }
 
 // Check reports the first setting that is missing or wrong.
@@ -102,6 +104,17 @@ func (s HTTP) Check() error {
 		return Wrong("KAIWA_DRAIN_DELAY", "it must be between 0s and %s", maxDrainDelay)
 	}
 	return Addr("KAIWA_HTTP_ADDR", s.HTTPAddr)
+}
+
+// CheckClamd checks KAIWA_CLAMD_ADDR.
+func CheckClamd(addr string) error {
+	if addr == "" {
+		return nil
+	}
+	if _, err := clamd.New(addr); err != nil {
+		return Wrong("KAIWA_CLAMD_ADDR", "it must be host:port, such as clamd:3310, or unix: and the path of a socket, such as unix:/run/clamav/clamd.ctl")
+	}
+	return nil
 }
 
 // Addr checks an address to listen on.

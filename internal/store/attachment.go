@@ -34,6 +34,9 @@ const (
 	ReasonUnsent            = "unsent"             // revoked: by the customer
 	ReasonTakenBack         = "taken_back"         // revoked: by people
 	ReasonNoConsent         = "no_consent"         // revoked: the customer did not agree to the privacy notice
+	ReasonMalware           = "malware"            // quarantined, or refused: the scanner takes it for malware
+	ReasonNotScanned        = "not_scanned"        // quarantined, refused or failed: the scanner did not look at it, or does not take it
+	ReasonQuarantineOver    = "quarantine_over"    // revoked: nobody wanted it for as long as it is kept
 )
 
 // The sizes a workstream may take, in bytes.
@@ -89,14 +92,18 @@ type Attachment struct {
 	Height         int64                        `db:"height"`
 	DurationMS     int64                        `db:"duration_ms"`
 	Link           string                       `db:"link"`        // the unguessable part of its address
-	BlobKey        string                       `db:"blob_key"`    // "" when the bucket holds nothing of it; its id until it is stored
+	BlobKey        string                       `db:"blob_key"`    // "" when the bucket holds nothing of it; its id until it is kept
 	PreviewKey     string                       `db:"preview_key"` // "" without a preview
+	Signature      string                       `db:"signature"`   // of the malware it holds, in the scanner's words
 	CreatedAt      int64                        `db:"created_at"`
 	UpdatedAt      int64                        `db:"updated_at"`
 }
 
 const attachmentColumns = `id, conversation_id, message_id, direction, kind, state, reason, agent_id, file_name, content_type, size, sha256,
-	width, height, duration_ms, link, blob_key, preview_key, created_at, updated_at`
+	width, height, duration_ms, link, blob_key, preview_key, signature, created_at, updated_at`
+
+// Kept tells whether the bucket holds a file that is still pending.
+func (a Attachment) Kept() bool { return a.BlobKey != "" && a.BlobKey != a.ID }
 
 // InboundFile is what LINE tells of a customer's file before it is fetched.
 type InboundFile struct {
@@ -164,8 +171,12 @@ func (c conn) recordFile(ctx context.Context, a Attachment) error {
 // Attachment reads one attachment; CodeNotFound when there is none, or its
 // message is held until the customer consents.
 func (s *Store) Attachment(ctx context.Context, id string) (Attachment, error) {
-	return s.read().attachment(ctx, "NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = attachments.message_id AND m.held) AND id", id)
+	return s.read().attachment(ctx, notHeld+" AND id", id)
 }
+
+// notHeld is the condition that an attachment's message is not held until the
+// customer consents.
+const notHeld = "NOT EXISTS (SELECT 1 FROM messages m WHERE m.id = attachments.message_id AND m.held)"
 
 // AttachmentByLink reads the attachment with a link; CodeNotFound when there is
 // none.
@@ -228,13 +239,14 @@ type AttachmentEnd struct {
 	State  conversation.AttachmentState
 	Reason string
 
-	// Of a stored one. Kind "" leaves what it is.
+	// Of a stored or quarantined one. Kind "" leaves what it is.
 	Kind, ContentType, SHA256       string
 	BlobKey, PreviewKey             string
 	Size, Width, Height, DurationMS int64
+	Signature                       string
 
 	// Say is what the customer is told, once in sayOnce for all files refused
-	// for the same cause; of a refused one.
+	// for the same cause; of a refused or quarantined one.
 	Say []Draft
 }
 
@@ -273,10 +285,10 @@ func (s *Store) FinishAttachment(ctx context.Context, id string, end AttachmentE
 			UPDATE attachments SET state = $1, reason = $2, kind = CASE WHEN $3 = '' THEN kind ELSE $3 END, content_type = $4,
 				size = coalesce(nullif(CAST($5 AS BIGINT), 0), size), sha256 = $6, width = $7, height = $8,
 				duration_ms = coalesce(nullif(CAST($9 AS BIGINT), 0), duration_ms),
-				link = $10, blob_key = CASE WHEN $11 = '' THEN blob_key ELSE $11 END, preview_key = $12, updated_at = $13
-			WHERE id = $14 AND state = 'pending' RETURNING `+attachmentColumns,
+				link = $10, blob_key = CASE WHEN $11 = '' THEN blob_key ELSE $11 END, preview_key = $12, signature = $13, updated_at = $14
+			WHERE id = $15 AND state = 'pending' RETURNING `+attachmentColumns,
 			string(end.State), end.Reason, end.Kind, end.ContentType, end.Size, end.SHA256, end.Width, end.Height, end.DurationMS,
-			link, end.BlobKey, end.PreviewKey, now, id)
+			link, end.BlobKey, end.PreviewKey, end.Signature, now, id)
 		if err != nil {
 			return err
 		}
@@ -391,18 +403,28 @@ const fetchLimit = 2 * time.Hour
 // still write bytes of an attachment.
 const stillWriting = time.Hour
 
+// quarantineTime is how long a file is kept that nobody can load.
+const quarantineTime = 30 * 24 * time.Hour
+
 // AbandonAttachments ends what is pending though nobody can be at it any more:
 // uploads whose process died, files of conversations whose run was ended by an
-// operator. It may run at any time and in several processes.
+// operator. A customer's file that is kept by then goes into quarantine, which
+// ends after quarantineTime. It may run at any time and in several processes.
 func (s *Store) AbandonAttachments(ctx context.Context) error {
 	return s.txAlone(ctx, func(c conn) error {
 		now := s.now()
-		var list []Attachment
-		if err := c.list(ctx, &list, `UPDATE attachments SET state = 'failed', reason = $1, updated_at = $2
-			WHERE state = 'pending' AND created_at < $3 RETURNING `+attachmentColumns, ReasonLate, micros(now), micros(now.Add(-fetchLimit))); err != nil {
+		var list, over []Attachment
+		if err := c.list(ctx, &list, `UPDATE attachments SET updated_at = $1,
+				state = CASE WHEN direction = 'inbound' AND blob_key NOT IN ('', id) THEN 'quarantined' ELSE 'failed' END,
+				reason = CASE WHEN direction = 'inbound' AND blob_key NOT IN ('', id) THEN $2 ELSE $3 END
+			WHERE state = 'pending' AND created_at < $4 RETURNING `+attachmentColumns, micros(now), ReasonNotScanned, ReasonLate, micros(now.Add(-fetchLimit))); err != nil {
 			return err
 		}
-		for _, a := range list {
+		if err := c.list(ctx, &over, `UPDATE attachments SET state = 'revoked', reason = $1, updated_at = $2
+			WHERE state = 'quarantined' AND updated_at < $3 RETURNING `+attachmentColumns, ReasonQuarantineOver, micros(now), micros(now.Add(-quarantineTime))); err != nil {
+			return err
+		}
+		for _, a := range append(list, over...) {
 			if err := c.recordFile(ctx, a); err != nil {
 				return err
 			}
@@ -416,7 +438,7 @@ func (s *Store) AbandonAttachments(ctx context.Context) error {
 func (s *Store) AttachmentsToDelete(ctx context.Context, after Position, limit int) ([]Attachment, error) {
 	var list []Attachment
 	err := s.read().list(ctx, &list, `SELECT `+attachmentColumns+` FROM attachments
-		WHERE blob_key <> '' AND state NOT IN ('pending', 'stored') AND (updated_at, id) > ($1, $2)
+		WHERE blob_key <> '' AND state NOT IN ('pending', 'stored') AND state <> 'quarantined' AND (updated_at, id) > ($1, $2)
 		ORDER BY updated_at, id LIMIT $3`, after.At, after.ID, limit)
 	return list, err
 }
@@ -425,6 +447,6 @@ func (s *Store) AttachmentsToDelete(ctx context.Context, after Position, limit i
 // somebody may still be writing some: then they are deleted again later.
 func (s *Store) AttachmentDeleted(ctx context.Context, id string) error {
 	_, err := s.write().exec(ctx, `UPDATE attachments SET blob_key = '', preview_key = ''
-		WHERE id = $1 AND state NOT IN ('pending', 'stored') AND updated_at < $2`, id, micros(s.now().Add(-stillWriting)))
+		WHERE id = $1 AND state NOT IN ('pending', 'stored', 'quarantined') AND updated_at < $2`, id, micros(s.now().Add(-stillWriting)))
 	return err
 }

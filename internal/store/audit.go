@@ -20,10 +20,11 @@ type Origin struct {
 
 // The actions an AuditEntry may record.
 const (
-	AuditCreated = "created"
-	AuditChanged = "changed"
-	AuditDeleted = "deleted"
-	AuditRevoked = "revoked"
+	AuditCreated  = "created"
+	AuditChanged  = "changed"
+	AuditDeleted  = "deleted"
+	AuditRevoked  = "revoked"
+	AuditReleased = "released"
 )
 
 // AuditEntry is one change of the configuration. Secrets are never in it: a

@@ -19,6 +19,7 @@ type Shared struct {
 	statements [statementKinds]prometheus.Counter
 	offers     *prometheus.HistogramVec
 	waits      prometheus.Histogram
+	scans      *prometheus.HistogramVec
 }
 
 // NewShared registers the metrics of what every process does.
@@ -38,6 +39,7 @@ func NewShared(registry prometheus.Registerer) (*Shared, error) {
 		waits: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "kaiwa_queue_wait_seconds", Help: "Time that a conversation has waited in a queue until an agent had it.", Buckets: human,
 		}),
+		scans: histogram(quick, "kaiwa_attachment_scan_duration_seconds", "Looks of the malware scanner at files by outcome: clean, malware, unscannable, failed.", "outcome"),
 	}
 	for kind, name := range statementNames {
 		m.statements[kind] = statements.WithLabelValues(name)
@@ -45,7 +47,7 @@ func NewShared(registry prometheus.Registerer) (*Shared, error) {
 	for _, state := range []conversation.OfferState{conversation.OfferAccepted, conversation.OfferDeclined, conversation.OfferTimedOut, conversation.OfferRescinded} {
 		m.offers.WithLabelValues(string(state))
 	}
-	return m, register(registry, m.calls, m.wakeups, m.kicks, m.looks, m.matches, statements, m.offers, m.waits)
+	return m, register(registry, m.calls, m.wakeups, m.kicks, m.looks, m.matches, statements, m.offers, m.waits, m.scans)
 }
 
 // LINECall counts a call to LINE.
@@ -75,6 +77,11 @@ func (m *Shared) OfferEnded(state conversation.OfferState, after time.Duration) 
 
 // Waited counts a conversation that an agent has, after its wait in a queue.
 func (m *Shared) Waited(d time.Duration) { m.waits.Observe(d.Seconds()) }
+
+// Scanned counts a look of the malware scanner at a file.
+func (m *Shared) Scanned(outcome string, took time.Duration) {
+	m.scans.WithLabelValues(outcome).Observe(took.Seconds())
+}
 
 const (
 	kindSelect = iota

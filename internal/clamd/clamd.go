@@ -1,0 +1,161 @@
+// Package clamd has files looked at by ClamAV's daemon: it is given their bytes
+// and says which malware it takes them for.
+//
+// Source: https://docs.clamav.net/manual/Usage/Scanning.html and clamd(8), the
+// commands PING and INSTREAM
+package clamd
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"time"
+)
+
+// ErrTooLarge is what a file comes to that the daemon does not take, being larger
+// than its StreamMaxLength.
+var ErrTooLarge = errors.New("the file is larger than clamd's StreamMaxLength")
+
+// ErrAddress is what an address comes to that New cannot use.
+var ErrAddress = errors.New("clamd's address is host:port, or unix: and the path of its socket")
+
+const (
+	// chunk is how much of a file is sent at once, in bytes.
+	chunk = 64 << 10
+	// stall is how long the daemon may take nothing.
+	stall = 30 * time.Second
+	// verdictTime is how long the daemon may think once it has everything: longer
+	// than the two minutes of its MaxScanTime.
+	verdictTime = 5 * time.Minute
+	// maxAnswer bounds an answer, in bytes.
+	maxAnswer = 4 << 10
+)
+
+// Scanner asks a daemon. It is safe for concurrent use: every file has a
+// connection of its own, of which the daemon takes MaxThreads.
+type Scanner struct {
+	network, address string
+	dialer           net.Dialer
+}
+
+// New returns the Scanner of the daemon at an address, such as
+// clamd.example.com:3310 or unix:/run/clamav/clamd.ctl. It does not reach for it.
+func New(address string) (*Scanner, error) {
+	s := &Scanner{network: "tcp", address: address, dialer: net.Dialer{Timeout: 5 * time.Second}}
+	if path, ok := strings.CutPrefix(address, "unix:"); ok {
+		s.network, s.address = "unix", path
+		if !strings.HasPrefix(path, "/") {
+			return nil, ErrAddress
+		}
+		return s, nil
+	}
+	if host, port, err := net.SplitHostPort(address); err != nil || host == "" || port == "" {
+		return nil, ErrAddress
+	}
+	return s, nil
+}
+
+// Ping asks the daemon whether it is there.
+func (s *Scanner) Ping(ctx context.Context) error {
+	answer, err := s.ask(ctx, "zPING\x00", func(net.Conn) error { return nil })
+	if err == nil && answer != "PONG" {
+		err = fmt.Errorf("clamd answered %q", answer)
+	}
+	return err
+}
+
+// Scan has a file looked at. signature names the malware that it holds, "" when
+// it holds none that the daemon knows.
+//
+// It returns ErrTooLarge, or the error of reading file, or that the daemon did
+// not answer or not as it should: then it can be asked again.
+func (s *Scanner) Scan(ctx context.Context, file io.Reader) (signature string, err error) {
+	var unread error
+	answer, err := s.ask(ctx, "zINSTREAM\x00", func(c net.Conn) error {
+		unread, err = send(c, file)
+		return err
+	})
+	switch {
+	case unread != nil:
+		return "", unread
+	case answer == "INSTREAM size limit exceeded. ERROR":
+		return "", ErrTooLarge
+	case err != nil:
+		return "", err
+	}
+	said, ok := strings.CutPrefix(answer, "stream: ")
+	if ok && said == "OK" {
+		return "", nil
+	}
+	if name, found := strings.CutSuffix(said, " FOUND"); ok && found && name != "" {
+		return name, nil
+	}
+	return "", fmt.Errorf("clamd answered %q", answer)
+}
+
+// ask sends a command and what belongs to it, and reads the answer. A daemon that
+// breaks off may have said why, so the answer is read in that case, too: then
+// there are both.
+func (s *Scanner) ask(ctx context.Context, command string, rest func(net.Conn) error) (answer string, err error) {
+	defer func() {
+		if err != nil && ctx.Err() != nil {
+			err = context.Cause(ctx)
+		}
+	}()
+	conn, err := s.dialer.DialContext(ctx, s.network, s.address)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }() // the answer was read, or is not wanted
+	defer context.AfterFunc(ctx, func() { _ = conn.Close() })()
+	if err := conn.SetDeadline(time.Now().Add(stall)); err != nil {
+		return "", err
+	}
+	_, brokeOff := io.WriteString(conn, command)
+	if brokeOff == nil {
+		brokeOff = rest(conn)
+	}
+	wait := verdictTime
+	if brokeOff != nil {
+		wait = time.Second
+	}
+	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
+		return "", errors.Join(brokeOff, err)
+	}
+	answer, err = bufio.NewReader(io.LimitReader(conn, maxAnswer)).ReadString(0)
+	switch {
+	case brokeOff != nil:
+		return strings.TrimSuffix(answer, "\x00"), brokeOff
+	case err != nil:
+		return "", fmt.Errorf("clamd did not answer: %w", err)
+	}
+	return strings.TrimSuffix(answer, "\x00"), nil
+}
+
+// send sends a file in pieces, each after its length, and a length of 0. unread
+// is the error of reading the file.
+func send(c net.Conn, file io.Reader) (unread, err error) {
+	frame := make([]byte, 4+chunk)
+	for {
+		n, read := io.ReadFull(file, frame[4:])
+		if read != nil && !errors.Is(read, io.EOF) && !errors.Is(read, io.ErrUnexpectedEOF) {
+			_ = c.Close() // there is nothing to wait for
+			return read, read
+		}
+		if err := c.SetDeadline(time.Now().Add(stall)); err != nil {
+			return nil, err
+		}
+		binary.BigEndian.PutUint32(frame, uint32(n))
+		if _, err := c.Write(frame[:4+n]); err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			return nil, nil
+		}
+	}
+}
