@@ -70,9 +70,9 @@ func (k *Keeper) As(ctx context.Context, c store.Channel) (_ *line.Client, token
 }
 
 // Another tells whether a channel may have another token at once than one that
-// LINE has refused. That one is not used again then.
+// LINE has refused, "" for none that it issued. That one is not used again then.
 func (k *Keeper) Another(c store.Channel, refused string) bool {
-	if c.TokenKind != store.TokenStateless {
+	if c.TokenKind != store.TokenStateless || refused == "" { // none was to be had
 		return false
 	}
 	k.mu.Lock()

@@ -148,6 +148,7 @@ func TestATokenThatLINERefusesIsReplacedUnlessItIsNew(t *testing.T) {
 	require.NotEqual(t, one, two)
 	require.True(t, b.Another(c, one), "it is replaced already")
 	require.Equal(t, two, b.token(c))
+	require.False(t, b.Another(c, ""), "LINE issues none")
 	require.False(t, b.Another(store.Channel{ID: "chn_2", Token: "long"}, "long"), "LINE's console issues those")
 }
 
