@@ -72,9 +72,9 @@ func (m means) apply(c *store.Channel) (changed bool, err error) {
 		case c.AssertionKey == "":
 			wrong.add("/assertion_key", "It is needed: the private half of the assertion signing key that is registered in the LINE Developers Console.")
 		case errors.Is(err, line.ErrKeyID):
-			wrong.add("/assertion_key_id", "It "+err.Error()+".")
+			wrong.add("/assertion_key_id", "It %s.", err)
 		case err != nil:
-			wrong.add("/assertion_key", "It "+err.Error()+".")
+			wrong.add("/assertion_key", "It %s.", err)
 		}
 		c.AssertionKeyID = key.ID()
 	}

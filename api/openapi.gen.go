@@ -2746,10 +2746,10 @@ type RulesetServicePatch = json.RawMessage
 
 // SetupStep defines model for SetupStep.
 type SetupStep struct {
-	// Detail How it stands and what to do
+	// Detail How it stands and what to do, in the language of the reader.
 	Detail string `json:"detail"`
 
-	// Reason What was found
+	// Reason What was found, for programs.
 	Reason string `json:"reason"`
 
 	// State confirm: LINE does not tell, a person has to look; blocked: a step before comes first.
