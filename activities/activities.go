@@ -16,6 +16,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
@@ -28,6 +29,7 @@ import (
 // Activities holds what activities need. Make it with New.
 type Activities struct {
 	store      *store.Store
+	tokens     *accesstoken.Keeper
 	line       *line.API
 	blobs      *blob.Bucket
 	scanner    *attachment.Scanner
@@ -103,7 +105,7 @@ func New(o Options) *Activities {
 		now = time.Now
 	}
 	a := &Activities{
-		store: o.Store, line: o.LINE, blobs: o.Blobs, scanner: o.Scanner, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
+		store: o.Store, line: o.LINE, tokens: accesstoken.New(o.LINE, now), blobs: o.Blobs, scanner: o.Scanner, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
 		inbox: o.Inbox, dispatcher: o.Dispatcher, looker: o.Looker, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
 	}
 	if a.wakeSurvey == nil {

@@ -295,7 +295,10 @@ func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (
 	if told.ContentProvider.Type == "external" {
 		return a.openExternal(ctx, f, told.ContentProvider.OriginalContentURL)
 	}
-	client := a.line.As(plan.Channel.Token)
+	client, _, err := a.tokens.As(ctx, plan.Channel)
+	if err != nil {
+		return a.notThere(f, err)
+	}
 	if f.Kind == store.FileVideo || f.Kind == store.FileAudio {
 		t, err := client.Transcoding(ctx, f.LINEMessageID)
 		switch {

@@ -48,6 +48,13 @@ func (p *plans) get(ctx context.Context, channelID string) (store.Plan, error) {
 	return plan, nil
 }
 
+// forget has a channel's plan read anew.
+func (p *plans) forget(channelID string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	delete(p.byID, channelID)
+}
+
 // settings are the parts of a plan a workflow acts on.
 func settings(p store.Plan) conversation.Settings {
 	w := p.Workstream.Settings

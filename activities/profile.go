@@ -29,8 +29,12 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 	if err != nil {
 		return ProfileOutput{}, final(err)
 	}
+	client, _, err := a.tokens.As(ctx, plan.Channel)
+	if err != nil {
+		return ProfileOutput{}, lineError(err)
+	}
 	over := a.pace.begin()
-	p, err := a.line.As(plan.Channel.Token).Profile(ctx, known.LINEUserID)
+	p, err := client.Profile(ctx, known.LINEUserID)
 	over(answered(err))
 	if err != nil && line.ClassOf(err) != line.ClassNotFound {
 		return ProfileOutput{}, lineError(err)

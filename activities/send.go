@@ -118,10 +118,10 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 			if b.Last {
 				return out, nil
 			}
-		case !askAgainAtOnce(b, refusal):
-			return out, a.later(b, refusal)
+		case refusal.RefusesToken() || askAgainAtOnce(b, refusal):
+			again = true // for a channel that is held there is no next batch
 		default:
-			again = true
+			return out, a.later(b, refusal)
 		}
 	}
 	out.More = true
@@ -142,10 +142,13 @@ func (a *Activities) deliver(ctx context.Context, b *store.Batch, quick bool) (e
 			span.End()
 		}()
 	}
-	if end, refusal, err = a.attempt(ctx, b, quick); err != nil {
+	var by voice
+	if end, refusal, err = a.attempt(ctx, b, quick, &by); err != nil {
 		return nil, nil, false, err
 	}
-	present, err = a.write(ctx, b, end, refusal)
+	if present, err = a.write(ctx, b, end, refusal); err == nil && end == nil && refusal.RefusesToken() {
+		refusal, err = a.heedToken(ctx, b, by, refusal)
+	}
 	return end, refusal, present, final(err)
 }
 
@@ -204,8 +207,11 @@ func (a *Activities) writeOnce(ctx context.Context, b *store.Batch, end *store.B
 		return written, err
 	}
 	outcome := store.OutcomeNotTaken
-	if refusal.Ambiguous() {
+	switch {
+	case refusal.Ambiguous():
 		outcome = store.OutcomeUnclear
+	case refusal.RefusesToken():
+		outcome = store.OutcomeHeld
 	}
 	a.logger.WarnContext(ctx, "LINE did not take a batch yet", slog.String("conversation", b.ConversationID), slog.String("batch", b.ID),
 		slog.String("kind", b.Kind), slog.Int64("attempt", b.Attempts), slog.String("outcome", outcome), slog.Any("error", refusal))
@@ -276,8 +282,8 @@ func (a *Activities) tokenAge(b *store.Batch) time.Duration {
 
 // attempt makes one attempt of a batch, a quick one for quickCall at most. It
 // returns the batch's end, or LINE's refusal after which the batch may be tried
-// again.
-func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool) (*store.BatchEnd, *line.Error, error) {
+// again. by becomes by what it spoke to LINE.
+func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool, by *voice) (*store.BatchEnd, *line.Error, error) {
 	if end := a.lapsed(b); end != nil {
 		return end, nil, nil
 	}
@@ -292,7 +298,6 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool) (*
 	if err := json.Unmarshal([]byte(b.Body), &messages); err != nil {
 		return nil, nil, fmt.Errorf("body of batch %s: %w", b.ID, err)
 	}
-	client := a.line.As(plan.Channel.Token)
 	reply := b.Kind == string(conversation.ViaReply)
 	limit := tokenLife // the client gives up sooner by itself
 	if reply {
@@ -303,6 +308,13 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool) (*
 	}
 	call, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
+	var refusal *line.Error
+	by.channel = plan.Channel
+	client, token, err := a.tokens.As(call, plan.Channel)
+	if errors.As(err, &refusal) {
+		return nil, refusal, nil
+	}
+	by.token = token
 	over := a.pace.begin()
 	var sent line.Sent
 	if reply {
@@ -317,9 +329,11 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool) (*
 			State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID, LINEMessageIDs: sent.MessageIDs,
 		}, nil, nil
 	}
-	var refusal *line.Error
 	if !errors.As(err, &refusal) {
 		return nil, nil, err
+	}
+	if refusal.RefusesToken() {
+		return nil, refusal, nil
 	}
 	end := a.refused(ctx, client, b, refusal, len(messages))
 	return end, refusal, nil

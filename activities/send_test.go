@@ -358,20 +358,6 @@ func TestAFreshTokenIsRepliedToAndAnOldOneIsNot(t *testing.T) {
 	}
 }
 
-func TestARefusedAccessTokenFailsTheMessageAtOnceWithLINEsReason(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	c := w.newChat()
-	require.NoError(t, w.sim.ChangeChannel(t.Context(), lineChannel, func(l *linesim.Channel) { l.AccessToken = "another" }))
-	c.says(1)
-	require.Empty(t, c.empty())
-	m := c.messages()[0]
-	require.Equal(t, conversation.MessageFailed, m.State)
-	require.Equal(t, "line_unauthorized", m.Failure)
-	require.Contains(t, m.FailureDetail, "Authentication failed")
-	require.NotEmpty(t, m.LINERequestID)
-}
-
 func TestARefusedBatchFailsAndTheLaneGoesOn(t *testing.T) {
 	t.Parallel()
 	c := newWorld(t).newChat()

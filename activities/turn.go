@@ -180,7 +180,11 @@ func (a *Activities) showLoading(ctx context.Context, plan store.Plan, conv stor
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	seconds := int(min(d, maxLoading) / time.Second)
-	if _, err := a.line.As(plan.Channel.Token).StartLoading(short, conv.LINEUserID, seconds); err != nil {
+	client, _, err := a.tokens.As(short, plan.Channel)
+	if err == nil {
+		_, err = client.StartLoading(short, conv.LINEUserID, seconds)
+	}
+	if err != nil {
 		a.logger.DebugContext(ctx, "no loading animation", slog.String("conversation", conv.ID), slog.Any("error", err))
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"kaiwa/internal/conversation"
-	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 )
 
@@ -21,7 +20,7 @@ func (s *Server) showChannel(c store.Channel, whileDisabled int64) Channel {
 		ID: c.ID, Name: c.Name, LINEChannelID: c.LINEChannelID, BotUserID: c.BotUserID, BasicID: c.BasicID, ChatMode: c.ChatMode,
 		WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: ChannelStatus(c.Status),
 		AutomatedMessages: append([]store.AutomatedMessage{}, c.AutomatedMessages...), CallbackURL: s.callbackURL(c.ID),
-		PreviousSecretUntil: Time(c.PreviousUntil), EventsWhileDisabled: whileDisabled,
+		PreviousSecretUntil: Time(c.PreviousUntil), EventsWhileDisabled: whileDisabled, AccessToken: showAccessToken(c),
 		Version: c.Version, CreatedAt: Time(c.CreatedAt), UpdatedAt: Time(c.UpdatedAt),
 	}
 }
@@ -54,11 +53,11 @@ func (s *Server) ListChannels(ctx context.Context, r ListChannelsRequestObject) 
 	return ListChannels200JSONResponse{Items: items, NextCursor: next}, err
 }
 
-// CreateChannel creates a channel whose access token LINE accepts.
+// CreateChannel creates a channel that LINE lets speak.
 func (s *Server) CreateChannel(ctx context.Context, r CreateChannelRequestObject) (CreateChannelResponseObject, error) {
 	c := store.Channel{
 		ID: idFor(ctx, conversation.PrefixChannel), Name: r.Body.Name, LINEChannelID: r.Body.LINEChannelID, WorkstreamID: r.Body.WorkstreamID, Locale: r.Body.Locale,
-		Status: store.ChannelActive, Secrets: []string{r.Body.ChannelSecret}, Token: r.Body.ChannelAccessToken, AutomatedMessages: r.Body.AutomatedMessages,
+		Status: store.ChannelActive, Secrets: []string{r.Body.ChannelSecret}, AutomatedMessages: r.Body.AutomatedMessages,
 	}
 	if err := checkLocale(&c.Locale); err != nil {
 		return nil, err
@@ -66,18 +65,30 @@ func (s *Server) CreateChannel(ctx context.Context, r CreateChannelRequestObject
 	if err := checkAutomatedMessages(c.AutomatedMessages); err != nil {
 		return nil, err
 	}
+	by := means{Kind: string(r.Body.AccessTokenKind), Token: r.Body.ChannelAccessToken, Key: r.Body.AssertionKey, KeyID: r.Body.AssertionKeyID}
+	if _, err := by.apply(&c); err != nil {
+		return nil, err
+	}
 	// The workstream first: it is cheaper to ask about than LINE.
 	if _, err := s.store.Workstream(ctx, c.WorkstreamID); err != nil {
 		return nil, missing(err, "/workstream_id")
 	}
-	info, err := s.line.As(c.Token).BotInfo(ctx)
+	v, err := s.admit(ctx, c)
 	if err != nil {
-		return nil, tokenRefused(err)
-	}
-	c.BotUserID, c.BasicID, c.ChatMode = info.UserID, info.BasicID, info.ChatMode
-	if c, err = s.store.CreateChannel(ctx, origin(ctx), c); err != nil {
 		return nil, err
 	}
+	c.BotUserID, c.BasicID, c.ChatMode = v.info.UserID, v.info.BasicID, v.info.ChatMode
+	if !v.expires.IsZero() {
+		c.Replace(v.token, v.expires, time.Now())
+	}
+	made, err := s.store.CreateChannel(ctx, origin(ctx), c)
+	if err != nil || made.Token != v.token { // or it was there before
+		s.discard(ctx, c, v)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c = made
 	s.channels.forget(c.ID)
 	out, err := s.channelResponse(ctx, c)
 	return CreateChannel201JSONResponse{out}, err
@@ -111,19 +122,19 @@ func checkAutomatedMessages(list []store.AutomatedMessage) error {
 
 // channelChange is what a patch of a channel may hold, on top of what it has.
 type channelChange struct {
-	Name               string                   `json:"name"`
-	WorkstreamID       string                   `json:"workstream_id"`
-	Locale             string                   `json:"locale"`
-	Status             string                   `json:"status"`
-	AutomatedMessages  []store.AutomatedMessage `json:"automated_messages"`
-	ChannelSecret      string                   `json:"channel_secret"`
-	ChannelAccessToken string                   `json:"channel_access_token"`
-	GraceSeconds       *int64                   `json:"secret_grace_seconds"`
+	Name              string                   `json:"name"`
+	WorkstreamID      string                   `json:"workstream_id"`
+	Locale            string                   `json:"locale"`
+	Status            string                   `json:"status"`
+	AutomatedMessages []store.AutomatedMessage `json:"automated_messages"`
+	ChannelSecret     string                   `json:"channel_secret"`
+	GraceSeconds      *int64                   `json:"secret_grace_seconds"`
+	means
 }
 
 // UpdateChannel changes a channel: its name, workstream and locale; its status;
-// its secret, of which the old one stays good for a while; its access token,
-// which must be of the same bot.
+// its secret, of which the old one stays good for a while; by what it speaks to
+// LINE, which must be the same bot.
 func (s *Server) UpdateChannel(ctx context.Context, r UpdateChannelRequestObject) (UpdateChannelResponseObject, error) {
 	version, err := ifMatch(r.Params.IfMatch)
 	if err != nil {
@@ -133,11 +144,9 @@ func (s *Server) UpdateChannel(ctx context.Context, r UpdateChannelRequestObject
 	if err := mergePatch(channelChange{}, *r.Body, &change); err != nil {
 		return nil, err
 	}
-	var info line.BotInfo
-	if change.ChannelAccessToken != "" { // asked before the row is locked
-		if info, err = s.line.As(change.ChannelAccessToken).BotInfo(ctx); err != nil {
-			return nil, tokenRefused(err)
-		}
+	spoken, err := s.admitChange(ctx, r.ID, change) // asked before the row is locked
+	if err != nil {
+		return nil, err
 	}
 	c, err := s.store.UpdateChannel(ctx, origin(ctx), r.ID, version, func(c *store.Channel) error {
 		now := channelChange{Name: c.Name, WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, AutomatedMessages: c.AutomatedMessages}
@@ -155,18 +164,28 @@ func (s *Server) UpdateChannel(ctx context.Context, r UpdateChannelRequestObject
 			}
 			c.RotateSecret(now.ChannelSecret, time.Now().Add(grace))
 		}
-		if now.ChannelAccessToken != "" {
-			if c.BotUserID != "" && info.UserID != c.BotUserID {
-				return conversation.Invalid("/channel_access_token", "This access token is of another bot. Its customers' conversations would not continue; create another channel for it.")
+		if spoken != nil {
+			if err := spoken.give(c, change.means); err != nil {
+				return err
 			}
-			c.Token, c.BotUserID, c.BasicID, c.ChatMode = now.ChannelAccessToken, info.UserID, info.BasicID, info.ChatMode
 		}
 		return checkLocale(&c.Locale)
 	})
 	if err != nil {
+		if spoken != nil {
+			s.discard(ctx, spoken.as, spoken.voice)
+		}
 		return nil, err
 	}
 	s.channels.forget(c.ID)
+	if spoken != nil && !c.HeldAt.IsZero() {
+		if err := s.store.RestoreChannel(ctx, c); err != nil {
+			return nil, err
+		}
+		if c, err = s.channel(ctx, c.ID); err != nil {
+			return nil, err
+		}
+	}
 	out, err := s.channelResponse(ctx, c)
 	return UpdateChannel200JSONResponse{out}, err
 }

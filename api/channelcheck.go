@@ -4,141 +4,357 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
+	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/guide"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 )
 
-// What only a person can do, in LINE's consoles, in words.
-const (
-	todoUseWebhook = "Turn on “Use webhook” in the LINE Developers Console, Messaging API tab."
-	todoRedelivery = "Turn on “Webhook redelivery” there, so that LINE delivers again what could not be stored. LINE does not tell whether it is on."
-	todoAutoReply  = "Turn off auto-reply messages and greeting messages in the LINE Official Account Manager, so that customers are not answered twice. LINE does not tell whether they are off."
-	todoConnect    = "Set the webhook URL at LINE to this channel's callback_url, or have POST …/connect do it."
-	todoToken      = "Issue a new channel access token in the LINE Developers Console and give it to this channel."
-)
-
-// CheckChannel asks LINE about the channel's access token and webhook.
+// CheckChannel asks LINE about all that has to be right, has it test the webhook
+// if it delivers there, and says what is left to do. It changes nothing at LINE.
 func (s *Server) CheckChannel(ctx context.Context, r CheckChannelRequestObject) (CheckChannelResponseObject, error) {
 	c, err := s.channel(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	token, err := s.checkToken(ctx, c)
+	l, err := s.look(ctx, c, false)
 	if err != nil {
 		return nil, err
 	}
-	webhook, err := s.checkWebhook(ctx, c, token.Ok)
-	if err != nil {
-		return nil, err
-	}
-	todo := []string{}
-	switch {
-	case !token.Ok:
-		todo = append(todo, todoToken)
-	case webhook.URL != Nullable(webhook.ExpectedURL):
-		todo = append(todo, todoConnect)
-	}
-	if token.Ok && !webhook.Active {
-		todo = append(todo, todoUseWebhook)
-	}
-	todo = append(todo, todoRedelivery, todoAutoReply)
-	return CheckChannel200JSONResponse{Ok: token.Ok && webhook.Ok, Token: token, Webhook: webhook, Todo: todo}, nil
+	steps, todo := showSteps(l.items, s.reader(ctx, r.Params.Locale))
+	return CheckChannel200JSONResponse{
+		Ok: l.ok(), Steps: steps, Todo: todo,
+		Token: ChannelTokenCheck{
+			Ok: l.state(guide.AccessToken) == guide.Done, Detail: detail(steps, guide.AccessToken),
+			BotUserID: Nullable(l.info.UserID), BasicID: Nullable(l.info.BasicID), DisplayName: Nullable(l.info.DisplayName), ChatMode: Nullable(l.info.ChatMode),
+		},
+		Webhook: ChannelWebhookCheck{
+			Ok: l.state(guide.WebhookURL) == guide.Done && l.at.Active, Detail: detail(steps, guide.WebhookURL),
+			ExpectedURL: l.url, URL: Nullable(l.at.URL), Active: l.at.Active,
+		},
+	}, nil
 }
 
-func (s *Server) checkToken(ctx context.Context, c store.Channel) (ChannelTokenCheck, error) {
-	info, err := s.line.As(c.Token).BotInfo(ctx)
-	if err != nil {
-		detail, err := lineSays(err)
-		return ChannelTokenCheck{Detail: detail}, err
-	}
-	check := ChannelTokenCheck{
-		Ok: true, Detail: "LINE accepts the access token.",
-		BotUserID: Nullable(info.UserID), BasicID: Nullable(info.BasicID), DisplayName: Nullable(info.DisplayName), ChatMode: Nullable(info.ChatMode),
-	}
-	if c.BotUserID != "" && c.BotUserID != info.UserID {
-		check.Ok, check.Detail = false, "The access token is of another bot than this channel's."
-	}
-	return check, nil
-}
-
-func (s *Server) checkWebhook(ctx context.Context, c store.Channel, tokenWorks bool) (ChannelWebhookCheck, error) {
-	check := ChannelWebhookCheck{ExpectedURL: s.callbackURL(c.ID), Detail: "LINE cannot be asked about the webhook without a working access token."}
-	if !tokenWorks {
-		return check, nil
-	}
-	at, err := s.line.As(c.Token).WebhookEndpoint(ctx)
-	if line.ClassOf(err) == line.ClassNotFound {
-		check.Detail = "No webhook URL is set at LINE."
-		return check, nil
-	}
-	if err != nil {
-		check.Detail, err = lineSays(err)
-		return check, err
-	}
-	check.URL, check.Active = Nullable(at.URL), at.Active
-	switch {
-	case at.URL != check.ExpectedURL:
-		check.Detail = "LINE delivers to another webhook URL."
-	case !at.Active:
-		check.Detail = "The webhook URL is right, and “Use webhook” is off."
-	default:
-		check.Ok, check.Detail = true, "LINE delivers to this channel."
-	}
-	return check, nil
-}
-
-// ConnectChannel sets the webhook URL at LINE and has LINE test it. LINE may
-// take a minute to follow; the test names the URL, so it does not wait for that.
+// ConnectChannel sets the webhook URL at LINE, if it is not set, and has LINE
+// test it. Asked again, it goes on where something was left to do. LINE may take
+// a minute to follow; the test names the URL, so it does not wait for that.
 func (s *Server) ConnectChannel(ctx context.Context, r ConnectChannelRequestObject) (ConnectChannelResponseObject, error) {
 	c, err := s.channel(ctx, r.ID)
 	if err != nil {
 		return nil, err
 	}
-	url, api := s.callbackURL(c.ID), s.line.As(c.Token)
-	if _, err := api.SetWebhookEndpoint(ctx, url); err != nil {
-		return nil, lineError(err)
-	}
-	test, err := api.TestWebhook(ctx, url)
+	l, err := s.look(ctx, c, true)
 	if err != nil {
-		return nil, lineError(err)
+		return nil, err
 	}
-	at, err := api.WebhookEndpoint(ctx)
-	if err != nil {
-		return nil, lineError(err)
-	}
-	todo := []string{}
-	if !at.Active {
-		todo = append(todo, todoUseWebhook)
-	}
-	todo = append(todo, todoRedelivery, todoAutoReply)
+	steps, todo := showSteps(l.items, s.reader(ctx, r.Params.Locale))
 	return ConnectChannel200JSONResponse{
-		Ok: test.Success && at.Active, URL: url, Todo: todo,
-		Test: WebhookTest{Success: test.Success, StatusCode: test.StatusCode, Reason: test.Reason, Detail: test.Detail},
+		Ok: l.ok(), URL: l.url, Steps: steps, Todo: todo,
+		Test: WebhookTest{Success: l.test.Success, StatusCode: l.test.StatusCode, Reason: l.test.Reason, Detail: l.test.Detail},
 	}, nil
 }
 
-// tokenRefused is a failed bot info as the fault of the access token, unless
-// LINE is to blame.
-func tokenRefused(err error) error {
-	e := lineError(err)
-	if conversation.CodeOf(e) == conversation.CodeLINERefused {
-		return &conversation.Error{Code: conversation.CodeLINERefused, Detail: e.Detail, Err: err,
-			Fields: []conversation.FieldError{{Pointer: "/channel_access_token", Detail: e.Detail}}}
+// reader is the language of whoever asks.
+func (s *Server) reader(ctx context.Context, asked string) string {
+	if asked != "" {
+		return asked
 	}
-	return e
+	return caller(ctx).Agent.Locale
 }
 
-// lineSays is LINE's refusal as a sentence of a check, or an error when LINE
-// said nothing.
-func lineSays(err error) (string, error) {
-	e := lineError(err)
-	if e.Code == conversation.CodeLINERefused {
-		return e.Detail, nil
+func showSteps(items []guide.Item, reader string) (steps []SetupStep, todo []string) {
+	todo = []string{}
+	for _, i := range items {
+		step := SetupStep{Step: SetupStepStep(i.Step), State: SetupStepState(i.State), Reason: string(i.Finding), Title: i.Title(reader), Detail: i.Detail(reader)}
+		if steps = append(steps, step); i.State == guide.Todo || i.State == guide.Confirm {
+			todo = append(todo, step.Detail)
+		}
 	}
-	return "", e
+	return steps, todo
+}
+
+func detail(steps []SetupStep, of guide.Step) string {
+	i := slices.IndexFunc(steps, func(s SetupStep) bool { return s.Step == SetupStepStep(of) })
+	return steps[i].Detail
+}
+
+// look is one look at a channel at LINE.
+type look struct {
+	s       *Server
+	channel store.Channel
+	url     string // where LINE is to deliver
+	client  *line.Client
+	info    line.BotInfo
+	at      line.WebhookEndpoint
+	test    line.WebhookTest
+	items   []guide.Item
+}
+
+// ok tells whether nothing is left to do but what LINE does not tell.
+func (l *look) ok() bool {
+	return !slices.ContainsFunc(l.items, func(i guide.Item) bool { return i.State == guide.Todo || i.State == guide.Blocked })
+}
+
+func (l *look) state(of guide.Step) guide.State {
+	i := slices.IndexFunc(l.items, func(i guide.Item) bool { return i.Step == of })
+	return l.items[i].State
+}
+
+func (l *look) add(step guide.Step, state guide.State, found guide.Finding, args ...string) {
+	i := guide.Item{Step: step, State: state, Finding: found, Args: map[string]string{"url": l.url, "detail": "", "status": ""}}
+	for n := 0; n+1 < len(args); n += 2 {
+		i.Args[args[n]] = args[n+1]
+	}
+	l.items = append(l.items, i)
+}
+
+func (l *look) blocked(steps ...guide.Step) {
+	for _, step := range steps {
+		l.add(step, guide.Blocked, guide.AnotherStepIsFirst)
+	}
+}
+
+// look goes through the steps of the guide. With connect it sets the webhook URL
+// where LINE has another. An error is LINE's, when it does not answer.
+func (s *Server) look(ctx context.Context, c store.Channel, connect bool) (*look, error) {
+	l := &look{s: s, channel: c, url: s.callbackURL(c.ID)}
+	for _, step := range []func(context.Context) error{l.lookAtToken, l.lookAtID, l.lookAtSecret, func(ctx context.Context) error { return l.lookAtURL(ctx, connect) }, l.lookAtTest, l.lookAtRest} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+// refusal is LINE's refusal in its words; an error when LINE said nothing.
+func refusal(err error) (words string, _ error) {
+	if e := lineError(err); e.Code != conversation.CodeLINERefused {
+		return "", e
+	}
+	var e *line.Error
+	if errors.As(err, &e) && e.Message != "" {
+		words = "LINE: " + e.Message
+	}
+	return words, nil
+}
+
+func (l *look) lookAtToken(ctx context.Context) error {
+	client, _, err := l.s.tokens.As(ctx, l.channel)
+	var info line.BotInfo
+	if err == nil {
+		info, err = client.BotInfo(ctx)
+	}
+	if err != nil {
+		words, err := refusal(err)
+		if err != nil {
+			return err
+		}
+		found := guide.TokenRefused
+		if l.channel.TokenKind != store.TokenLongLived {
+			found = guide.TokenNotIssued
+		}
+		l.add(guide.AccessToken, guide.Todo, found, "detail", words)
+		return l.hold(ctx, words)
+	}
+	if l.channel.BotUserID != "" && l.channel.BotUserID != info.UserID {
+		l.add(guide.AccessToken, guide.Todo, guide.TokenOfOtherBot, "detail", info.BasicID)
+		return nil
+	}
+	l.client, l.info = client, info
+	l.add(guide.AccessToken, guide.Done, guide.TokenAccepted)
+	return l.s.store.RestoreChannel(ctx, l.channel) // what waited for it goes
+}
+
+// hold notes what LINE said of the token: nothing is to be tried by it any more.
+func (l *look) hold(ctx context.Context, words string) error {
+	if words == "" {
+		words = accesstoken.Words(nil)
+	}
+	_, err := l.s.store.HoldChannel(ctx, l.channel, strings.TrimPrefix(words, "LINE: "))
+	return err
+}
+
+// lookAtID compares the LINE channel ID with that of the token. A stateless token
+// was issued by it.
+func (l *look) lookAtID(ctx context.Context) error {
+	switch {
+	case l.client == nil:
+		l.blocked(guide.ChannelID)
+		return nil
+	case l.channel.TokenKind == store.TokenStateless:
+		l.add(guide.ChannelID, guide.Done, guide.IDRight)
+		return nil
+	}
+	id, err := l.s.line.TokenChannel(ctx, l.channel.Token, l.channel.TokenKind == store.TokenLongLived)
+	if err != nil {
+		if _, err := refusal(err); err != nil {
+			return err
+		}
+		l.blocked(guide.ChannelID) // a token that only just was accepted
+		return nil
+	}
+	if id != l.channel.LINEChannelID {
+		l.add(guide.ChannelID, guide.Todo, guide.IDWrong, "detail", id)
+		return nil
+	}
+	l.add(guide.ChannelID, guide.Done, guide.IDRight)
+	return nil
+}
+
+// lookAtSecret has LINE say whether it knows channel ID and secret together, by
+// having a short-lived token issued that nobody uses.
+func (l *look) lookAtSecret(ctx context.Context) error {
+	switch {
+	case l.state(guide.ChannelID) != guide.Done:
+		l.blocked(guide.ChannelSecret)
+		return nil
+	case l.channel.TokenKind == store.TokenStateless:
+		l.add(guide.ChannelSecret, guide.Done, guide.SecretRight)
+		return nil
+	}
+	_, err := l.s.line.IssueStatelessToken(ctx, l.channel.LINEChannelID, l.channel.Secrets[0])
+	if err != nil {
+		words, err := refusal(err)
+		if err != nil {
+			return err
+		}
+		l.add(guide.ChannelSecret, guide.Todo, guide.SecretWrong, "detail", words)
+		return nil
+	}
+	l.add(guide.ChannelSecret, guide.Done, guide.SecretRight)
+	return nil
+}
+
+const maxWebhookURL = 500 // characters, by LINE's reference
+
+func (l *look) lookAtURL(ctx context.Context, connect bool) error {
+	if l.client == nil {
+		l.blocked(guide.WebhookURL, guide.UseWebhook)
+		return nil
+	}
+	var err error
+	if l.at, err = l.client.WebhookEndpoint(ctx); err != nil && line.ClassOf(err) != line.ClassNotFound {
+		return lineError(err)
+	}
+	found, detail := l.foundOfURL(), l.at.URL
+	if connect && (found == guide.URLMissing || found == guide.URLOther) {
+		if _, err := l.client.SetWebhookEndpoint(ctx, l.url); err != nil {
+			if detail, err = refusal(err); err != nil {
+				return err
+			}
+			found = guide.URLUnusable
+		} else if l.at, err = l.client.WebhookEndpoint(ctx); err != nil {
+			return lineError(err)
+		} else {
+			found, detail = l.foundOfURL(), l.at.URL
+		}
+	}
+	state := guide.Todo
+	if found == guide.URLRight {
+		state = guide.Done
+	}
+	l.add(guide.WebhookURL, state, found, "detail", detail)
+	switch {
+	case state != guide.Done:
+		l.blocked(guide.UseWebhook)
+	case l.at.Active:
+		l.add(guide.UseWebhook, guide.Done, guide.WebhookOn)
+	default:
+		l.add(guide.UseWebhook, guide.Todo, guide.WebhookOff)
+	}
+	return nil
+}
+
+// foundOfURL compares where LINE delivers with where it is to, once that is an
+// address that LINE can take at all.
+func (l *look) foundOfURL() guide.Finding {
+	u, err := url.Parse(l.url)
+	switch {
+	case err != nil || u.Host == "":
+		return guide.URLUnusable
+	case line.UTF16Len(l.url) > maxWebhookURL:
+		return guide.URLTooLong
+	case u.Scheme != "https" && !line.Loopback(u.Hostname()): // a simulator's may be
+		return guide.URLNotHTTPS
+	case l.at.URL == "":
+		return guide.URLMissing
+	case l.at.URL != l.url:
+		return guide.URLOther
+	}
+	return guide.URLRight
+}
+
+func (l *look) lookAtTest(ctx context.Context) error {
+	if l.client == nil || l.state(guide.WebhookURL) != guide.Done {
+		l.blocked(guide.WebhookTest)
+		return nil
+	}
+	var err error
+	if l.test, err = l.client.TestWebhook(ctx, l.url); line.ClassOf(err) == line.ClassRateLimited {
+		l.add(guide.WebhookTest, guide.Confirm, guide.TestNotNow)
+		return nil
+	} else if err != nil {
+		return lineError(err)
+	}
+	if l.test.Success {
+		l.add(guide.WebhookTest, guide.Done, guide.TestPassed)
+		return nil
+	}
+	l.add(guide.WebhookTest, guide.Todo, foundOfTest(l.test), "detail", l.test.Detail, "status", strconv.Itoa(l.test.StatusCode))
+	return nil
+}
+
+// foundOfTest explains why a test failed.
+//
+// Source: https://developers.line.biz/en/docs/messaging-api/check-webhook-error-statistics/
+func foundOfTest(t line.WebhookTest) guide.Finding {
+	switch strings.ToUpper(t.Reason) {
+	case "COULD_NOT_CONNECT":
+		return guide.TestNoConnection
+	case "REQUEST_TIMEOUT":
+		return guide.TestTimeout
+	case "ERROR_STATUS_CODE":
+		switch {
+		case t.StatusCode == 401:
+			return guide.TestSignature
+		case t.StatusCode/100 == 3:
+			return guide.TestRedirect
+		}
+		return guide.TestStatus
+	}
+	return guide.TestUnclassified
+}
+
+// lookAtRest is what LINE does not tell, or tells in a word.
+func (l *look) lookAtRest(ctx context.Context) error {
+	now := time.Now()
+	counts, err := l.s.store.WebhookCounts(ctx, l.channel.ID, time.Time{}, now)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(counts, func(c store.WebhookCount) bool { return c.Name == countRedeliveries }) {
+		l.add(guide.Redelivery, guide.Done, guide.RedeliverySeen)
+	} else {
+		l.add(guide.Redelivery, guide.Confirm, guide.RedeliveryUnknown)
+	}
+	switch {
+	case l.client == nil:
+		l.blocked(guide.ResponseMode)
+	case l.info.ChatMode == "chat":
+		l.add(guide.ResponseMode, guide.Confirm, guide.ModeChat)
+	default:
+		l.add(guide.ResponseMode, guide.Done, guide.ModeBot)
+	}
+	l.add(guide.AutoReply, guide.Confirm, guide.AutoReplyUnknown)
+	l.add(guide.Greeting, guide.Confirm, guide.GreetingUnknown)
+	return nil
 }
 
 // lineError is a failed call to LINE as callers see it, with LINE's own words.

@@ -49,7 +49,9 @@ func TestAChannelIsCreatedWhenLINEAcceptsItsToken(t *testing.T) {
 		body["workstream_id"] = "wst_none"
 		requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/channels", body), 400, conversation.CodeInvalid, "/workstream_id")
 		requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/channels", map[string]any{}), 400, conversation.CodeInvalid,
-			"/channel_access_token", "/channel_secret", "/line_channel_id", "/name", "/workstream_id")
+			"/channel_secret", "/line_channel_id", "/name", "/workstream_id")
+		delete(body, "channel_access_token")
+		requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/channels", body), 400, conversation.CodeInvalid, "/channel_access_token")
 	})
 }
 

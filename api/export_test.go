@@ -38,3 +38,6 @@ func (s *Server) Hasten(request, keepAlive, recheck time.Duration) {
 
 // SweepAttachments is what Run does from time to time.
 func (s *Server) SweepAttachments(ctx context.Context) error { return s.sweepAttachments(ctx) }
+
+// FlushStats is what Run does from time to time.
+func (s *Server) FlushStats(ctx context.Context) error { return s.flushStats(ctx) }

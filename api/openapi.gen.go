@@ -22,6 +22,27 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for AccessTokenKind.
+const (
+	AccessTokenKindLongLived AccessTokenKind = "long_lived"
+	AccessTokenKindStateless AccessTokenKind = "stateless"
+	AccessTokenKindV21       AccessTokenKind = "v2_1"
+)
+
+// Valid indicates whether the value is a known member of the AccessTokenKind enum.
+func (e AccessTokenKind) Valid() bool {
+	switch e {
+	case AccessTokenKindLongLived:
+		return true
+	case AccessTokenKindStateless:
+		return true
+	case AccessTokenKindV21:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AssignmentCriterionBy.
 const (
 	AssignmentCriterionByFreeCapacity AssignmentCriterionBy = "free_capacity"
@@ -367,6 +388,24 @@ func (e ChannelStatus) Valid() bool {
 	case ChannelStatusActive:
 		return true
 	case ChannelStatusDisabled:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ChannelAccessTokenState.
+const (
+	ChannelAccessTokenStateAccepted ChannelAccessTokenState = "accepted"
+	ChannelAccessTokenStateRefused  ChannelAccessTokenState = "refused"
+)
+
+// Valid indicates whether the value is a known member of the ChannelAccessTokenState enum.
+func (e ChannelAccessTokenState) Valid() bool {
+	switch e {
+	case ChannelAccessTokenStateAccepted:
+		return true
+	case ChannelAccessTokenStateRefused:
 		return true
 	default:
 		return false
@@ -904,6 +943,72 @@ func (e RulesetServiceKind) Valid() bool {
 	}
 }
 
+// Defines values for SetupStepState.
+const (
+	SetupStepStateBlocked SetupStepState = "blocked"
+	SetupStepStateConfirm SetupStepState = "confirm"
+	SetupStepStateDone    SetupStepState = "done"
+	SetupStepStateTodo    SetupStepState = "todo"
+)
+
+// Valid indicates whether the value is a known member of the SetupStepState enum.
+func (e SetupStepState) Valid() bool {
+	switch e {
+	case SetupStepStateBlocked:
+		return true
+	case SetupStepStateConfirm:
+		return true
+	case SetupStepStateDone:
+		return true
+	case SetupStepStateTodo:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for SetupStepStep.
+const (
+	SetupStepStepAccessToken   SetupStepStep = "access_token"
+	SetupStepStepAutoReply     SetupStepStep = "auto_reply"
+	SetupStepStepChannelID     SetupStepStep = "channel_id"
+	SetupStepStepChannelSecret SetupStepStep = "channel_secret"
+	SetupStepStepGreeting      SetupStepStep = "greeting"
+	SetupStepStepRedelivery    SetupStepStep = "redelivery"
+	SetupStepStepResponseMode  SetupStepStep = "response_mode"
+	SetupStepStepUseWebhook    SetupStepStep = "use_webhook"
+	SetupStepStepWebhookTest   SetupStepStep = "webhook_test"
+	SetupStepStepWebhookURL    SetupStepStep = "webhook_url"
+)
+
+// Valid indicates whether the value is a known member of the SetupStepStep enum.
+func (e SetupStepStep) Valid() bool {
+	switch e {
+	case SetupStepStepAccessToken:
+		return true
+	case SetupStepStepAutoReply:
+		return true
+	case SetupStepStepChannelID:
+		return true
+	case SetupStepStepChannelSecret:
+		return true
+	case SetupStepStepGreeting:
+		return true
+	case SetupStepStepRedelivery:
+		return true
+	case SetupStepStepResponseMode:
+		return true
+	case SetupStepStepUseWebhook:
+		return true
+	case SetupStepStepWebhookTest:
+		return true
+	case SetupStepStepWebhookURL:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SurveyMode.
 const (
 	SurveyModeLINE SurveyMode = "line"
@@ -1170,6 +1275,9 @@ func (e ListSurveyInvitationsParamsState) Valid() bool {
 		return false
 	}
 }
+
+// AccessTokenKind By LINE's names: long_lived is issued in LINE's console and given as channel_access_token; v2_1 Kaiwa has issued, by an assertion signing key, renews in time and revokes; stateless Kaiwa has issued by the channel's ID and secret, for 15 minutes at a time.
+type AccessTokenKind string
 
 // Agent defines model for Agent.
 type Agent struct {
@@ -1668,6 +1776,9 @@ type CapacityProfilePatch = json.RawMessage
 
 // Channel defines model for Channel.
 type Channel struct {
+	// AccessToken How the channel speaks to LINE.
+	AccessToken ChannelAccessToken `json:"access_token"`
+
 	// AutomatedMessages They win over those of the workstream.
 	AutomatedMessages []AutomatedMessage `json:"automated_messages"`
 	BasicID           string             `json:"basic_id"`
@@ -1702,12 +1813,37 @@ type Channel struct {
 // ChannelStatus defines model for Channel.Status.
 type ChannelStatus string
 
+// ChannelAccessToken How the channel speaks to LINE.
+type ChannelAccessToken struct {
+	// AssertionKeyID Of v2_1: LINE's name for the key.
+	AssertionKeyID Nullable `json:"assertion_key_id"`
+
+	// ExpiresAt Of v2_1; it is renewed a week before.
+	ExpiresAt Time `json:"expires_at"`
+
+	// Kind By LINE's names: long_lived is issued in LINE's console and given as channel_access_token; v2_1 Kaiwa has issued, by an assertion signing key, renews in time and revokes; stateless Kaiwa has issued by the channel's ID and secret, for 15 minutes at a time.
+	Kind AccessTokenKind `json:"kind"`
+
+	// RefusedBecause In LINE's words.
+	RefusedBecause Nullable `json:"refused_because"`
+	RefusedSince   Time     `json:"refused_since"`
+
+	// State refused: LINE does not take it. Nothing is sent meanwhile; what waits is sent when it is accepted again.
+	State ChannelAccessTokenState `json:"state"`
+}
+
+// ChannelAccessTokenState refused: LINE does not take it. Nothing is sent meanwhile; what waits is sent when it is accepted again.
+type ChannelAccessTokenState string
+
 // ChannelCheck defines model for ChannelCheck.
 type ChannelCheck struct {
-	// Ok Nothing is left to do.
+	// Ok Nothing is left to do but what LINE does not tell.
 	Ok bool `json:"ok"`
 
-	// Todo What is left to do, in plain words.
+	// Steps All that has to be right, in the order in which one thing needs another.
+	Steps []SetupStep `json:"steps"`
+
+	// Todo What is left to do, in plain words: the details of the steps that are not done.
 	Todo    []string            `json:"todo"`
 	Token   ChannelTokenCheck   `json:"token"`
 	Webhook ChannelWebhookCheck `json:"webhook"`
@@ -1715,19 +1851,33 @@ type ChannelCheck struct {
 
 // ChannelConnection defines model for ChannelConnection.
 type ChannelConnection struct {
-	Ok   bool        `json:"ok"`
-	Test WebhookTest `json:"test"`
-	Todo []string    `json:"todo"`
-	URL  string      `json:"url"`
+	Ok bool `json:"ok"`
+
+	// Steps As of a check.
+	Steps []SetupStep `json:"steps"`
+	Test  WebhookTest `json:"test"`
+	Todo  []string    `json:"todo"`
+	URL   string      `json:"url"`
 }
 
 // ChannelInput defines model for ChannelInput.
 type ChannelInput struct {
+	// AccessTokenKind By LINE's names: long_lived is issued in LINE's console and given as channel_access_token; v2_1 Kaiwa has issued, by an assertion signing key, renews in time and revokes; stateless Kaiwa has issued by the channel's ID and secret, for 15 minutes at a time.
+	AccessTokenKind AccessTokenKind `json:"access_token_kind,omitempty"`
+
+	// AssertionKey Of v2_1: the private half of the assertion signing key, as a JSON Web Key or PEM. It never comes back.
+	AssertionKey string `json:"assertion_key,omitempty"`
+
+	// AssertionKeyID Of v2_1: the kid that LINE's console shows; not needed when the JSON Web Key says it.
+	AssertionKeyID string `json:"assertion_key_id,omitempty"`
+
 	// AutomatedMessages They win over those of the workstream.
-	AutomatedMessages  []AutomatedMessage `json:"automated_messages,omitempty"`
-	ChannelAccessToken string             `json:"channel_access_token"`
-	ChannelSecret      string             `json:"channel_secret"`
-	LINEChannelID      string             `json:"line_channel_id"`
+	AutomatedMessages []AutomatedMessage `json:"automated_messages,omitempty"`
+
+	// ChannelAccessToken Of long_lived.
+	ChannelAccessToken string `json:"channel_access_token,omitempty"`
+	ChannelSecret      string `json:"channel_secret"`
+	LINEChannelID      string `json:"line_channel_id"`
 
 	// Locale A BCP 47 tag such as ja or zh-TW.
 	Locale       string `json:"locale,omitempty"`
@@ -2279,6 +2429,12 @@ type OfferState struct {
 // OfferStateState defines model for OfferState.State.
 type OfferStateState string
 
+// Percentiles In milliseconds, each at most the width of a bucket too high; null when nothing was counted. acknowledgement: how long LINE waited for its 200; event age: from LINE's timestamp to the receipt, of events that are not delivered again.
+type Percentiles struct {
+	P50 *int64 `json:"p50"`
+	P99 *int64 `json:"p99"`
+}
+
 // Permission defines model for Permission.
 type Permission string
 
@@ -2606,6 +2762,26 @@ type RulesetServiceKind string
 // RulesetServicePatch A JSON merge patch. The kind never changes.
 type RulesetServicePatch = json.RawMessage
 
+// SetupStep defines model for SetupStep.
+type SetupStep struct {
+	// Detail How it stands and what to do, in the language of the reader.
+	Detail string `json:"detail"`
+
+	// Reason What was found, for programs.
+	Reason string `json:"reason"`
+
+	// State confirm: LINE does not tell, a person has to look; blocked: a step before comes first.
+	State SetupStepState `json:"state"`
+	Step  SetupStepStep  `json:"step"`
+	Title string         `json:"title"`
+}
+
+// SetupStepState confirm: LINE does not tell, a person has to look; blocked: a step before comes first.
+type SetupStepState string
+
+// SetupStepStep defines model for SetupStep.Step.
+type SetupStepStep string
+
 // Skill A named ability, for agents to have and conversations to require at a level from 1 to 10.
 type Skill struct {
 	// CreatedAt RFC 3339, UTC, with milliseconds.
@@ -2846,6 +3022,54 @@ type TransferInput struct {
 	AgentID string `json:"agent_id,omitempty"`
 	BotID   string `json:"bot_id,omitempty"`
 	QueueID string `json:"queue_id,omitempty"`
+}
+
+// WebhookCounts defines model for WebhookCounts.
+type WebhookCounts struct {
+	// AcknowledgementMs In milliseconds, each at most the width of a bucket too high; null when nothing was counted. acknowledgement: how long LINE waited for its 200; event age: from LINE's timestamp to the receipt, of events that are not delivered again.
+	AcknowledgementMs Percentiles `json:"acknowledgement_ms"`
+
+	// Duplicates Events that were there already.
+	Duplicates int64 `json:"duplicates"`
+
+	// EventAgeMs In milliseconds, each at most the width of a bucket too high; null when nothing was counted. acknowledgement: how long LINE waited for its 200; event age: from LINE's timestamp to the receipt, of events that are not delivered again.
+	EventAgeMs Percentiles `json:"event_age_ms"`
+
+	// Events In these; duplicates too.
+	Events int64 `json:"events"`
+
+	// Malformed Events that cannot be read, or only in part.
+	Malformed int64 `json:"malformed"`
+
+	// NotStored Webhooks that were answered with 503, for LINE to deliver again.
+	NotStored int64 `json:"not_stored"`
+
+	// Redeliveries Events that LINE says it delivers again.
+	Redeliveries int64 `json:"redeliveries"`
+
+	// Refused Webhooks that are none, too large, or meant for another bot.
+	Refused int64 `json:"refused"`
+
+	// RefusedSignatures Webhooks that were answered with 401.
+	RefusedSignatures int64 `json:"refused_signatures"`
+
+	// Webhooks That LINE got a 200 for, its own tests too.
+	Webhooks int64 `json:"webhooks"`
+}
+
+// WebhookHour defines model for WebhookHour.
+type WebhookHour struct {
+	Counts WebhookCounts `json:"counts"`
+
+	// Hour Its beginning.
+	Hour Time `json:"hour"`
+}
+
+// WebhookStats defines model for WebhookStats.
+type WebhookStats struct {
+	// Hours Hours in which something came, oldest first.
+	Hours []WebhookHour `json:"hours"`
+	Total WebhookCounts `json:"total"`
 }
 
 // WebhookTest defines model for WebhookTest.
@@ -3119,14 +3343,26 @@ type UpdateChannelParams struct {
 
 // CheckChannelParams defines parameters for CheckChannel.
 type CheckChannelParams struct {
+	// Locale The language of the steps; the caller's own when left out. en, ja, th, zh-TW and zh-CN are there.
+	Locale string `form:"locale,omitempty" json:"locale,omitempty"`
+
 	// IdempotencyKey At most 255 printable ASCII characters.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
 // ConnectChannelParams defines parameters for ConnectChannel.
 type ConnectChannelParams struct {
+	// Locale The language of the steps; the caller's own when left out. en, ja, th, zh-TW and zh-CN are there.
+	Locale string `form:"locale,omitempty" json:"locale,omitempty"`
+
 	// IdempotencyKey At most 255 printable ASCII characters.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// GetWebhookStatsParams defines parameters for GetWebhookStats.
+type GetWebhookStatsParams struct {
+	// Hours The present hour and those before, together so many; 24 when left out.
+	Hours int `form:"hours,omitempty" json:"hours,omitempty"`
 }
 
 // ListContactsParams defines parameters for ListContacts.
@@ -3812,6 +4048,9 @@ type ServerInterface interface {
 	// ConnectChannel Sets the webhook URL at LINE and runs the test of LINE itself.
 	// (POST /api/v1/channels/{id}/connect)
 	ConnectChannel(ctx echo.Context, id ID, params ConnectChannelParams) error
+	// GetWebhookStats What webhooks LINE delivered to a channel, by the hour.
+	// (GET /api/v1/channels/{id}/webhook-stats)
+	GetWebhookStats(ctx echo.Context, id ID, params GetWebhookStatsParams) error
 	// ListContacts Lists contacts, oldest first.
 	// (GET /api/v1/contacts)
 	ListContacts(ctx echo.Context, params ListContactsParams) error
@@ -4953,6 +5192,12 @@ func (w *ServerInterfaceWrapper) CheckChannel(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params CheckChannelParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -4989,6 +5234,12 @@ func (w *ServerInterfaceWrapper) ConnectChannel(ctx echo.Context) error {
 
 	// Parameter object where we will unmarshal all parameters from the context
 	var params ConnectChannelParams
+	// ------------- Optional query parameter "locale" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "locale", ctx.QueryParams(), &params.Locale, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter locale: %s", err))
+	}
 
 	headers := ctx.Request().Header
 	// ------------- Optional header parameter "Idempotency-Key" -------------
@@ -5009,6 +5260,31 @@ func (w *ServerInterfaceWrapper) ConnectChannel(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.ConnectChannel(ctx, id, params)
+	return err
+}
+
+// GetWebhookStats converts echo context to params.
+func (w *ServerInterfaceWrapper) GetWebhookStats(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetWebhookStatsParams
+	// ------------- Optional query parameter "hours" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "hours", ctx.QueryParams(), &params.Hours, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter hours: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetWebhookStats(ctx, id, params)
 	return err
 }
 
@@ -7368,6 +7644,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/v1/channels/:id", wrapper.UpdateChannel, options.OperationMiddlewares["UpdateChannel"]...)
 	router.POST(options.BaseURL+"/api/v1/channels/:id/check", wrapper.CheckChannel, options.OperationMiddlewares["CheckChannel"]...)
 	router.POST(options.BaseURL+"/api/v1/channels/:id/connect", wrapper.ConnectChannel, options.OperationMiddlewares["ConnectChannel"]...)
+	router.GET(options.BaseURL+"/api/v1/channels/:id/webhook-stats", wrapper.GetWebhookStats, options.OperationMiddlewares["GetWebhookStats"]...)
 	router.GET(options.BaseURL+"/api/v1/workstreams", wrapper.ListWorkstreams, options.OperationMiddlewares["ListWorkstreams"]...)
 	router.POST(options.BaseURL+"/api/v1/workstreams", wrapper.CreateWorkstream, options.OperationMiddlewares["CreateWorkstream"]...)
 	router.DELETE(options.BaseURL+"/api/v1/workstreams/:id", wrapper.DeleteWorkstream, options.OperationMiddlewares["DeleteWorkstream"]...)
@@ -8923,6 +9200,46 @@ type ConnectChanneldefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response ConnectChanneldefaultApplicationProblemPlusJSONResponse) VisitConnectChannelResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookStatsRequestObject struct {
+	ID     ID `json:"id"`
+	Params GetWebhookStatsParams
+}
+
+type GetWebhookStatsResponseObject interface {
+	VisitGetWebhookStatsResponse(w http.ResponseWriter) error
+}
+
+type GetWebhookStats200JSONResponse WebhookStats
+
+func (response GetWebhookStats200JSONResponse) VisitGetWebhookStatsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetWebhookStatsdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetWebhookStatsdefaultApplicationProblemPlusJSONResponse) VisitGetWebhookStatsResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12192,6 +12509,9 @@ type StrictServerInterface interface {
 	// ConnectChannel Sets the webhook URL at LINE and runs the test of LINE itself.
 	// (POST /api/v1/channels/{id}/connect)
 	ConnectChannel(ctx context.Context, request ConnectChannelRequestObject) (ConnectChannelResponseObject, error)
+	// GetWebhookStats What webhooks LINE delivered to a channel, by the hour.
+	// (GET /api/v1/channels/{id}/webhook-stats)
+	GetWebhookStats(ctx context.Context, request GetWebhookStatsRequestObject) (GetWebhookStatsResponseObject, error)
 	// ListContacts Lists contacts, oldest first.
 	// (GET /api/v1/contacts)
 	ListContacts(ctx context.Context, request ListContactsRequestObject) (ListContactsResponseObject, error)
@@ -13627,6 +13947,32 @@ func (sh *strictHandler) ConnectChannel(ctx echo.Context, id ID, params ConnectC
 		return err
 	} else if validResponse, ok := response.(ConnectChannelResponseObject); ok {
 		return validResponse.VisitConnectChannelResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetWebhookStats operation middleware
+func (sh *strictHandler) GetWebhookStats(ctx echo.Context, id ID, params GetWebhookStatsParams) error {
+	var request GetWebhookStatsRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetWebhookStats(ctx.Request().Context(), request.(GetWebhookStatsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetWebhookStats")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetWebhookStatsResponseObject); ok {
+		return validResponse.VisitGetWebhookStatsResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -43,6 +43,7 @@ var routes = []route{
 	{http.MethodDelete, "/api/v1/channels/{id}", PermissionConfigurationWrite},
 	{http.MethodPost, "/api/v1/channels/{id}/check", PermissionConfigurationWrite},
 	{http.MethodPost, "/api/v1/channels/{id}/connect", PermissionConfigurationWrite},
+	{http.MethodGet, "/api/v1/channels/{id}/webhook-stats", PermissionConfigurationRead},
 
 	{http.MethodGet, "/api/v1/workstreams", PermissionDirectoryRead},
 	{http.MethodPost, "/api/v1/workstreams", PermissionConfigurationWrite},

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -18,6 +19,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 	"golang.org/x/time/rate"
 
+	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
@@ -108,6 +110,7 @@ type Server struct {
 	echo       *echo.Echo
 	store      *store.Store
 	line       *line.API
+	tokens     *accesstoken.Keeper
 	inbox      Notifier
 	engine     Engine
 	dispatcher Dispatcher
@@ -124,6 +127,7 @@ type Server struct {
 	tracer     *telemetry.Tracer
 	console    http.Handler
 	channels   *channelCache
+	stats      *webhookStats
 	budget     time.Duration
 	limits     *limits
 	streams    *streams
@@ -150,7 +154,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{
-		echo: echo.New(), store: c.Store, line: c.LINE, inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys,
+		echo: echo.New(), store: c.Store, line: c.LINE, tokens: accesstoken.New(c.LINE, nil), inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys,
 		blobs: c.Blobs, scanner: c.Scanner, publicURL: strings.TrimRight(c.PublicURL, "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
 		private: c.AllowPrivateAddresses, log: c.Logger, tracer: c.Tracer, budget: c.WebhookBudget, patience: requestTime,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
@@ -177,7 +181,7 @@ func New(c Config) (*Server, error) {
 	if c.ChannelTTL == 0 {
 		c.ChannelTTL = 5 * time.Second
 	}
-	s.channels = newChannelCache(c.ChannelTTL, c.Store.Channel)
+	s.channels, s.stats = newChannelCache(c.ChannelTTL, c.Store.Channel), newWebhookStats()
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
 		c.Metrics.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
@@ -217,9 +221,12 @@ func (s *Server) HTTPServer(addr string) *http.Server {
 const sweepEvery = 5 * time.Minute
 
 // Run does what the API has to do beside serving, until ctx ends: it forgets
-// what is out of date and goes on closing the conversations of deleted channels.
-// Several processes may run it.
+// what is out of date, goes on closing the conversations of deleted channels, and
+// stores what it counted of webhooks. Several processes may run it.
 func (s *Server) Run(ctx context.Context) {
+	var counting sync.WaitGroup
+	defer counting.Wait()
+	counting.Go(func() { s.runStats(ctx) })
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
 	for {

@@ -29,16 +29,19 @@ const (
 // receiveLINEWebhook takes LINE's events. 200 means that they are durable; any
 // other answer that nothing was kept, or nothing anybody was told of.
 func (s *Server) receiveLINEWebhook(c echo.Context) error {
-	outcome, err := s.takeWebhook(c)
+	receivedAt := time.Now()
+	known, outcome, err := s.takeWebhook(c, receivedAt)
 	s.metrics.webhooks.WithLabelValues(outcome).Inc()
+	s.stats.ended(known, receivedAt, outcome)
 	if err != nil {
 		return err
 	}
 	return c.JSON(http.StatusOK, struct{}{})
 }
 
-func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
-	receivedAt := time.Now()
+// takeWebhook tells what became of a webhook, and of which channel it is, if
+// there is one.
+func (s *Server) takeWebhook(c echo.Context, receivedAt time.Time) (channelID, outcome string, _ error) {
 	defer s.inbox.Taking()()
 	r := c.Request()
 	// LINE waits 2 s: what the database cannot do by then is better sent again.
@@ -47,35 +50,35 @@ func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
 
 	id := c.Param("channel_id")
 	if !conversation.ValidID(conversation.PrefixChannel, id) {
-		return webhookUnknown, unknownChannel()
+		return "", webhookUnknown, unknownChannel()
 	}
 	channel, fresh, err := s.channels.get(ctx, id)
 	if err != nil {
 		return s.webhookChannelError(err)
 	}
 	if channel.Status == store.ChannelDeleted {
-		return webhookUnknown, unknownChannel()
+		return "", webhookUnknown, unknownChannel()
 	}
 	body, err := readBody(c.Response(), r)
 	if err != nil {
-		return webhookRefused, err
+		return id, webhookRefused, err
 	}
 	signature := r.Header.Get("x-line-signature")
 	if !signed(channel, body, signature) {
 		// Another process may have rotated the secret since this one looked.
 		if fresh || signature == "" {
-			return webhookBadSignature, badSignature()
+			return id, webhookBadSignature, badSignature()
 		}
 		if channel, err = s.channels.read(ctx, id); err != nil {
 			return s.webhookChannelError(err)
 		}
 		if !signed(channel, body, signature) {
-			return webhookBadSignature, badSignature()
+			return id, webhookBadSignature, badSignature()
 		}
 	}
 	webhook, err := line.SplitWebhook(body)
 	if err != nil {
-		return webhookRefused, &conversation.Error{Code: conversation.CodeInvalid, Detail: "The body is not a LINE webhook: a JSON object with an events array.", Err: err}
+		return id, webhookRefused, &conversation.Error{Code: conversation.CodeInvalid, Detail: "The body is not a LINE webhook: a JSON object with an events array.", Err: err}
 	}
 	// The signature says the body is meant for this channel; another bot's id
 	// in it says that the access token, which told the bot's id, is another
@@ -84,20 +87,22 @@ func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
 	// sees fit; accepted, they would be lost to the wrong token.
 	if webhook.Destination != "" && channel.BotUserID != "" && webhook.Destination != channel.BotUserID {
 		s.log.Warn("a webhook is meant for another bot than the channel's access token", "channel_id", id, "request_id", requestID(ctx))
-		return webhookRefused, conversation.Errorf(conversation.CodeInvalid,
+		return id, webhookRefused, conversation.Errorf(conversation.CodeInvalid,
 			"The webhook is meant for another bot than the one this channel's access token belongs to. Check the channel's secret and access token.")
 	}
 	if len(webhook.Events) > maxWebhookEvents {
-		return webhookRefused, conversation.Errorf(codeTooLarge, "The webhook has more than %d events.", maxWebhookEvents)
+		return id, webhookRefused, conversation.Errorf(codeTooLarge, "The webhook has more than %d events.", maxWebhookEvents)
 	}
 	events := inboxEvents(channel, receivedAt, webhook.Events)
 	failpoint.Hit("webhook.before_insert")
 	chats, err := s.appendInTime(ctx, id, receivedAt, events)
 	if err != nil {
 		s.log.Error("a webhook could not be stored", "channel_id", id, "request_id", requestID(ctx), "events", len(events), "error", err)
-		return webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The events could not be stored. Deliver them again.")
+		return id, webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The events could not be stored. Deliver them again.")
 	}
-	s.metrics.stored.Observe(time.Since(receivedAt).Seconds())
+	took := time.Since(receivedAt)
+	s.metrics.stored.Observe(took.Seconds())
+	s.stats.stored(id, receivedAt, took, webhook.Events, events)
 	failpoint.Hit("webhook.after_insert")
 	for _, e := range events {
 		s.metrics.events.WithLabelValues(e.Disposition).Inc()
@@ -106,7 +111,7 @@ func (s *Server) takeWebhook(c echo.Context) (outcome string, _ error) {
 		s.inbox.Notify(id, chat)
 	}
 	failpoint.Hit("webhook.after_notify")
-	return webhookStored, nil
+	return id, webhookStored, nil
 }
 
 // confirmTime is what a database has to confirm that it gave a statement up.
@@ -139,12 +144,12 @@ func (s *Server) appendInTime(ctx context.Context, channelID string, receivedAt 
 	}
 }
 
-func (s *Server) webhookChannelError(err error) (string, error) {
+func (s *Server) webhookChannelError(err error) (channelID, outcome string, _ error) {
 	if conversation.CodeOf(err) == conversation.CodeNotFound {
-		return webhookUnknown, unknownChannel()
+		return "", webhookUnknown, unknownChannel()
 	}
 	s.log.Error("a webhook's channel could not be read", "error", err)
-	return webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The channel could not be read. Deliver the events again.")
+	return "", webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The channel could not be read. Deliver the events again.")
 }
 
 func unknownChannel() error {

@@ -178,13 +178,14 @@ func (s *statements) reset() {
 
 // background are statements that are asked by the clock, however many messages
 // there are: by the relay, the sequencer, the reconciler, the sweeper, the look
-// for replies in doubt and the caches of the configuration.
+// for replies in doubt, the one for channels' tokens, the statistics of webhooks and
+// the caches of the configuration.
 var background = []string{
 	"min(received_at) AS since FROM line_events",
 	"FROM events WHERE seq IS NULL", "WHERE name = 'events'",
 	"count(*) AS unhandled", "WHERE status <> 'closed' AND id >", "'scrubbed_to'", "FROM line_events WHERE received_at <", "SET raw = $1, reply_token = ''",
 	"FROM idempotency_keys", "FROM survey_invitations WHERE wanted_at > 0", "pg_notify", "FROM batches WHERE state = 'frozen' AND kind = 'reply' AND",
-	"FROM channels c JOIN workstreams w", "FROM channels WHERE id",
+	"FROM channels c JOIN workstreams w", "FROM channels WHERE id", "FROM channels WHERE tend_at > 0", "INTO webhook_stats",
 }
 
 // foreground counts the statements that n messages cause, and lists them. What

@@ -83,10 +83,10 @@ func TestWhatLINERefusesIsFailedWithItsReasonAndTheLaneGoesOn(t *testing.T) {
 			_, err := k.Sim.Faults(f)
 			require.NoError(t, err)
 		}
-		fail(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 1, Status: 401, Body: json.RawMessage(`{"message":"Authentication failed."}`)})
+		fail(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 1, Status: 403, Body: json.RawMessage(`{"message":"Not permitted."}`)})
 		m := answer("m001")
 		require.Equal(t, "failed", m["state"])
-		require.Equal(t, map[string]any{"code": "line_unauthorized", "detail": "Authentication failed."}, m["failure"])
+		require.Equal(t, map[string]any{"code": "line_unauthorized", "detail": "Not permitted."}, m["failure"])
 
 		fail(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 1, Status: 400, Body: json.RawMessage(`{"message":"LINE does not like it"}`)})
 		m = answer("m002")

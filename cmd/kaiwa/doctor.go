@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"kaiwa/cmd/process"
+	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/clamd"
 	"kaiwa/internal/line"
 	"kaiwa/internal/reconcile"
@@ -191,7 +192,7 @@ func (c *doctorCommand) lookAtScanner(ctx context.Context, d *diagnosis) {
 func (c *doctorCommand) lookAtChannels(ctx context.Context, d *diagnosis, st *store.Store) {
 	const page = 200
 	var after store.Cursor
-	api := line.New(line.Config{APIURL: c.LINEAPIURL, DataAPIURL: c.LINEDataAPIURL})
+	tokens := accesstoken.New(line.New(line.Config{APIURL: c.LINEAPIURL, DataAPIURL: c.LINEDataAPIURL}), nil)
 	for {
 		list, err := st.Channels(ctx, after, page)
 		if err != nil {
@@ -204,7 +205,7 @@ func (c *doctorCommand) lookAtChannels(ctx context.Context, d *diagnosis, st *st
 		for i, ch := range list {
 			free <- struct{}{}
 			wg.Go(func() {
-				checks[i] = c.lookAtChannel(ctx, api, ch)
+				checks[i] = c.lookAtChannel(ctx, tokens, ch)
 				<-free
 			})
 			after = store.Cursor{At: ch.CreatedAt, ID: ch.ID}
@@ -217,17 +218,20 @@ func (c *doctorCommand) lookAtChannels(ctx context.Context, d *diagnosis, st *st
 	}
 }
 
-func (c *doctorCommand) lookAtChannel(ctx context.Context, api *line.API, ch store.Channel) check {
+func (c *doctorCommand) lookAtChannel(ctx context.Context, tokens *accesstoken.Keeper, ch store.Channel) check {
 	name := "channel " + ch.Name + " (" + ch.ID + ")"
 	if ch.Status != store.ChannelActive {
 		return skipped(name, "it is disabled")
 	}
 	ctx, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
-	client := api.As(ch.Token)
-	info, err := client.BotInfo(ctx)
+	client, _, err := tokens.As(ctx, ch)
+	var info line.BotInfo
+	if err == nil {
+		info, err = client.BotInfo(ctx)
+	}
 	if line.ClassOf(err) == line.ClassUnauthorized {
-		return bad(name, "Issue a new channel access token in the LINE Developers Console and give it to this channel.", "LINE does not accept its access token")
+		return bad(name, "POST /api/v1/channels/{id}/check says what to do; what waits is sent then.", "LINE does not accept its access token")
 	}
 	if err != nil {
 		return bad(name, "Can this machine reach LINE?", "LINE did not answer as it should: %s", err)

@@ -51,7 +51,7 @@ func TestTheDoctorFindsWhatIsWrongAndWhatToDo(t *testing.T) {
 		atLINENow(func(c *linesim.Channel) { c.WebhookActive = true })
 		finds(0, "ok       channel Shop ("+channel.ID+"): ", "open conversations            0")
 		atLINENow(func(c *linesim.Channel) { c.AccessToken = "another" })
-		finds(1, "wrong    channel Shop ("+channel.ID+"): LINE does not accept its access token", "→ Issue a new channel access token")
+		finds(1, "wrong    channel Shop ("+channel.ID+"): LINE does not accept its access token", "→ POST /api/v1/channels/{id}/check says what to do")
 		_, err = db.UpdateChannel(t.Context(), store.Origin{}, channel.ID, store.AnyVersion, func(c *store.Channel) error {
 			c.Status = store.ChannelDisabled
 			return nil

@@ -227,6 +227,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channels/{id}/webhook-stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What webhooks LINE delivered to a channel, by the hour.
+         * @description Each process adds what it counted within some seconds; what one counted that died is missing.
+         */
+        get: operations["GetWebhookStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/workstreams": {
         parameters: {
             query?: never;
@@ -1568,6 +1588,7 @@ export interface components {
              * @description Until when the secret that was replaced is accepted.
              */
             previous_secret_until: string | null;
+            access_token: components["schemas"]["ChannelAccessToken"];
             /**
              * Format: int64
              * @description Events that came while the channel was disabled and are never handled.
@@ -1578,11 +1599,42 @@ export interface components {
             created_at: components["schemas"]["Timestamp"];
             updated_at: components["schemas"]["Timestamp"];
         };
+        /**
+         * @description By LINE's names: long_lived is issued in LINE's console and given as channel_access_token; v2_1 Kaiwa has issued, by an assertion signing key, renews in time and revokes; stateless Kaiwa has issued by the channel's ID and secret, for 15 minutes at a time.
+         * @enum {string}
+         */
+        AccessTokenKind: "long_lived" | "v2_1" | "stateless";
+        /** @description How the channel speaks to LINE. */
+        ChannelAccessToken: {
+            kind: components["schemas"]["AccessTokenKind"];
+            /**
+             * @description refused: LINE does not take it. Nothing is sent meanwhile; what waits is sent when it is accepted again.
+             * @enum {string}
+             */
+            state: "accepted" | "refused";
+            /** Format: date-time */
+            refused_since: string | null;
+            /** @description In LINE's words. */
+            refused_because: string | null;
+            /** @description Of v2_1: LINE's name for the key. */
+            assertion_key_id: string | null;
+            /**
+             * Format: date-time
+             * @description Of v2_1; it is renewed a week before.
+             */
+            expires_at: string | null;
+        };
         ChannelInput: {
             name: string;
             line_channel_id: string;
             channel_secret: string;
-            channel_access_token: string;
+            access_token_kind?: components["schemas"]["AccessTokenKind"];
+            /** @description Of long_lived. */
+            channel_access_token?: string;
+            /** @description Of v2_1: the private half of the assertion signing key, as a JSON Web Key or PEM. It never comes back. */
+            assertion_key?: string;
+            /** @description Of v2_1: the kid that LINE's console shows; not needed when the JSON Web Key says it. */
+            assertion_key_id?: string;
             workstream_id: string;
             /** @description A BCP 47 tag such as ja or zh-TW. */
             locale?: string;
@@ -1593,7 +1645,13 @@ export interface components {
         ChannelPatch: {
             name?: string;
             channel_secret?: string;
+            access_token_kind?: components["schemas"]["AccessTokenKind"];
+            /** @description Of long_lived. */
             channel_access_token?: string;
+            /** @description Of v2_1: the private half of the assertion signing key, as a JSON Web Key or PEM. It never comes back. */
+            assertion_key?: string;
+            /** @description Of v2_1: the kid that LINE's console shows; not needed when the JSON Web Key says it. */
+            assertion_key_id?: string;
             workstream_id?: string;
             /** @description A BCP 47 tag such as ja or zh-TW. */
             locale?: string;
@@ -1609,12 +1667,92 @@ export interface components {
             next_cursor: string | null;
         };
         ChannelCheck: {
-            /** @description Nothing is left to do. */
+            /** @description Nothing is left to do but what LINE does not tell. */
             ok: boolean;
+            /** @description All that has to be right, in the order in which one thing needs another. */
+            steps: components["schemas"]["SetupStep"][];
             token: components["schemas"]["ChannelTokenCheck"];
             webhook: components["schemas"]["ChannelWebhookCheck"];
-            /** @description What is left to do, in plain words. */
+            /** @description What is left to do, in plain words: the details of the steps that are not done. */
             todo: string[];
+        };
+        SetupStep: {
+            /** @enum {string} */
+            step: "access_token" | "channel_id" | "channel_secret" | "webhook_url" | "use_webhook" | "webhook_test" | "redelivery" | "response_mode" | "auto_reply" | "greeting";
+            /**
+             * @description confirm: LINE does not tell, a person has to look; blocked: a step before comes first.
+             * @enum {string}
+             */
+            state: "done" | "todo" | "confirm" | "blocked";
+            /** @description What was found, for programs. */
+            reason: string;
+            title: string;
+            /** @description How it stands and what to do, in the language of the reader. */
+            detail: string;
+        };
+        WebhookStats: {
+            total: components["schemas"]["WebhookCounts"];
+            /** @description Hours in which something came, oldest first. */
+            hours: components["schemas"]["WebhookHour"][];
+        };
+        WebhookHour: {
+            /**
+             * Format: date-time
+             * @description Its beginning.
+             */
+            hour: string;
+            counts: components["schemas"]["WebhookCounts"];
+        };
+        WebhookCounts: {
+            /**
+             * Format: int64
+             * @description That LINE got a 200 for, its own tests too.
+             */
+            webhooks: number;
+            /**
+             * Format: int64
+             * @description In these; duplicates too.
+             */
+            events: number;
+            /**
+             * Format: int64
+             * @description Events that were there already.
+             */
+            duplicates: number;
+            /**
+             * Format: int64
+             * @description Events that LINE says it delivers again.
+             */
+            redeliveries: number;
+            /**
+             * Format: int64
+             * @description Webhooks that were answered with 401.
+             */
+            refused_signatures: number;
+            /**
+             * Format: int64
+             * @description Events that cannot be read, or only in part.
+             */
+            malformed: number;
+            /**
+             * Format: int64
+             * @description Webhooks that are none, too large, or meant for another bot.
+             */
+            refused: number;
+            /**
+             * Format: int64
+             * @description Webhooks that were answered with 503, for LINE to deliver again.
+             */
+            not_stored: number;
+            acknowledgement_ms: components["schemas"]["Percentiles"];
+            event_age_ms: components["schemas"]["Percentiles"];
+        };
+        /** @description In milliseconds, each at most the width of a bucket too high; null when nothing was counted. acknowledgement: how long LINE waited for its 200; event age: from LINE's timestamp to the receipt, of events that are not delivered again. */
+        Percentiles: {
+            /** Format: int64 */
+            p50: number | null;
+            /** Format: int64 */
+            p99: number | null;
         };
         ChannelTokenCheck: {
             ok: boolean;
@@ -1635,6 +1773,8 @@ export interface components {
             ok: boolean;
             url: string;
             test: components["schemas"]["WebhookTest"];
+            /** @description As of a check. */
+            steps: components["schemas"]["SetupStep"][];
             todo: string[];
         };
         WebhookTest: {
@@ -3451,10 +3591,17 @@ export type Nothing = components['schemas']['Nothing'];
 export type Problem = components['schemas']['Problem'];
 export type FieldError = components['schemas']['FieldError'];
 export type Channel = components['schemas']['Channel'];
+export type AccessTokenKind = components['schemas']['AccessTokenKind'];
+export type ChannelAccessToken = components['schemas']['ChannelAccessToken'];
 export type ChannelInput = components['schemas']['ChannelInput'];
 export type ChannelPatch = components['schemas']['ChannelPatch'];
 export type ChannelList = components['schemas']['ChannelList'];
 export type ChannelCheck = components['schemas']['ChannelCheck'];
+export type SetupStep = components['schemas']['SetupStep'];
+export type WebhookStats = components['schemas']['WebhookStats'];
+export type WebhookHour = components['schemas']['WebhookHour'];
+export type WebhookCounts = components['schemas']['WebhookCounts'];
+export type Percentiles = components['schemas']['Percentiles'];
 export type ChannelTokenCheck = components['schemas']['ChannelTokenCheck'];
 export type ChannelWebhookCheck = components['schemas']['ChannelWebhookCheck'];
 export type ChannelConnection = components['schemas']['ChannelConnection'];
@@ -4080,7 +4227,10 @@ export interface operations {
     };
     CheckChannel: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The language of the steps; the caller's own when left out. en, ja, th, zh-TW and zh-CN are there. */
+                locale?: string;
+            };
             header?: {
                 /** @description At most 255 printable ASCII characters. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -4110,7 +4260,10 @@ export interface operations {
     };
     ConnectChannel: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The language of the steps; the caller's own when left out. en, ja, th, zh-TW and zh-CN are there. */
+                locale?: string;
+            };
             header?: {
                 /** @description At most 255 printable ASCII characters. */
                 "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
@@ -4133,6 +4286,32 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelConnection"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetWebhookStats: {
+        parameters: {
+            query?: {
+                /** @description The present hour and those before, together so many; 24 when left out. */
+                hours?: number;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The statistics. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WebhookStats"];
                 };
             };
             default: components["responses"]["Problem"];

@@ -29,6 +29,7 @@ var endpoints = []struct{ part, name string }{
 	{"/chat/loading/", "loading"},
 	{"/channel/webhook/", "webhook"},
 	{"/bot/info", "info"},
+	{"/oauth", "token"},
 }
 
 // Endpoint names what a path of LINE's is for.

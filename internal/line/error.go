@@ -107,6 +107,26 @@ func ClassOf(err error) Class {
 	return ""
 }
 
+// NotSent is err, the failure of a call that had to come first, as the failure of
+// one that was not made because of it: LINE cannot have taken that. A refusal
+// becomes ClassUnauthorized, since nobody can speak for the channel.
+func NotSent(err error) *Error {
+	var e *Error
+	if !errors.As(err, &e) {
+		return &Error{Class: ClassNoAnswer, Err: err, unsent: true}
+	}
+	out := *e
+	if out.unsent = true; !out.Retryable() {
+		out.Class = ClassUnauthorized
+	}
+	return &out
+}
+
+// RefusesToken tells whether LINE does not take the access token, or there is
+// none: every call of the channel is refused alike until it has another. A 403
+// is about what the channel's plan allows, and no such refusal.
+func (e *Error) RefusesToken() bool { return e.Class == ClassUnauthorized && e.Status != 403 }
+
 // refused is a request that is wrong whatever LINE would say, so it is not sent.
 func refused(format string, args ...any) *Error {
 	return &Error{Class: ClassRefused, Message: fmt.Sprintf(format, args...), unsent: true}

@@ -19,7 +19,7 @@ func checkURL(raw string, limit int) error {
 	case err != nil || u.Host == "" || u.User != nil:
 		return errors.New("is not an absolute URL")
 	case u.Scheme == "https":
-	case u.Scheme == "http" && loopback(u.Hostname()):
+	case u.Scheme == "http" && Loopback(u.Hostname()):
 	default:
 		return errors.New("must be an https URL")
 	}
@@ -29,7 +29,8 @@ func checkURL(raw string, limit int) error {
 	return nil
 }
 
-func loopback(host string) bool {
+// Loopback tells whether a host is this machine itself.
+func Loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

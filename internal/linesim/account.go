@@ -47,6 +47,9 @@ type Channel struct {
 	RatePerSecond int `json:"rate_per_second,omitempty"`
 	// Standby sends events with mode "standby": the bot must not answer.
 	Standby bool `json:"standby,omitempty"`
+	// AssertionKeys are the public halves of the keys whose holder may have
+	// access tokens issued, as JSON Web Keys (RFC 7517) with their key ids.
+	AssertionKeys []json.RawMessage `json:"assertion_keys,omitempty"`
 }
 
 // accounts is the channels, in memory because every call asks for them.
@@ -55,7 +58,7 @@ type accounts struct {
 	byID    map[string]Channel
 	order   []string
 	byToken map[string]string      // long-lived access token → channel id
-	issued  map[string]issuedToken // stateless access token → channel
+	issued  map[string]issuedToken // issued access token → channel
 }
 
 type issuedToken struct {

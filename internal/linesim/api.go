@@ -51,6 +51,10 @@ var endpoints = []endpoint{
 	{name: "consumption", pattern: "GET /v2/bot/message/quota/consumption", limit: 2000, window: time.Second, handle: (*Simulator).consumption},
 	{name: "link_token", pattern: "POST /v2/bot/user/{userId}/linkToken", limit: 2000, window: time.Second, handle: (*Simulator).linkToken},
 	{name: "token", pattern: "POST /oauth2/v3/token", open: true, handle: (*Simulator).statelessToken},
+	{name: "token_v2_1", pattern: "POST /oauth2/v2.1/token", open: true, handle: (*Simulator).assertedToken},
+	{name: "revoke_v2_1", pattern: "POST /oauth2/v2.1/revoke", open: true, handle: (*Simulator).revokeToken},
+	{name: "verify_v2_1", pattern: "GET /oauth2/v2.1/verify", open: true, handle: (*Simulator).verifyIssuedToken},
+	{name: "verify", pattern: "POST /v2/oauth/verify", open: true, handle: (*Simulator).verifyLongLivedToken},
 	{name: "unknown", pattern: "/v2/", limit: 2000, window: time.Second, handle: (*Simulator).notSimulated},
 }
 
@@ -60,7 +64,7 @@ func Endpoints() []string {
 	return []string{
 		"bot_info", "get_webhook_endpoint", "set_webhook_endpoint", "test_webhook_endpoint", "profile", "group_member", "room_member", "group_summary",
 		"reply", "push", "multicast", "validate_reply", "validate_push", "content", "transcoding", "preview", "loading", "mark_as_read",
-		"quota", "consumption", "link_token", "token", "unknown",
+		"quota", "consumption", "link_token", "token", "token_v2_1", "revoke_v2_1", "verify_v2_1", "verify", "unknown",
 	}
 }
 

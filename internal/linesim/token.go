@@ -15,10 +15,13 @@ import (
 const (
 	statelessTokenLife = 15 * time.Minute
 	linkTokenLife      = 10 * time.Minute
+
+	// What tokens begin with tells of which kind they are; at LINE nothing does.
+	statelessTokenPrefix, assertedTokenPrefix = "sim.", "sim21."
 )
 
 // statelessToken issues a channel access token from channel ID and secret.
-// Tokens by JWT assertion are not simulated. Source:
+// Stateless tokens by JWT assertion are not simulated. Source:
 // https://developers.line.biz/en/reference/messaging-api/#issue-stateless-channel-access-token
 func (s *Simulator) statelessToken(c *apiCall) answer {
 	// The body carries the secret; it is not kept in the record.
@@ -32,19 +35,27 @@ func (s *Simulator) statelessToken(c *apiCall) answer {
 		return oauthError("invalid_client", "Invalid client_id or client_secret")
 	}
 	c.record.ChannelID = channel.ID
-	token, expires := "sim."+randomHex(48), s.now().Add(statelessTokenLife)
-	err = s.store.write(func(t *txn) error {
+	token := statelessTokenPrefix + randomHex(48)
+	if err := s.issueToken(channel.ID, token, statelessTokenLife); err != nil {
+		return s.broken(c, err)
+	}
+	return ok(map[string]any{"token_type": "Bearer", "access_token": token, "expires_in": int(statelessTokenLife.Seconds()) - 1})
+}
+
+// issueToken keeps a token that was issued for a while.
+func (s *Simulator) issueToken(channelID, token string, life time.Duration) error {
+	expires := s.now().Add(life)
+	err := s.store.write(func(t *txn) error {
 		if _, err := t.exec(`DELETE FROM access_tokens WHERE expires_ms < ?`, s.now().UnixMilli()); err != nil {
 			return err
 		}
-		_, err := t.exec(`INSERT INTO access_tokens (token, channel_id, expires_ms) VALUES (?, ?, ?)`, token, channel.ID, expires.UnixMilli())
+		_, err := t.exec(`INSERT INTO access_tokens (token, channel_id, expires_ms) VALUES (?, ?, ?)`, token, channelID, expires.UnixMilli())
 		return err
 	})
-	if err != nil {
-		return s.broken(c, err)
+	if err == nil {
+		s.accounts.issue(token, issuedToken{channelID, expires}, s.now())
 	}
-	s.accounts.issue(token, issuedToken{channel.ID, expires}, s.now())
-	return ok(map[string]any{"token_type": "Bearer", "access_token": token, "expires_in": int(statelessTokenLife.Seconds()) - 1})
+	return err
 }
 
 func oauthError(code, description string) answer {

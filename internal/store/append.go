@@ -37,6 +37,7 @@ type webhook struct {
 	rows   []inboxRow
 	stored chan struct{} // closed once it is over
 	chats  []string
+	again  map[string]bool // the ids of those that were there already
 	err    error
 }
 
@@ -69,14 +70,14 @@ const inboxColumns = `channel_id, webhook_event_id, chat_key, kind, source_type,
 // AppendLINEEvents makes the events of one webhook durable. An event that is
 // there already keeps its place; only its time of receipt is renewed, because a
 // redelivered event's reply token is good again. It returns the keys of the chats
-// that have something unhandled among these events. When ctx ends first, the
-// events may be stored nevertheless.
+// that have something unhandled among these events, and marks events that were
+// there before. When ctx ends first, the events may be stored nevertheless.
 func (s *Store) AppendLINEEvents(ctx context.Context, channelID string, receivedAt time.Time, events []InboxEvent) ([]string, error) {
 	w := &webhook{ctx: ctx, stored: make(chan struct{})}
-	for _, e := range events {
+	for i, e := range events {
 		row := inboxRow{e, channelID, micros(receivedAt), traceparent.Of(ctx)}
 		// One INSERT must not meet the same row twice.
-		if !slices.ContainsFunc(w.rows, func(r inboxRow) bool { return r.WebhookEventID == e.WebhookEventID }) {
+		if events[i].Duplicate = slices.ContainsFunc(w.rows, func(r inboxRow) bool { return r.WebhookEventID == e.WebhookEventID }); !events[i].Duplicate {
 			w.rows = append(w.rows, row)
 		}
 	}
@@ -102,6 +103,9 @@ func (s *Store) AppendLINEEvents(ctx context.Context, channelID string, received
 	}
 	if w.err != nil {
 		return nil, fmt.Errorf("store events of channel %s: %w", channelID, w.err)
+	}
+	for i := range events {
+		events[i].Duplicate = events[i].Duplicate || w.again[events[i].WebhookEventID]
 	}
 	return w.chats, nil
 }
@@ -166,13 +170,14 @@ func (s *Store) appendTogether(together []*webhook) error {
 	for _, w := range together {
 		rows = append(rows, w.rows...)
 	}
-	const end = ` ON CONFLICT (channel_id, webhook_event_id) DO UPDATE SET received_at = excluded.received_at
-		RETURNING channel_id, webhook_event_id, chat_key, handled_at IS NULL AS unhandled`
+	const end = ` ON CONFLICT (channel_id, webhook_event_id) DO UPDATE SET received_at = excluded.received_at, deliveries = line_events.deliveries + 1
+		RETURNING channel_id, webhook_event_id, chat_key, handled_at IS NULL AS unhandled, deliveries`
 	var stored []struct {
 		ChannelID      string `db:"channel_id"`
 		WebhookEventID string `db:"webhook_event_id"`
 		ChatKey        string `db:"chat_key"`
 		Unhandled      bool   `db:"unhandled"`
+		Deliveries     int64  `db:"deliveries"`
 	}
 	var err error
 	if len(rows) == 1 {
@@ -192,13 +197,17 @@ func (s *Store) appendTogether(together []*webhook) error {
 	if err != nil {
 		return err
 	}
-	unhandled := map[[2]string]bool{}
+	unhandled, again := map[[2]string]bool{}, map[[2]string]bool{}
 	for _, e := range stored {
 		unhandled[[2]string{e.ChannelID, e.WebhookEventID}] = e.Unhandled
+		again[[2]string{e.ChannelID, e.WebhookEventID}] = e.Deliveries > 1
 	}
 	for _, w := range together {
-		w.chats = nil
+		w.chats, w.again = nil, map[string]bool{}
 		for _, r := range w.rows {
+			if again[r.key()] {
+				w.again[r.WebhookEventID] = true
+			}
 			if unhandled[r.key()] && !slices.Contains(w.chats, r.ChatKey) {
 				w.chats = append(w.chats, r.ChatKey)
 			}

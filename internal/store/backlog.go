@@ -13,6 +13,7 @@ type Backlog struct {
 	Frozen           int            `db:"frozen"`           // batches that are not finished
 	Unnumbered       int            `db:"unnumbered"`
 	OldestUnnumbered int64          `db:"oldest_unnumbered"` // when it was recorded; 0 when there is none
+	Held             int            `db:"held"`              // channels whose access token LINE refuses
 	Waiting          map[string]int `db:"-"`                 // conversations, by queue
 }
 
@@ -25,7 +26,8 @@ func (s *Store) Backlog(ctx context.Context) (Backlog, error) {
 		(SELECT count(*) FROM messages`+s.d.indexedBy("messages_unsent")+` WHERE state = 'pending' AND batch_id = '') AS pending,
 		(SELECT count(*) FROM batches WHERE state = 'frozen') AS frozen,
 		(SELECT count(*) FROM events WHERE seq IS NULL) AS unnumbered,
-		(SELECT coalesce(min(created_at), 0) FROM events WHERE seq IS NULL) AS oldest_unnumbered`); err != nil {
+		(SELECT coalesce(min(created_at), 0) FROM events WHERE seq IS NULL) AS oldest_unnumbered,
+		(SELECT count(*) FROM channels WHERE held_at > 0) AS held`); err != nil {
 		return Backlog{}, err
 	}
 	var waiting []struct {

@@ -93,7 +93,8 @@ type pendingMessage struct {
 // what is ready into a new one: up to five messages in their order, as a reply
 // if a token with enough life is at hand, else as a push. Its first attempt is
 // counted with the freezing. A message that cannot be said to LINE fails alone.
-// The result is nil when nothing waits.
+// The result is nil when nothing waits, and while the channel is held: see
+// HoldChannel.
 func (s *Store) NextBatch(ctx context.Context, conversationID string, render Render) (*Batch, error) {
 	var out *Batch
 	froze := false
@@ -102,6 +103,9 @@ func (s *Store) NextBatch(ctx context.Context, conversationID string, render Ren
 		to, err := c.lockLane(ctx, conversationID)
 		if err != nil {
 			return err
+		}
+		if to.HeldAt > 0 {
+			return nil
 		}
 		// Only the last one may be unfinished.
 		var last lastBatch
@@ -133,13 +137,14 @@ type lane struct {
 	ChannelID      string `db:"channel_id"`
 	ChatKey        string `db:"chat_key"`
 	SourceID       string `db:"source_id"`
+	HeldAt         int64  `db:"held_at"` // see HoldChannel
 }
 
 // lockLane keeps others from freezing what the conversation wants to send.
 func (c conn) lockLane(ctx context.Context, conversationID string) (lane, error) {
 	var to lane
-	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id
-		FROM conversations c LEFT JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key
+	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id, coalesce(h.held_at, 0) AS held_at
+		FROM conversations c LEFT JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key LEFT JOIN channels h ON h.id = c.channel_id
 		WHERE c.id = $1`+c.s.d.forUpdateOf("c"), conversationID)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", conversationID)
@@ -159,10 +164,13 @@ type lastBatch struct {
 func (c conn) countAttempt(ctx context.Context, b *Batch, out **Batch) error {
 	b.Interrupted = b.Outcome == ""
 	b.Doubt = b.Doubt || b.Interrupted || b.Outcome == OutcomeUnclear
+	if b.Outcome == OutcomeHeld { // it was not LINE that took so long: it has all of its time again
+		b.Deadline = max(b.Deadline, micros(c.s.now())+b.Deadline-b.CreatedAt)
+	}
 	b.Attempts++
 	b.Outcome = ""
-	_, err := c.exec(ctx, `UPDATE batches SET attempts = $1, outcome = '', doubt = $2, attempted_at = $3 WHERE id = $4`,
-		b.Attempts, b.Doubt, micros(c.s.now()), b.ID)
+	_, err := c.exec(ctx, `UPDATE batches SET attempts = $1, outcome = '', doubt = $2, attempted_at = $3, deadline = $4 WHERE id = $5`,
+		b.Attempts, b.Doubt, micros(c.s.now()), b.Deadline, b.ID)
 	*out = b
 	return err
 }
@@ -171,6 +179,7 @@ func (c conn) countAttempt(ctx context.Context, b *Batch, out **Batch) error {
 const (
 	OutcomeUnclear  = "unclear"   // no answer, or a server error: LINE may have taken it
 	OutcomeNotTaken = "not_taken" // LINE said clearly that it did not take it, and may later
+	OutcomeHeld     = "held"      // LINE did not take the access token: it takes nothing of the channel
 )
 
 // freeze makes a batch of what is pending.

@@ -1,9 +1,11 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"kaiwa/internal/conversation"
@@ -14,6 +16,13 @@ const (
 	ChannelActive   = "active"
 	ChannelDisabled = "disabled" // webhooks are stored and never handled
 	ChannelDeleted  = "deleted"  // gone for everybody but what is still on its way to customers
+)
+
+// The kinds of access token, by LINE's names.
+const (
+	TokenLongLived = "long_lived" // LINE's console issues it; it does not expire
+	TokenAsserted  = "v2_1"       // Kaiwa has it issued, by an assertion signing key, for 30 days
+	TokenStateless = "stateless"  // each process has one issued, by the channel's id and secret, for 15 minutes; none is stored
 )
 
 // Channel is one LINE Official Account.
@@ -27,10 +36,24 @@ type Channel struct {
 	Locale        string
 	Status        string
 	ChatMode      string   // chat or bot, as LINE says
-	Secrets       []string // decrypted; current first, then the previous one while a rotation lasts; none once deleted
+	Secrets       []string // decrypted; current first, then the previous one while a rotation lasts; none once deleted, but for what issues tokens
 	PreviousUntil time.Time
-	Token         string // decrypted; "" some time after deletion
+	TokenKind     string // "" is TokenLongLived
+	Token         string // decrypted; "" some time after deletion, and of a stateless one
 	DeletedAt     time.Time
+	// AssertionKey is decrypted; "" but for TokenAsserted. AssertionKeyID is LINE's
+	// name for it.
+	AssertionKey, AssertionKeyID string
+	TokenExpiresAt               time.Time // of TokenAsserted
+	// OldToken is the one before, decrypted, to be revoked at RevokeAt.
+	OldToken string
+	RevokeAt time.Time
+	// HeldAt says since when LINE refuses the access token, and HeldBecause in
+	// which words; zero while it does not. Nothing is sent meanwhile.
+	HeldAt      time.Time
+	HeldBecause string
+	ResumedAt   time.Time // since when that is over, while there may be something that waited
+	TendAt      time.Time // when somebody looks after the token next; zero for never
 	// AutomatedMessages win over those of the workstream.
 	AutomatedMessages []AutomatedMessage
 	Version           int64
@@ -51,6 +74,15 @@ func (c *Channel) RotateSecret(secret string, until time.Time) {
 	c.PreviousUntil = until.UTC().Truncate(time.Microsecond)
 }
 
+// Speaks tells whether c speaks to LINE by the same means as another reading of
+// the same channel: what LINE refused then, it refuses now.
+func (c Channel) Speaks(as Channel) bool {
+	same := c.TokenKind == as.TokenKind && c.LINEChannelID == as.LINEChannelID && c.Token == as.Token
+	return same && (c.TokenKind != TokenStateless || slices.Equal(first(c.Secrets), first(as.Secrets)))
+}
+
+func first(list []string) []string { return list[:min(1, len(list))] }
+
 type channelRow struct {
 	ID             string `db:"id"`
 	Name           string `db:"name"`
@@ -70,6 +102,16 @@ type channelRow struct {
 	Version        int64  `db:"version"`
 	CreatedAt      int64  `db:"created_at"`
 	UpdatedAt      int64  `db:"updated_at"`
+	TokenKind      string `db:"token_kind"`
+	AssertionKey   string `db:"assertion_key"`
+	AssertionKeyID string `db:"assertion_key_id"`
+	TokenExpiresAt int64  `db:"token_expires_at"`
+	OldToken       string `db:"old_token"`
+	RevokeAt       int64  `db:"revoke_at"`
+	HeldAt         int64  `db:"held_at"`
+	HeldBecause    string `db:"held_because"`
+	ResumedAt      int64  `db:"resumed_at"`
+	TendAt         int64  `db:"tend_at"`
 }
 
 var channels = &family[Channel, channelRow]{
@@ -81,6 +123,8 @@ var channels = &family[Channel, channelRow]{
 			ID: c.ID, Name: c.Name, LINEChannelID: c.LINEChannelID, BotUserID: c.BotUserID, BasicID: c.BasicID, ChatMode: c.ChatMode,
 			WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, PreviousUntil: micros(c.PreviousUntil), DeletedAt: micros(c.DeletedAt),
 			Version: c.Version, CreatedAt: micros(c.CreatedAt), UpdatedAt: micros(c.UpdatedAt),
+			TokenKind: cmp.Or(c.TokenKind, TokenLongLived), AssertionKeyID: c.AssertionKeyID, TokenExpiresAt: micros(c.TokenExpiresAt), RevokeAt: micros(c.RevokeAt),
+			HeldAt: micros(c.HeldAt), HeldBecause: c.HeldBecause, ResumedAt: micros(c.ResumedAt), TendAt: micros(c.TendAt),
 		}
 		automated, err := json.Marshal(append([]AutomatedMessage{}, c.AutomatedMessages...))
 		if err != nil {
@@ -94,7 +138,13 @@ var channels = &family[Channel, channelRow]{
 				}
 			}
 		}
-		r.Token, err = s.sealed(c.Token, "channel/"+c.ID+"/token")
+		if r.Token, err = s.sealed(c.Token, "channel/"+c.ID+"/token"); err != nil {
+			return r, err
+		}
+		if r.OldToken, err = s.sealed(c.OldToken, "channel/"+c.ID+"/token"); err != nil {
+			return r, err
+		}
+		r.AssertionKey, err = s.sealed(c.AssertionKey, "channel/"+c.ID+"/assertion_key")
 		return r, err
 	},
 	open: func(s *Store, r channelRow) (Channel, error) {
@@ -102,6 +152,8 @@ var channels = &family[Channel, channelRow]{
 			ID: r.ID, Name: r.Name, LINEChannelID: r.LINEChannelID, BotUserID: r.BotUserID, BasicID: r.BasicID, ChatMode: r.ChatMode,
 			WorkstreamID: r.WorkstreamID, Locale: r.Locale, Status: r.Status, DeletedAt: fromMicros(r.DeletedAt),
 			Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
+			TokenKind: r.TokenKind, AssertionKeyID: r.AssertionKeyID, TokenExpiresAt: fromMicros(r.TokenExpiresAt), RevokeAt: fromMicros(r.RevokeAt),
+			HeldAt: fromMicros(r.HeldAt), HeldBecause: r.HeldBecause, ResumedAt: fromMicros(r.ResumedAt), TendAt: fromMicros(r.TendAt),
 		}
 		if err := json.Unmarshal([]byte(r.Automated), &c.AutomatedMessages); err != nil {
 			return c, fmt.Errorf("automated messages of channel %s: %w", r.ID, err)
@@ -124,13 +176,22 @@ var channels = &family[Channel, channelRow]{
 		if c.Token, err = s.unsealed(r.Token, "channel/"+r.ID+"/token"); err != nil {
 			return c, fmt.Errorf("token of channel %s: %w", r.ID, err)
 		}
+		if c.OldToken, err = s.unsealed(r.OldToken, "channel/"+r.ID+"/token"); err != nil {
+			return c, fmt.Errorf("old token of channel %s: %w", r.ID, err)
+		}
+		if c.AssertionKey, err = s.unsealed(r.AssertionKey, "channel/"+r.ID+"/assertion_key"); err != nil {
+			return c, fmt.Errorf("assertion key of channel %s: %w", r.ID, err)
+		}
 		return c, nil
 	},
 	facts: func(c Channel) map[string]any {
 		f := map[string]any{
 			"name": c.Name, "line_channel_id": c.LINEChannelID, "bot_user_id": c.BotUserID, "workstream_id": c.WorkstreamID,
 			"locale": c.Locale, "status": c.Status, "channel_access_token": hidden(c.Token),
-			"automated_messages": c.AutomatedMessages,
+			"automated_messages": c.AutomatedMessages, "access_token_kind": c.TokenKind,
+		}
+		if c.AssertionKey != "" {
+			f["assertion_key"], f["assertion_key_id"] = hidden(c.AssertionKey), c.AssertionKeyID
 		}
 		if len(c.Secrets) > 0 {
 			f["channel_secret"] = hidden(c.Secrets[0])
@@ -188,8 +249,8 @@ func (s *Store) UpdateChannel(ctx context.Context, by Origin, id string, version
 // DeleteChannel deletes a channel. While conversations of it are live it
 // refuses with CodeLiveConversations, unless evenLive: then they are for the
 // caller to close, see ConversationsOfDeletedChannels. The secret is forgotten
-// at once; the token stays until SweepConfiguration finds it a day old, so that
-// closing messages can be sent.
+// at once, unless tokens are issued by it; by what messages are sent stays until
+// SweepConfiguration finds it a day old, so that closing messages can be sent.
 func (s *Store) DeleteChannel(ctx context.Context, by Origin, id string, version int64, evenLive bool) error {
 	return s.tx(ctx, func(c conn) error {
 		before, err := channels.lock(ctx, s, c, id, version)
@@ -206,6 +267,9 @@ func (s *Store) DeleteChannel(ctx context.Context, by Origin, id string, version
 		}
 		after := before
 		after.Status, after.Secrets, after.PreviousUntil = ChannelDeleted, nil, time.Time{}
+		if before.TokenKind == TokenStateless {
+			after.Secrets = first(before.Secrets)
+		}
 		after.DeletedAt = s.now().UTC().Truncate(time.Microsecond)
 		return channels.replace(ctx, s, c, by, AuditDeleted, before, &after)
 	})

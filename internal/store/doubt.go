@@ -9,7 +9,7 @@ import (
 // doubtfulReply is true of a reply that LINE may have taken, or that is under
 // way since before $1, and whose token is not older than $2. Both are Unix
 // microseconds.
-const doubtfulReply = `state = 'frozen' AND kind = 'reply' AND (doubt OR outcome <> '` + OutcomeNotTaken + `')
+const doubtfulReply = `state = 'frozen' AND kind = 'reply' AND (doubt OR outcome NOT IN ('` + OutcomeNotTaken + `', '` + OutcomeHeld + `'))
 	AND created_at <= $1 AND attempted_at <= $1 AND token_received_at > $2`
 
 // DoubtfulReplies names the conversations with a reply of which nobody has
@@ -33,7 +33,7 @@ func (s *Store) AskAgain(ctx context.Context, conversationID string, since, toke
 	err := s.tx(ctx, func(c conn) error {
 		out = nil
 		to, err := c.lockLane(ctx, conversationID)
-		if err != nil {
+		if err != nil || to.HeldAt > 0 { // LINE would not say
 			return err
 		}
 		var b Batch

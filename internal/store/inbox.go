@@ -30,6 +30,9 @@ type InboxEvent struct {
 	Standby     bool      // another module has the chat: nothing may be sent
 	Raw         []byte    // the exact bytes of the event
 	Disposition string    // DispositionNone, or why it is only stored
+
+	// Duplicate is set by AppendLINEEvents: it was delivered before.
+	Duplicate bool
 }
 
 // Chat names a LINE chat of a channel.

@@ -134,6 +134,7 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO service_findings (id, findings, expires_at)` + numbers + `SELECT 'k' || i, '{}', 9000000000000000 + i FROM n`,
 		`INSERT INTO rulesets (id, name, kind, rules, version, created_at, updated_at, deadline_ms)` + numbers +
 			`SELECT 'k' || i, 'k', 'classification', '[]', 1, i, i, CASE WHEN i % 10000 = 0 THEN 1000 ELSE 0 END FROM n`,
+		`INSERT INTO webhook_stats (channel_id, hour, name, n)` + numbers + `SELECT ` + one + `, 9000000000000000 + i, 'events', 1 FROM n`,
 		`UPDATE counters SET value = 19990 WHERE name = 'events'`,
 		`ANALYZE`,
 	} {
@@ -332,6 +333,18 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		next()
 		by("a batch is accepted", finish(store.BatchEnd{State: store.BatchAccepted, LINEMessageIDs: []string{"1"}}), "messages_by_batch")
 		by("nothing is to be sent", func() { _, err := s.NextBatch(ctx, id, plain); check(err) })
+		by("what waited while a channel was held", func() { _, err := s.WaitingConversations(ctx, known, store.WaitingConversation{}, 200); check(err) }, "messages_unsent", "batches_one_frozen")
+		by("a conversation is wanted", func() { check(s.Want(ctx, store.WaitingConversation{ID: id})) })
+		by("a survey is wanted", func() { check(s.Want(ctx, store.WaitingConversation{ID: id, Survey: true})) })
+		by("channels whose tokens want something", func() { _, err := s.ChannelsToTend(ctx, 50); check(err) })
+		by("webhooks are counted", func() {
+			_, err := s.AddWebhookCounts(ctx, []store.WebhookCount{{ChannelID: known, Hour: time.UnixMicro(1), Name: "events", N: 1}})
+			check(err)
+		})
+		by("the statistics of a channel's webhooks", func() {
+			_, err := s.WebhookCounts(ctx, known, time.UnixMicro(1), time.UnixMicro(2))
+			check(err)
+		}, "webhook_stats_pkey|sqlite_autoindex_webhook_stats_1")
 		by("an announcement", func() { _, err := s.Announce(ctx, id, "cause", []store.Draft{draft}); check(err) })
 
 		by("a transcript's page", func() {

@@ -41,13 +41,15 @@ func unsaidBy(id string) string {
 }
 
 // UnsaidConversations lists conversations that were closed before a time and
-// have something to say yet: their runs say it, or are gone.
+// have something to say yet: their runs say it, or are gone. What waits for an
+// access token that LINE takes is not among them.
 func (s *Store) UnsaidConversations(ctx context.Context, before time.Time, limit int) ([]OpenConversation, error) {
 	var list []OpenConversation
 	err := s.read().list(ctx, &list, `SELECT c.id, c.channel_id, c.chat_key, c.updated_at FROM conversations c
 		WHERE c.id IN (SELECT conversation_id FROM messages WHERE state = 'pending' AND batch_id = '' UNION SELECT conversation_id FROM batches WHERE state = 'frozen'
 			UNION SELECT conversation_id FROM survey_invitations WHERE `+notBegun+`)
-			AND c.status = 'closed' AND c.closed_at <= $1 AND `+unsaidBy("c.id")+` ORDER BY c.id LIMIT $2`, micros(before), limit)
+			AND c.status = 'closed' AND c.closed_at <= $1 AND NOT EXISTS (SELECT 1 FROM channels h WHERE h.id = c.channel_id AND (h.held_at > 0 OR h.resumed_at > 0))
+			AND `+unsaidBy("c.id")+` ORDER BY c.id LIMIT $2`, micros(before), limit)
 	return list, err
 }
 

@@ -24,7 +24,7 @@ type backlog struct {
 	read   func(context.Context) (store.Backlog, error)
 	logger *slog.Logger
 
-	known, unhandled, oldest, pending, frozen, unnumbered, lag, waiting *prometheus.Desc
+	known, unhandled, oldest, pending, frozen, unnumbered, lag, held, waiting *prometheus.Desc
 
 	mu    sync.Mutex
 	until time.Time
@@ -51,13 +51,14 @@ func newBacklog(read func(context.Context) (store.Backlog, error), logger *slog.
 		frozen:     gauge("kaiwa_line_batches_unfinished", "Batches on their way to LINE."),
 		unnumbered: gauge("kaiwa_events_unnumbered", "Events of the record that have no number yet."),
 		lag:        gauge("kaiwa_events_oldest_unnumbered_seconds", "Age of the oldest event that has no number yet: how far the sequencer is behind; 0 when it is not."),
+		held:       gauge("kaiwa_line_channels_held", "Channels whose access token LINE refuses: nothing is sent on them."),
 		waiting:    gauge("kaiwa_queue_waiting", "Conversations that wait in a queue.", "queue_id"),
 	}
 }
 
 // Describe lists the metrics.
 func (b *backlog) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{b.known, b.unhandled, b.oldest, b.pending, b.frozen, b.unnumbered, b.lag, b.waiting} {
+	for _, d := range []*prometheus.Desc{b.known, b.unhandled, b.oldest, b.pending, b.frozen, b.unnumbered, b.lag, b.held, b.waiting} {
 		ch <- d
 	}
 }
@@ -85,6 +86,7 @@ func (b *backlog) Collect(ch chan<- prometheus.Metric) {
 	send(b.frozen, float64(last.Frozen))
 	send(b.unnumbered, float64(last.Unnumbered))
 	send(b.lag, age(last.OldestUnnumbered))
+	send(b.held, float64(last.Held))
 	for queue, n := range last.Waiting {
 		send(b.waiting, float64(n), queue)
 	}
