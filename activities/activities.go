@@ -34,6 +34,8 @@ type Activities struct {
 	services   *services
 	plans      *plans
 	pace       pace
+	quotas     *quotas
+	rates      *rates
 	inbox      Notifier
 	dispatcher Dispatcher
 	looker     *dispatch.Looker
@@ -100,6 +102,7 @@ func New(o Options) *Activities {
 	}
 	a := &Activities{
 		store: o.Store, line: o.LINE, blobs: o.Blobs, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
+		quotas: newQuotas(), rates: &rates{take: o.Store.TakeCalls, used: map[string]*callsIn{}},
 		inbox: o.Inbox, dispatcher: o.Dispatcher, looker: o.Looker, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
 	}
 	if a.wakeSurvey == nil {
