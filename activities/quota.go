@@ -65,7 +65,6 @@ func (q *quotas) learned(kept store.ChannelQuota, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.known[kept.ChannelID] = &knownQuota{left: max(left/quotaPart, 1), at: now}
-	delete(q.due, kept.ChannelID)
 }
 
 // take returns the channels that a look is due for.

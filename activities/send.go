@@ -341,7 +341,8 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool) (*
 	}
 	end := a.refused(ctx, client, b, refusal, len(messages))
 	if end != nil && end.State == store.BatchFailed && end.Failure == failureQuota {
-		end.Keep = plan.Workstream.Settings.Sending.WhenSpent == store.SpentHold
+		// What was ever in doubt is not sent a second time, settled or not.
+		end.Keep = !b.Doubt && plan.Workstream.Settings.Sending.WhenSpent == store.SpentHold
 	}
 	return end, refusal, nil
 }

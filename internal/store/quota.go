@@ -94,7 +94,7 @@ func (s *Store) SaveQuota(ctx context.Context, channelID string, limit, used int
 		if _, err := c.get(ctx, &kept, `SELECT `+quotaColumns+` FROM channel_quotas WHERE channel_id = $1`+s.d.forUpdate(), channelID); err != nil {
 			return err
 		}
-		if kept.ReadAt >= micros(readAt) {
+		if kept.ReadAt > micros(readAt) {
 			return nil
 		}
 		warned := kept.Warned
