@@ -16,9 +16,9 @@ import (
 	"kaiwa/internal/store"
 )
 
-// asking has the workstream ask a silent customer after two seconds, by an
+// asksTheSilent has the workstream ask a silent customer after two seconds, by an
 // automated message that waits so many seconds for a free reply.
-func asking(holdSeconds int64) func(*store.Workstream, *store.Bot) {
+func asksTheSilent(holdSeconds int64) func(*store.Workstream, *store.Bot) {
 	return func(w *store.Workstream, b *store.Bot) {
 		plain(w, b)
 		picked(w, b)
@@ -55,7 +55,7 @@ func TestAnAutomatedMessageWaitsForTheNextTokenAndIsFree(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, dialect string) {
 		k := start(t, dialect)
-		k.arrange(asking(3600))
+		k.arrange(asksTheSilent(3600))
 		kenta := k.as("kaiwa-dev-kenta")
 		emma := k.newCustomer("Emma")
 		id := emma.asksForAPerson()
@@ -83,7 +83,7 @@ func TestAnAutomatedMessageIsPushedWhenItsTimeIsOver(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, dialect string) {
 		k := start(t, dialect)
-		k.arrange(asking(2))
+		k.arrange(asksTheSilent(2))
 		kenta := k.as("kaiwa-dev-kenta")
 		emma := k.newCustomer("Emma")
 		id := emma.asksForAPerson()
@@ -101,7 +101,7 @@ func TestWhatIsHeldGoesBeforeTheConversationIsOver(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, dialect string) {
 		k := start(t, dialect)
-		k.arrange(asking(3600))
+		k.arrange(asksTheSilent(3600))
 		kenta := k.as("kaiwa-dev-kenta")
 		emma := k.newCustomer("Emma")
 		id := emma.asksForAPerson()
