@@ -61,12 +61,11 @@ type withheld struct {
 }
 
 // withhold decides whether automated messages, the oldest of which was made at
-// a time, are pushed now. A conversation that is closed gets no token any more.
+// a time, are pushed now. A conversation that is closed gets no token any more,
+// so that nothing waits in it.
 func (to lane) withhold(s Sending, oldest, now time.Time) withheld {
-	if to.Status == string(conversation.StatusClosed) {
-		return withheld{}
-	}
-	if until := oldest.Add(time.Duration(s.HoldSeconds) * time.Second); until.After(now) {
+	closed := to.Status == string(conversation.StatusClosed)
+	if until := oldest.Add(time.Duration(s.HoldSeconds) * time.Second); until.After(now) && !closed {
 		return withheld{until: until}
 	}
 	month, _, next := QuotaMonth(now)
@@ -74,7 +73,7 @@ func (to lane) withhold(s Sending, oldest, now time.Time) withheld {
 	if quota.Month != month || quota.Limit < 0 || quota.Left() > s.ReserveForAgents || now.Sub(fromMicros(to.QuotaReadAt)) > quotaFresh {
 		return withheld{}
 	}
-	if s.WhenSpent == SpentHold {
+	if s.WhenSpent == SpentHold && !closed {
 		return withheld{until: next}
 	}
 	return withheld{drop: true}

@@ -85,8 +85,7 @@ func TestWhatAgentsAndBotsSayIsNeverHeld(t *testing.T) {
 func TestAClosedConversationWaitsForNoToken(t *testing.T) {
 	t.Parallel()
 	eachLane(t, func(t *testing.T, l *lane) {
-		l.sending(store.Sending{HoldSeconds: 30, ReserveForAgents: 10, WhenSpent: store.SpentHold})
-		l.quota(100, 100)
+		l.sending(store.Sending{HoldSeconds: 30, WhenSpent: store.SpentHold})
 		l.says(conversation.SenderSystem, 1)
 		l.held(30 * time.Second)
 		_, err := l.s.Transition(t.Context(), store.TransitionRequest{
@@ -97,7 +96,10 @@ func TestAClosedConversationWaitsForNoToken(t *testing.T) {
 		require.Equal(t, `push  ["m000"]`, body(b))
 		l.finish(b, store.BatchEnd{State: store.BatchFailed, Failure: "line_quota", Keep: true})
 		require.Equal(t, []string{"m000 failed"}, l.states(), "nor for another month")
-		require.Nil(t, l.next())
+		l.quota(100, 100)
+		l.says(conversation.SenderSystem, 1)
+		require.Nil(t, l.next(), "which is known already")
+		require.Equal(t, []string{"m000 failed", "m001 failed"}, l.states())
 	})
 }
 
