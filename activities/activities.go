@@ -38,6 +38,8 @@ type Activities struct {
 	services   *services
 	plans      *plans
 	pace       pace
+	quotas     *quotas
+	rates      *rates
 	inbox      Notifier
 	dispatcher Dispatcher
 	looker     *dispatch.Looker
@@ -106,6 +108,7 @@ func New(o Options) *Activities {
 	}
 	a := &Activities{
 		store: o.Store, line: o.LINE, tokens: accesstoken.New(o.LINE, now), blobs: o.Blobs, scanner: o.Scanner, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
+		quotas: newQuotas(), rates: &rates{take: o.Store.TakeCalls, used: map[string]*callsIn{}},
 		inbox: o.Inbox, dispatcher: o.Dispatcher, looker: o.Looker, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
 	}
 	if a.wakeSurvey == nil {

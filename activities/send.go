@@ -40,6 +40,9 @@ type SendOutput struct {
 	Failed    int  `json:"failed,omitempty"`
 	Uncertain int  `json:"uncertain,omitempty"`
 	More      bool `json:"more,omitempty"` // the activity's time is up, or the worker stops; messages may remain
+	// HeldUntil, when set, is until when what waits is held back for a free reply,
+	// in Unix milliseconds.
+	HeldUntil int64 `json:"held_until,omitempty"`
 }
 
 const (
@@ -76,6 +79,10 @@ const (
 	failureChannelGone = "channel_gone"
 )
 
+// failureQuota is the failure of what LINE refused because the month's paid
+// messages are used up.
+const failureQuota = "line_" + string(line.ClassQuota)
+
 // Send works off the lane of one conversation: it freezes what is ready into
 // batches and brings them to LINE one after the other, in order, until nothing
 // waits. It writes LINE's answers itself. While LINE is away it fails in a way
@@ -105,6 +112,10 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 		b, err := a.store.NextBatch(ctx, in.ConversationID, line.Render)
 		if err != nil || b == nil {
 			return out, final(err)
+		}
+		if b.HeldUntil > 0 {
+			out.HeldUntil = (b.HeldUntil + 999) / 1000
+			return out, nil
 		}
 		end, refusal, present, err := a.deliver(ctx, b, in.Quick)
 		switch {
@@ -232,8 +243,12 @@ func (a *Activities) measure(b *store.Batch, end *store.BatchEnd) {
 	if end.State != store.BatchDissolved {
 		a.metrics.Messages(b.Kind, end.State, n)
 	}
-	if end.State == store.BatchAccepted && b.TokenReceivedAt > 0 {
+	switch {
+	case end.State != store.BatchAccepted:
+	case b.TokenReceivedAt > 0:
 		a.metrics.Replied(a.tokenAge(b))
+	default:
+		a.quotas.pushed(b.ChannelID, a.now())
 	}
 }
 
@@ -298,6 +313,9 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool, by
 	if err := json.Unmarshal([]byte(b.Body), &messages); err != nil {
 		return nil, nil, fmt.Errorf("body of batch %s: %w", b.ID, err)
 	}
+	if !a.mayCall(ctx, b.ChannelID, b.Kind) {
+		return nil, tooFast(b.Kind), nil
+	}
 	reply := b.Kind == string(conversation.ViaReply)
 	limit := tokenLife // the client gives up sooner by itself
 	if reply {
@@ -336,6 +354,10 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool, by
 		return nil, refusal, nil
 	}
 	end := a.refused(ctx, client, b, refusal, len(messages))
+	if end != nil && end.State == store.BatchFailed && end.Failure == failureQuota {
+		// What was ever in doubt is not sent a second time, settled or not.
+		end.Keep = !b.Doubt && plan.Workstream.Settings.Sending.WhenSpent == store.SpentHold
+	}
 	return end, refusal, nil
 }
 
@@ -366,14 +388,7 @@ func (a *Activities) lapsed(b *store.Batch) *store.BatchEnd {
 // refused is what LINE's refusal of an attempt means for the batch: its end, or
 // nil when it may be tried again.
 func (a *Activities) refused(ctx context.Context, client *line.Client, b *store.Batch, refusal *line.Error, messages int) *store.BatchEnd {
-	class := refusal.Class
-	if class == line.ClassQuota || class == line.ClassRateLimited || class == line.ClassTooManyToUser {
-		ctx, cancel := context.WithTimeout(ctx, quotaTime)
-		defer cancel()
-		if exact, err := client.Classify429(ctx, refusal); err == nil {
-			class = exact
-		}
-	}
+	class := a.exactly(ctx, client, b, refusal)
 	end := store.BatchEnd{LINERequestID: refusal.RequestID, Failure: "line_" + string(class), Detail: wordsOf(refusal)}
 	inDoubt := b.Doubt && !settles(b, refusal, class)
 	switch class {
@@ -395,6 +410,30 @@ func (a *Activities) refused(ctx context.Context, client *line.Client, b *store.
 		}
 	}
 	return unsent(inDoubt, end)
+}
+
+// exactly is the class of a refusal, after a look at the quota where only that
+// tells. A reply is free, so that its 429 is never the quota's.
+func (a *Activities) exactly(ctx context.Context, client *line.Client, b *store.Batch, refusal *line.Error) line.Class {
+	switch class := refusal.Class; class {
+	case line.ClassQuota, line.ClassRateLimited, line.ClassTooManyToUser:
+		if b.Kind == string(conversation.ViaReply) {
+			return line.ClassRateLimited
+		}
+	default:
+		return class
+	}
+	ctx, cancel := context.WithTimeout(ctx, quotaTime)
+	defer cancel()
+	asked := a.now()
+	class, quota, err := client.Classify429(ctx, refusal)
+	if err == nil {
+		_, err = a.keepQuota(ctx, b.ChannelID, quota, asked)
+	}
+	if err != nil {
+		a.logger.WarnContext(ctx, "the quota was not asked for", slog.String("channel", b.ChannelID), slog.Any("error", err))
+	}
+	return class
 }
 
 // settles tells whether a refusal of one attempt says that LINE took none of

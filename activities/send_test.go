@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -41,6 +42,7 @@ type world struct {
 	line    *wire
 	bare    *line.API // LINE, past the wire
 	url     string    // of the database
+	db      *sqlx.DB  // the same, past the store
 }
 
 const (
@@ -67,7 +69,14 @@ func newWorldOn(t testing.TB, dialect string) *world {
 			}
 		}
 	})
+	driver, dsn := "postgres", w.url
+	if path, ok := strings.CutPrefix(w.url, "sqlite:"); ok {
+		driver, dsn = "sqlite", "file:"+path+"?_pragma=busy_timeout(60000)"
+	}
 	var err error
+	w.db, err = sqlx.Open(driver, dsn)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, w.db.Close()) })
 	w.sim, err = linesim.New(ctx, linesim.Options{Now: w.Now})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, w.sim.Close()) })
@@ -190,21 +199,29 @@ func (c *chat) writes() {
 	require.NoError(c.t, c.sim.WaitIdle(c.t.Context()))
 }
 
-// says stores n numbered messages for the customer.
-func (c *chat) says(n int) {
+// says stores n numbered messages for the customer, of a bot.
+func (c *chat) says(n int) { c.t.Helper(); c.saysAs(conversation.SenderBot, n) }
+
+// saysAs does the same for somebody else.
+func (c *chat) saysAs(kind conversation.SenderKind, n int) {
 	c.t.Helper()
 	contents := make([]conversation.Content, n)
 	for i := range contents {
 		contents[i] = conversation.TextContent(fmt.Sprintf("m%03d", c.said+i))
 	}
-	c.saysContent(contents...)
+	c.announces(kind, contents...)
 }
 
 func (c *chat) saysContent(contents ...conversation.Content) {
 	c.t.Helper()
+	c.announces(conversation.SenderBot, contents...)
+}
+
+func (c *chat) announces(kind conversation.SenderKind, contents ...conversation.Content) {
+	c.t.Helper()
 	var drafts []store.Draft
 	for _, content := range contents {
-		drafts = append(drafts, store.Draft{SenderKind: conversation.SenderBot, Content: content})
+		drafts = append(drafts, store.Draft{SenderKind: kind, Content: content})
 	}
 	_, err := c.store.Announce(c.t.Context(), c.id, fmt.Sprint(c.id, c.said), drafts)
 	require.NoError(c.t, err)
@@ -232,6 +249,10 @@ func (c *chat) empty() []error {
 	var failures []error
 	for range 500 {
 		out, err := c.send()
+		if err == nil && out.HeldUntil > 0 {
+			c.pass(time.UnixMilli(out.HeldUntil).Sub(c.Now()))
+			continue
+		}
 		if err == nil && !out.More {
 			return failures
 		}
@@ -860,86 +881,140 @@ var fates = map[string]func(endpoint string) *linesim.Fault{
 	"no answer": func(e string) *linesim.Fault {
 		return &linesim.Fault{Kind: linesim.FaultDropAnswer, Endpoint: e, Times: 1}
 	},
+	"same user": func(e string) *linesim.Fault {
+		return &linesim.Fault{Kind: linesim.FaultStatus, Endpoint: e, Times: 1, Status: 429, Body: json.RawMessage(`{"message":"You have sent too many messages to the same user."}`)}
+	},
+	"reserved": func(e string) *linesim.Fault { // by another delivery, says LINE's reference
+		return &linesim.Fault{Kind: linesim.FaultStatus, Endpoint: e, Times: 1, Status: 429, Body: json.RawMessage(`{"message":"You have reached your monthly limit."}`)}
+	},
 	"no request": func(e string) *linesim.Fault {
 		return &linesim.Fault{Kind: linesim.FaultDropRequest, Endpoint: e, Times: 1}
 	},
 }
 
 // Whatever LINE does and whenever the process dies: LINE has every message at
-// most once and in order, and the transcript says the truth of it.
+// most once and in order, the transcript says the truth of it, and nothing was
+// pushed while a reply was to be had.
 func TestTheTranscriptSaysWhatLINETook(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	names := make([]string, 0, len(fates))
-	for name := range fates {
-		names = append(names, name)
+	for _, dialect := range storetest.Dialects() {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			w := newWorldOn(t, dialect)
+			w.sending(store.Sending{HoldSeconds: 20, WhenSpent: store.SpentHold})
+			names := slices.Sorted(maps.Keys(fates))
+			rapid.Check(t, func(r *rapid.T) { w.anySequence(r, names) })
+		})
 	}
-	slices.Sort(names)
-	rapid.Check(t, func(r *rapid.T) {
-		c := w.newChat()
-		w.crashAt.Store(0)
-		var queue []string
-		w.line.stand(func(req *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
-			endpoint := req.URL.Path[strings.LastIndexByte(req.URL.Path, '/')+1:]
-			if (endpoint == "reply" || endpoint == "push") && len(queue) > 0 {
-				fate := fates[queue[0]](endpoint)
-				queue = queue[1:]
-				if fate != nil {
-					w.faults(*fate)
-				}
-			}
-			return carry()
-		})
-		before := map[string]conversation.MessageState{}
-		r.Repeat(map[string]func(*rapid.T){
-			"says": func(r *rapid.T) {
-				if c.said < 60 {
-					c.says(rapid.IntRange(1, 7).Draw(r, "n"))
-				}
-			},
-			"customer writes": func(*rapid.T) { c.writes() },
-			"time passes": func(r *rapid.T) {
-				c.pass(rapid.SampledFrom([]time.Duration{time.Second, 10 * time.Second, 26 * time.Second, time.Minute, 25 * time.Hour}).Draw(r, "d"))
-			},
-			"LINE will": func(r *rapid.T) {
-				queue = append(queue, rapid.SliceOfN(rapid.SampledFrom(names), 1, 4).Draw(r, "fates")...)
-			},
-			"sends": func(*rapid.T) { _, _ = c.send() }, // an error is LINE's, and tried again
-			"sends and dies": func(r *rapid.T) {
-				w.crashAt.Store(int64(rapid.IntRange(1, 20).Draw(r, "statement")))
-				_, _ = c.send()
-				w.crashAt.Store(0)
-			},
-			"": func(r *rapid.T) {
-				for _, m := range c.messages() {
-					if was, known := before[m.ID]; known && was != conversation.MessagePending && was != m.State {
-						r.Fatalf("message %s went from %s to %s", m.Text, was, m.State)
-					}
-					before[m.ID] = m.State
-				}
-			},
-		})
-		queue = nil
-		c.empty()
-		got := c.reads()
-		if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
-			r.Fatalf("LINE got %v", got)
-		}
-		for _, m := range c.messages() {
-			taken := slices.Contains(got, m.Text)
-			switch m.State {
-			case conversation.MessageAccepted:
-				if !taken {
-					r.Fatalf("%s is recorded accepted, and LINE does not have it", m.Text)
-				}
-			case conversation.MessageFailed:
-				if taken {
-					r.Fatalf("%s is recorded failed, and LINE has it", m.Text)
-				}
-			case conversation.MessageUncertain:
-			default:
-				r.Fatalf("%s is %s in the end", m.Text, m.State)
-			}
-		}
+}
+
+// sending has the workstream spend LINE's paid messages so.
+func (w *world) sending(how store.Sending) {
+	w.t.Helper()
+	row, err := w.store.Workstream(w.t.Context(), w.channel.WorkstreamID)
+	require.NoError(w.t, err)
+	_, err = w.store.UpdateWorkstream(w.t.Context(), store.Origin{}, row.ID, row.Version, func(row *store.Workstream) error {
+		row.Settings.Sending = how
+		return nil
 	})
+	require.NoError(w.t, err)
+}
+
+// quota is what LINE lets the channel push in a month; 0 is any number.
+func (w *world) quota(n int) {
+	w.t.Helper()
+	require.NoError(w.t, w.sim.ChangeChannel(w.t.Context(), lineChannel, func(l *linesim.Channel) { l.Quota = n }))
+}
+
+func (w *world) anySequence(r *rapid.T, names []string) {
+	c := w.newChat()
+	w.crashAt.Store(0)
+	var queue []string
+	w.line.stand(func(req *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+		endpoint := req.URL.Path[strings.LastIndexByte(req.URL.Path, '/')+1:]
+		if (endpoint == "reply" || endpoint == "push") && len(queue) > 0 {
+			fate := fates[queue[0]](endpoint)
+			// LINE looks at the retry key before it counts.
+			known := queue[0] == "reserved" && c.taken(req.Header.Get("X-Line-Retry-Key"))
+			queue = queue[1:]
+			if fate != nil && !known {
+				w.faults(*fate)
+			}
+		}
+		return carry()
+	})
+	before := map[string]conversation.MessageState{}
+	r.Repeat(map[string]func(*rapid.T){
+		"says": func(r *rapid.T) {
+			if c.said < 60 {
+				kinds := []conversation.SenderKind{conversation.SenderBot, conversation.SenderAgent, conversation.SenderSystem}
+				c.saysAs(rapid.SampledFrom(kinds).Draw(r, "who"), rapid.IntRange(1, 7).Draw(r, "n"))
+			}
+		},
+		"customer writes": func(*rapid.T) { c.writes() },
+		"time passes": func(r *rapid.T) {
+			c.pass(rapid.SampledFrom([]time.Duration{time.Second, 10 * time.Second, 26 * time.Second, time.Minute, 25 * time.Hour}).Draw(r, "d"))
+		},
+		"LINE will": func(r *rapid.T) {
+			queue = append(queue, rapid.SliceOfN(rapid.SampledFrom(names), 1, 4).Draw(r, "fates")...)
+		},
+		"the quota is": func(r *rapid.T) { c.quota(rapid.IntRange(0, 2).Draw(r, "quota")) },
+		"sends":        func(*rapid.T) { _, _ = c.send() }, // an error is LINE's, and tried again
+		"sends and dies": func(r *rapid.T) {
+			w.crashAt.Store(int64(rapid.IntRange(1, 20).Draw(r, "statement")))
+			_, _ = c.send()
+			w.crashAt.Store(0)
+		},
+		"": func(r *rapid.T) {
+			c.pass(time.Millisecond) // so that what comes first is earlier
+			for _, m := range c.messages() {
+				if was, known := before[m.ID]; known && was != conversation.MessagePending && was != m.State {
+					r.Fatalf("message %s went from %s to %s", m.Text, was, m.State)
+				}
+				before[m.ID] = m.State
+			}
+		},
+	})
+	queue = nil
+	c.quota(0)
+	c.empty()
+	got := c.reads()
+	if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
+		r.Fatalf("LINE got %v", got)
+	}
+	for _, m := range c.messages() {
+		taken := slices.Contains(got, m.Text)
+		switch m.State {
+		case conversation.MessageAccepted:
+			if !taken {
+				r.Fatalf("%s is recorded accepted, and LINE does not have it", m.Text)
+			}
+		case conversation.MessageFailed:
+			if taken {
+				r.Fatalf("%s is recorded failed, and LINE has it", m.Text)
+			}
+		case conversation.MessageUncertain:
+		default:
+			r.Fatalf("%s is %s in the end", m.Text, m.State)
+		}
+	}
+	if n := c.wasted(); n > 0 {
+		r.Fatalf("%d pushes while a fresh reply token was at hand", n)
+	}
+}
+
+// taken tells whether LINE has accepted a push with a retry key.
+func (c *chat) taken(retryKey string) bool {
+	return retryKey != "" && slices.ContainsFunc(c.calls("push"), func(call linesim.Call) bool { return call.Accepted && call.RetryKey == retryKey })
+}
+
+// wasted counts the chat's pushes that were decided while a reply token with
+// life enough was in no batch.
+func (c *chat) wasted() (n int) {
+	c.t.Helper()
+	const query = `SELECT count(*) FROM batches p JOIN line_events e ON e.channel_id = $1 AND e.chat_key = $2 AND e.reply_token <> ''
+		WHERE p.conversation_id = $3 AND p.kind = 'push' AND e.received_at BETWEEN p.created_at - $4 AND p.created_at
+			AND (e.token_batch = '' OR p.created_at < (SELECT created_at FROM batches WHERE batches.id = e.token_batch))`
+	require.NoError(c.t, c.db.GetContext(c.t.Context(), &n, query, c.channel.ID, c.key(), c.id, store.ReplyWindow.Microseconds()))
+	return n
 }

@@ -177,6 +177,9 @@ func question(in TurnInput, asked store.TurnInput) (bot.Turn, error) {
 // showLoading shows the customer that an answer is being made. It is a
 // courtesy: when LINE refuses, the turn goes on.
 func (a *Activities) showLoading(ctx context.Context, plan store.Plan, conv store.Conversation, d time.Duration) {
+	if !a.mayCall(ctx, plan.Channel.ID, "loading") {
+		return
+	}
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	seconds := int(min(d, maxLoading) / time.Second)

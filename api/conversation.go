@@ -60,14 +60,20 @@ func (s *Server) GetConversation(ctx context.Context, r GetConversationRequestOb
 		}
 		out.QueuePosition, out.EstimatedWaitSeconds = e.Position, int64(e.Left().Seconds())
 	}
+	u, err := s.store.ConversationUsage(ctx, c.ID)
+	if err != nil {
+		return nil, err
+	}
+	used := showUsage(u)
+	out.LINEUsage = &used
 	return GetConversation200JSONResponse(out), nil
 }
 
 func showMessage(m store.Message) Message {
 	out := Message{
 		ID: m.ID, Direction: MessageDirection(m.Direction), Sender: MessageSender{Kind: MessageSenderKind(m.SenderKind), ID: Nullable(m.SenderID), Name: Nullable(m.SenderName)},
-		Type: m.Type, Text: Nullable(m.Text), LINEMessageID: Nullable(m.LINEMessageID), State: MessageState(m.State), Via: Nullable(m.Via),
-		Automated: Nullable(m.Automated), CreatedAt: fromMicros(m.CreatedAt), SentAt: fromMicros(m.SentAt),
+		Type: m.Type, Text: Nullable(m.Text), LINEMessageID: Nullable(m.LINEMessageID), LINERequestID: Nullable(m.LINERequestID), State: MessageState(m.State), Via: Nullable(m.Via),
+		Charged: m.Charged, Automated: Nullable(m.Automated), RetryID: Nullable(m.RetryID), CreatedAt: fromMicros(m.CreatedAt), SentAt: fromMicros(m.SentAt),
 	}
 	if m.Payload != "" {
 		out.Payload = json.RawMessage(m.Payload)

@@ -943,6 +943,24 @@ func (e RulesetServiceKind) Valid() bool {
 	}
 }
 
+// Defines values for SendingSettingsWhenSpent.
+const (
+	SendingSettingsWhenSpentDrop SendingSettingsWhenSpent = "drop"
+	SendingSettingsWhenSpentHold SendingSettingsWhenSpent = "hold"
+)
+
+// Valid indicates whether the value is a known member of the SendingSettingsWhenSpent enum.
+func (e SendingSettingsWhenSpent) Valid() bool {
+	switch e {
+	case SendingSettingsWhenSpentDrop:
+		return true
+	case SendingSettingsWhenSpentHold:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for SetupStepState.
 const (
 	SetupStepStateBlocked SetupStepState = "blocked"
@@ -1894,6 +1912,36 @@ type ChannelList struct {
 // ChannelPatch A JSON merge patch.
 type ChannelPatch = json.RawMessage
 
+// ChannelQuota defines model for ChannelQuota.
+type ChannelQuota struct {
+	// Detail Why it is not fresh; otherwise empty.
+	Detail string `json:"detail"`
+
+	// Fresh LINE has just said so.
+	Fresh bool `json:"fresh"`
+
+	// Left null when there is no limit.
+	Left *int64 `json:"left"`
+
+	// Limit Paid messages of the month; null when there is no limit.
+	Limit *int64 `json:"limit"`
+
+	// Month Such as 2026-01, in the time of Japan.
+	Month string `json:"month"`
+
+	// ReadAt RFC 3339, UTC, with milliseconds.
+	ReadAt Timestamp `json:"read_at"`
+
+	// Sent What Kaiwa sent.
+	Sent LINEUsage `json:"sent"`
+
+	// Used Those used, by Kaiwa or otherwise; LINE calls it approximate.
+	Used int64 `json:"used"`
+
+	// Warnings The thresholds, in percent, that were reached this month.
+	Warnings []int64 `json:"warnings"`
+}
+
 // ChannelTokenCheck defines model for ChannelTokenCheck.
 type ChannelTokenCheck struct {
 	BasicID     Nullable `json:"basic_id"`
@@ -1975,12 +2023,15 @@ type Conversation struct {
 	CreatedAt Timestamp `json:"created_at"`
 
 	// EstimatedWaitSeconds How long it will still take, where the queue keeps count (see wait_info). Not in lists.
-	EstimatedWaitSeconds int64             `json:"estimated_wait_seconds,omitempty"`
-	ID                   string            `json:"id"`
-	LINEUserID           Nullable          `json:"line_user_id"`
-	Owner                ConversationOwner `json:"owner"`
-	Priority             int64             `json:"priority"`
-	QueueID              Nullable          `json:"queue_id"`
+	EstimatedWaitSeconds int64  `json:"estimated_wait_seconds,omitempty"`
+	ID                   string `json:"id"`
+
+	// LINEUsage What was sent in it. Not in lists.
+	LINEUsage  *LINEUsage        `json:"line_usage,omitempty"`
+	LINEUserID Nullable          `json:"line_user_id"`
+	Owner      ConversationOwner `json:"owner"`
+	Priority   int64             `json:"priority"`
+	QueueID    Nullable          `json:"queue_id"`
 
 	// QueuePosition The place in the order of service of the queue in which it waits; 1 is the next. Not in lists.
 	QueuePosition int64              `json:"queue_position,omitempty"`
@@ -2255,6 +2306,18 @@ type IssuedToken struct {
 	Token string `json:"token"`
 }
 
+// LINEUsage What Kaiwa sent.
+type LINEUsage struct {
+	// Charged Paid messages that LINE counts for these pushes, one for each recipient; a group is counted as one here.
+	Charged int64 `json:"charged"`
+
+	// Pushes Calls that LINE took as pushes.
+	Pushes int64 `json:"pushes"`
+
+	// Replies Calls that LINE took as replies, which are free.
+	Replies int64 `json:"replies"`
+}
+
 // Me defines model for Me.
 type Me struct {
 	Agent       Agent        `json:"agent"`
@@ -2273,19 +2336,28 @@ type Message struct {
 	// Automated The trigger of an automated message.
 	Automated Nullable `json:"automated"`
 
+	// Charged How many of the paid messages of the month LINE counts for it: 0 for a reply, and for all but the first of a push.
+	Charged int64 `json:"charged"`
+
 	// CreatedAt RFC 3339, UTC, with milliseconds.
 	CreatedAt     Timestamp        `json:"created_at"`
 	Direction     MessageDirection `json:"direction"`
 	Failure       *MessageFailure  `json:"failure"`
 	ID            string           `json:"id"`
 	LINEMessageID Nullable         `json:"line_message_id"`
-	Payload       json.RawMessage  `json:"payload"`
-	Sender        MessageSender    `json:"sender"`
-	SentAt        Time             `json:"sent_at"`
-	State         MessageState     `json:"state"`
-	Text          Nullable         `json:"text"`
-	Type          string           `json:"type"`
-	Via           Nullable         `json:"via"`
+
+	// LINERequestID What LINE called the call that sent it, or that it refused: its support asks for it.
+	LINERequestID Nullable        `json:"line_request_id"`
+	Payload       json.RawMessage `json:"payload"`
+
+	// RetryID The message that was sent in its place.
+	RetryID Nullable      `json:"retry_id"`
+	Sender  MessageSender `json:"sender"`
+	SentAt  Time          `json:"sent_at"`
+	State   MessageState  `json:"state"`
+	Text    Nullable      `json:"text"`
+	Type    string        `json:"type"`
+	Via     Nullable      `json:"via"`
 }
 
 // MessageDirection defines model for Message.Direction.
@@ -2761,6 +2833,21 @@ type RulesetServiceKind string
 
 // RulesetServicePatch A JSON merge patch. The kind never changes.
 type RulesetServicePatch = json.RawMessage
+
+// SendingSettings How LINE's paid messages are spent on automated messages. What agents and bots say is never held back; automated messages that wait go with it.
+type SendingSettings struct {
+	// HoldSeconds How long an automated message waits for a free reply before it is pushed; 0 (the default) is not at all.
+	HoldSeconds int64 `json:"hold_seconds,omitempty"`
+
+	// ReserveForAgents How many of the paid messages of the month are left to agents and bots; 0 by default.
+	ReserveForAgents int64 `json:"reserve_for_agents,omitempty"`
+
+	// WhenSpent What becomes of automated messages that could only be pushed when no paid message is left for them: drop (the default) fails them, hold has them wait for a free reply or for the next month.
+	WhenSpent SendingSettingsWhenSpent `json:"when_spent,omitempty"`
+}
+
+// SendingSettingsWhenSpent What becomes of automated messages that could only be pushed when no paid message is left for them: drop (the default) fails them, hold has them wait for a free reply or for the next month.
+type SendingSettingsWhenSpent string
 
 // SetupStep defines model for SetupStep.
 type SetupStep struct {
@@ -3459,6 +3546,12 @@ type SendMessageParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// RetryMessageParams defines parameters for RetryMessage.
+type RetryMessageParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // CreateNoteParams defines parameters for CreateNote.
 type CreateNoteParams struct {
 	// IdempotencyKey At most 255 printable ASCII characters.
@@ -3860,6 +3953,9 @@ type HandOffConversationJSONRequestBody = Nothing
 // SendMessageJSONRequestBody defines body for SendMessage for application/json ContentType.
 type SendMessageJSONRequestBody = MessageInput
 
+// RetryMessageJSONRequestBody defines body for RetryMessage for application/json ContentType.
+type RetryMessageJSONRequestBody = Nothing
+
 // CreateNoteJSONRequestBody defines body for CreateNote for application/json ContentType.
 type CreateNoteJSONRequestBody = NoteInput
 
@@ -4048,6 +4144,9 @@ type ServerInterface interface {
 	// ConnectChannel Sets the webhook URL at LINE and runs the test of LINE itself.
 	// (POST /api/v1/channels/{id}/connect)
 	ConnectChannel(ctx echo.Context, id ID, params ConnectChannelParams) error
+	// GetChannelQuota What the month has of paid messages, what is used, and what Kaiwa sent.
+	// (GET /api/v1/channels/{id}/quota)
+	GetChannelQuota(ctx echo.Context, id ID) error
 	// GetWebhookStats What webhooks LINE delivered to a channel, by the hour.
 	// (GET /api/v1/channels/{id}/webhook-stats)
 	GetWebhookStats(ctx echo.Context, id ID, params GetWebhookStatsParams) error
@@ -4099,6 +4198,9 @@ type ServerInterface interface {
 	// SendMessage Writes to the customer.
 	// (POST /api/v1/conversations/{id}/messages)
 	SendMessage(ctx echo.Context, id ID, params SendMessageParams) error
+	// RetryMessage Sends what a failed message said once more.
+	// (POST /api/v1/conversations/{id}/messages/{message_id}/retry)
+	RetryMessage(ctx echo.Context, id ID, messageID string, params RetryMessageParams) error
 	// CreateNote Writes an internal note, which the customer never sees.
 	// (POST /api/v1/conversations/{id}/notes)
 	CreateNote(ctx echo.Context, id ID, params CreateNoteParams) error
@@ -5263,6 +5365,22 @@ func (w *ServerInterfaceWrapper) ConnectChannel(ctx echo.Context) error {
 	return err
 }
 
+// GetChannelQuota converts echo context to params.
+func (w *ServerInterfaceWrapper) GetChannelQuota(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetChannelQuota(ctx, id)
+	return err
+}
+
 // GetWebhookStats converts echo context to params.
 func (w *ServerInterfaceWrapper) GetWebhookStats(ctx echo.Context) error {
 	var err error
@@ -5790,6 +5908,50 @@ func (w *ServerInterfaceWrapper) SendMessage(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.SendMessage(ctx, id, params)
+	return err
+}
+
+// RetryMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) RetryMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "message_id" -------------
+	var messageID string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "message_id", ctx.Param("message_id"), &messageID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter message_id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params RetryMessageParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.RetryMessage(ctx, id, messageID, params)
 	return err
 }
 
@@ -7643,6 +7805,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/channels/:id", wrapper.GetChannel, options.OperationMiddlewares["GetChannel"]...)
 	router.PATCH(options.BaseURL+"/api/v1/channels/:id", wrapper.UpdateChannel, options.OperationMiddlewares["UpdateChannel"]...)
 	router.POST(options.BaseURL+"/api/v1/channels/:id/check", wrapper.CheckChannel, options.OperationMiddlewares["CheckChannel"]...)
+	router.GET(options.BaseURL+"/api/v1/channels/:id/quota", wrapper.GetChannelQuota, options.OperationMiddlewares["GetChannelQuota"]...)
 	router.POST(options.BaseURL+"/api/v1/channels/:id/connect", wrapper.ConnectChannel, options.OperationMiddlewares["ConnectChannel"]...)
 	router.GET(options.BaseURL+"/api/v1/channels/:id/webhook-stats", wrapper.GetWebhookStats, options.OperationMiddlewares["GetWebhookStats"]...)
 	router.GET(options.BaseURL+"/api/v1/workstreams", wrapper.ListWorkstreams, options.OperationMiddlewares["ListWorkstreams"]...)
@@ -7724,6 +7887,7 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/conversations/:id", wrapper.GetConversation, options.OperationMiddlewares["GetConversation"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["ListMessages"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.SendMessage, options.OperationMiddlewares["SendMessage"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/messages/:message_id/retry", wrapper.RetryMessage, options.OperationMiddlewares["RetryMessage"]...)
 	router.DELETE(options.BaseURL+"/api/v1/attachments/:id", wrapper.RevokeAttachment, options.OperationMiddlewares["RevokeAttachment"]...)
 	router.GET(options.BaseURL+"/api/v1/attachments/:id", wrapper.GetAttachment, options.OperationMiddlewares["GetAttachment"]...)
 	router.POST(options.BaseURL+"/api/v1/attachments/:id/release", wrapper.ReleaseAttachment, options.OperationMiddlewares["ReleaseAttachment"]...)
@@ -9211,6 +9375,45 @@ func (response ConnectChanneldefaultApplicationProblemPlusJSONResponse) VisitCon
 	return err
 }
 
+type GetChannelQuotaRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetChannelQuotaResponseObject interface {
+	VisitGetChannelQuotaResponse(w http.ResponseWriter) error
+}
+
+type GetChannelQuota200JSONResponse ChannelQuota
+
+func (response GetChannelQuota200JSONResponse) VisitGetChannelQuotaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetChannelQuotadefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetChannelQuotadefaultApplicationProblemPlusJSONResponse) VisitGetChannelQuotaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type GetWebhookStatsRequestObject struct {
 	ID     ID `json:"id"`
 	Params GetWebhookStatsParams
@@ -9893,6 +10096,62 @@ type SendMessagedefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response SendMessagedefaultApplicationProblemPlusJSONResponse) VisitSendMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryMessageRequestObject struct {
+	ID        ID     `json:"id"`
+	MessageID string `json:"message_id"`
+	Params    RetryMessageParams
+	Body      *RetryMessageJSONRequestBody
+}
+
+type RetryMessageResponseObject interface {
+	VisitRetryMessageResponse(w http.ResponseWriter) error
+}
+
+type RetryMessage201JSONResponse Message
+
+func (response RetryMessage201JSONResponse) VisitRetryMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryMessage202JSONResponse Message
+
+func (response RetryMessage202JSONResponse) VisitRetryMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(202)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RetryMessagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response RetryMessagedefaultApplicationProblemPlusJSONResponse) VisitRetryMessageResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -12509,6 +12768,9 @@ type StrictServerInterface interface {
 	// ConnectChannel Sets the webhook URL at LINE and runs the test of LINE itself.
 	// (POST /api/v1/channels/{id}/connect)
 	ConnectChannel(ctx context.Context, request ConnectChannelRequestObject) (ConnectChannelResponseObject, error)
+	// GetChannelQuota What the month has of paid messages, what is used, and what Kaiwa sent.
+	// (GET /api/v1/channels/{id}/quota)
+	GetChannelQuota(ctx context.Context, request GetChannelQuotaRequestObject) (GetChannelQuotaResponseObject, error)
 	// GetWebhookStats What webhooks LINE delivered to a channel, by the hour.
 	// (GET /api/v1/channels/{id}/webhook-stats)
 	GetWebhookStats(ctx context.Context, request GetWebhookStatsRequestObject) (GetWebhookStatsResponseObject, error)
@@ -12560,6 +12822,9 @@ type StrictServerInterface interface {
 	// SendMessage Writes to the customer.
 	// (POST /api/v1/conversations/{id}/messages)
 	SendMessage(ctx context.Context, request SendMessageRequestObject) (SendMessageResponseObject, error)
+	// RetryMessage Sends what a failed message said once more.
+	// (POST /api/v1/conversations/{id}/messages/{message_id}/retry)
+	RetryMessage(ctx context.Context, request RetryMessageRequestObject) (RetryMessageResponseObject, error)
 	// CreateNote Writes an internal note, which the customer never sees.
 	// (POST /api/v1/conversations/{id}/notes)
 	CreateNote(ctx context.Context, request CreateNoteRequestObject) (CreateNoteResponseObject, error)
@@ -13953,6 +14218,31 @@ func (sh *strictHandler) ConnectChannel(ctx echo.Context, id ID, params ConnectC
 	return nil
 }
 
+// GetChannelQuota operation middleware
+func (sh *strictHandler) GetChannelQuota(ctx echo.Context, id ID) error {
+	var request GetChannelQuotaRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetChannelQuota(ctx.Request().Context(), request.(GetChannelQuotaRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetChannelQuota")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetChannelQuotaResponseObject); ok {
+		return validResponse.VisitGetChannelQuotaResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // GetWebhookStats operation middleware
 func (sh *strictHandler) GetWebhookStats(ctx echo.Context, id ID, params GetWebhookStatsParams) error {
 	var request GetWebhookStatsRequestObject
@@ -14620,6 +14910,59 @@ func (sh *strictHandler) SendMessage(ctx echo.Context, id ID, params SendMessage
 		return err
 	} else if validResponse, ok := response.(SendMessageResponseObject); ok {
 		return validResponse.VisitSendMessageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// RetryMessage operation middleware
+func (sh *strictHandler) RetryMessage(ctx echo.Context, id ID, messageID string, params RetryMessageParams) error {
+	var request RetryMessageRequestObject
+
+	request.ID = id
+	request.MessageID = messageID
+	request.Params = params
+
+	var body RetryMessageJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		if !errors.Is(err, io.EOF) {
+			return err
+		}
+	} else {
+		request.Body = &body
+	}
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.RetryMessage(ctx.Request().Context(), request.(RetryMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "RetryMessage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(RetryMessageResponseObject); ok {
+		return validResponse.VisitRetryMessageResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -44,6 +44,7 @@ var routes = []route{
 	{http.MethodPost, "/api/v1/channels/{id}/check", PermissionConfigurationWrite},
 	{http.MethodPost, "/api/v1/channels/{id}/connect", PermissionConfigurationWrite},
 	{http.MethodGet, "/api/v1/channels/{id}/webhook-stats", PermissionConfigurationRead},
+	{http.MethodGet, "/api/v1/channels/{id}/quota", PermissionConfigurationRead},
 
 	{http.MethodGet, "/api/v1/workstreams", PermissionDirectoryRead},
 	{http.MethodPost, "/api/v1/workstreams", PermissionConfigurationWrite},
@@ -131,6 +132,7 @@ var routes = []route{
 	{http.MethodGet, "/api/v1/conversations/{id}", PermissionConversationsRead},
 	{http.MethodGet, "/api/v1/conversations/{id}/messages", PermissionConversationsRead},
 	{http.MethodPost, "/api/v1/conversations/{id}/messages", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/conversations/{id}/messages/{message_id}/retry", PermissionConversationsServe},
 	{http.MethodPost, "/api/v1/conversations/{id}/notes", PermissionConversationsServe},
 	{http.MethodPut, "/api/v1/conversations/{id}/contact", PermissionConversationsServe},
 	{http.MethodPatch, "/api/v1/conversations/{id}/context", PermissionConversationsServe},

@@ -52,6 +52,25 @@ func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (S
 	return SendMessage202JSONResponse(shown[0]), nil
 }
 
+// RetryMessage sends what a failed message said once more.
+func (s *Server) RetryMessage(ctx context.Context, r RetryMessageRequestObject) (RetryMessageResponseObject, error) {
+	more := s.feed.More()
+	stored, chat, err := s.store.Retry(ctx, r.ID, r.MessageID, actor(ctx))
+	if err != nil {
+		return nil, err
+	}
+	s.inbox.Notify(chat.ChannelID, chat.ChatKey)
+	m := s.accepted(ctx, more, stored)
+	shown, err := s.showMessages(ctx, []store.Message{m})
+	if err != nil {
+		return nil, err
+	}
+	if m.State == conversation.MessageAccepted {
+		return RetryMessage201JSONResponse(shown[0]), nil
+	}
+	return RetryMessage202JSONResponse(shown[0]), nil
+}
+
 // accepted waits until it is known what became of a message, or its time is
 // up. It looks whenever the record of events has grown since more was taken,
 // which was before the message was read.

@@ -94,7 +94,9 @@ func TestWhatLINERefusesIsFailedWithItsReasonAndTheLaneGoesOn(t *testing.T) {
 		require.Equal(t, map[string]any{"code": "line_refused", "detail": "LINE does not like it"}, m["failure"])
 
 		require.NoError(t, k.Sim.ChangeChannel(t.Context(), dev.SimChannelID, func(c *linesim.Channel) { c.Quota = 1 }))
-		usedToken := linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 2, Status: 400, Body: json.RawMessage(`{"message":"Invalid reply token"}`)}
+		// The tokens of the two refused replies are as good as before: with that of
+		// the third message, and of the fourth, four replies are tried.
+		usedToken := linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 4, Status: 400, Body: json.RawMessage(`{"message":"Invalid reply token"}`)}
 		fail(usedToken)
 		require.Equal(t, "accepted", answer("m003")["state"], "the month's one push")
 		m = answer("m004")

@@ -7,9 +7,11 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/api/enums/v1"
@@ -215,6 +217,29 @@ var scenarios = []scenario{
 		c.says("my money back")
 		c.routed()
 		c.isQuiet()
+		c.isClosedByREST()
+	}},
+	{name: "held-for-a-reply", change: func(_ *testing.T, w *store.Workstream, _ *store.Bot) {
+		w.Mode, w.Settings.Sending.HoldSeconds = store.ModePick, 8
+		w.Settings.TimeoutRules = []store.TimeoutRule{
+			{Name: "ask", When: store.CustomerSilent, AfterSeconds: 2, Action: store.TimeoutTellCustomer, Texts: map[string]string{"en": canary + ": are you there?"}},
+		}
+	}, play: func(c customer) {
+		c.says("a person please")
+		c.k.eventually(func() bool { return len(c.conversations()) == 1 && c.conversations()[0].QueueID != "" }, "it waits")
+		id, kenta := c.conversations()[0].ID, c.k.as("kaiwa-dev-kenta")
+		kenta.does("pick", id, nil)
+		asked := func(via string) func() bool {
+			return func() bool {
+				return slices.ContainsFunc(c.transcript(), func(m store.Message) bool { return m.Automated == store.AutomatedTimeoutRule && m.Via == via })
+			}
+		}
+		c.withoutTokens(kenta, id)
+		c.isHeld(8 * time.Second)
+		c.says("I am here")
+		c.k.eventually(asked("reply"), "it goes for nothing")
+		c.withoutTokens(kenta, id)
+		c.k.eventually(asked("push"), "it is pushed in the end")
 		c.isClosedByREST()
 	}},
 	{name: "burst", play: func(c customer) {

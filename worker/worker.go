@@ -78,6 +78,7 @@ func Start(o Options) (*Worker, error) {
 	w := &Worker{stopAsking: stop}
 	w.asking.Go(func() { activities.AskAboutReplies(ctx, acts) })
 	w.asking.Go(func() { activities.TendChannels(ctx, acts) })
+	w.asking.Go(func() { activities.WatchQuotas(ctx, acts) })
 	for _, queue := range []string{conversation.QueueConversations, conversation.QueueStore, conversation.QueueLINE, conversation.QueueBots, conversation.QueueMedia, conversation.QueueRouting} {
 		one := worker.New(o.Temporal, queue, options(queue, o, w))
 		if runsWorkflows(queue) {

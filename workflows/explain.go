@@ -34,6 +34,9 @@ func (c *talk) explain() {
 	if c.sending || c.unsent {
 		text += "- messages are on their way to LINE\n"
 	}
+	if c.heldMS > 0 && !c.sending {
+		text += fmt.Sprintf("- automated messages wait for a free reply, until %s\n", clock(c.heldMS))
+	}
 	if n := len(c.media); n > 0 {
 		text += fmt.Sprintf("- %d files are being fetched\n", n)
 	}

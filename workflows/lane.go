@@ -20,28 +20,45 @@ import (
 // no longer than LINE takes.
 func (c *talk) workLane(ctx workflow.Context) {
 	for {
-		if err := workflow.Await(ctx, func() bool { return c.unsent && c.resting && c.begun() }); err != nil {
+		if err := c.awaitUnsent(ctx); err != nil {
 			return
 		}
 		c.unsent, c.sending = false, true
 		quick := c.quick
 		c.quick = false
-		more := sendWaiting(ctx, c.state.ConversationID, quick)
-		c.sending = false
-		c.unsent = c.unsent || more
+		out := sendWaiting(ctx, c.state.ConversationID, quick)
+		c.sending, c.heldMS = false, out.HeldUntil
+		c.unsent = c.unsent || out.More
 		c.explain()
 	}
 }
 
+// awaitUnsent waits until the lane has something to do. What is held back for a
+// free reply goes when something else wakes the lane, as the customer's next
+// message does, or when its time is over.
+func (c *talk) awaitUnsent(ctx workflow.Context) error {
+	ready := func() bool { return c.unsent && c.resting && c.begun() }
+	if c.heldMS > 0 {
+		wait := time.UnixMilli(c.heldMS).Sub(workflow.Now(ctx))
+		woken, err := workflow.AwaitWithOptions(ctx, workflow.AwaitOptions{
+			Timeout: max(wait, time.Millisecond), TimerOptions: workflow.TimerOptions{Summary: "send what waits for a free reply"},
+		}, ready)
+		if err != nil || woken {
+			return err
+		}
+		c.unsent = true
+	}
+	return workflow.Await(ctx, ready)
+}
+
 // sendWaiting brings what waits in a conversation to LINE, within the task at
-// hand if LINE is quick. It tells whether more waits.
-func sendWaiting(ctx workflow.Context, conversationID string, quick bool) (more bool) {
-	var out activities.SendOutput
+// hand if LINE is quick.
+func sendWaiting(ctx workflow.Context, conversationID string, quick bool) (out activities.SendOutput) {
 	in := activities.SendInput{ConversationID: conversationID}
 	if quick {
 		err := workflow.ExecuteLocalActivity(quickLane(ctx), acts.Send, activities.SendInput{ConversationID: conversationID, Quick: true}).Get(ctx, &out)
 		if err == nil {
-			return out.More
+			return out
 		}
 		if wait := retryDelay(err); wait > 0 {
 			in.NotBefore = workflow.Now(ctx).Add(wait).UnixMilli()
@@ -51,7 +68,7 @@ func sendWaiting(ctx workflow.Context, conversationID string, quick bool) (more 
 	if err != nil {
 		workflow.GetLogger(ctx).Error("the lane stopped; what waits goes with the next message", "error", err)
 	}
-	return out.More
+	return out
 }
 
 // retryDelay is how long an activity that failed wants to be left alone.

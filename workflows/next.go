@@ -80,6 +80,9 @@ func (c *talk) continueAsNew() error {
 func (c *talk) finish() error {
 	c.explain()
 	c.resting = true
+	if c.heldMS > 0 {
+		c.unsent = true // a closed conversation gets no reply token to wait for
+	}
 	if err := workflow.Await(c.ctx, func() bool {
 		return !c.sending && !c.unsent && (len(c.media) == 0 || c.remains || c.arrived())
 	}); err != nil {

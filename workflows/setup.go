@@ -37,6 +37,7 @@ type talk struct {
 	resting  bool                   // the plot waits: what it has said is ready to be sent together
 	unsent   bool                   // the lane has something to do
 	sending  bool                   // the lane works
+	heldMS   int64                  // until when what waits is held back for a free reply, Unix milliseconds; 0: it is not
 	quick    bool                   // LINE answered soon when the inbox was last looked into
 	plot     int                    // see activities.Plot
 	moved    bool                   // the search attributes are to be set

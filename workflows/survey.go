@@ -84,7 +84,7 @@ func (s *inquiry) send() {
 		return
 	}
 	for s.step.Pending {
-		s.step.Pending = sendWaiting(s.ctx, s.in.ConversationID, false)
+		s.step.Pending = sendWaiting(s.ctx, s.in.ConversationID, false).More
 	}
 	s.explain()
 }

@@ -210,6 +210,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channels/{id}/quota": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the month has of paid messages, what is used, and what Kaiwa sent.
+         * @description LINE is asked. When it does not answer, the answer is what it last said this month, with fresh false. LINE counts
+         *     months in the time of Japan.
+         */
+        get: operations["GetChannelQuota"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/channels/{id}/connect": {
         parameters: {
             query?: never;
@@ -1032,6 +1053,28 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/conversations/{id}/messages/{message_id}/retry": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Sends what a failed message said once more.
+         * @description As a message of its own, after everything said so far; the failed one names it as retry_id. There is one for each
+         *     message that failed, however often it is asked for: when it fails too, retry that one. 409 of a message that is not
+         *     failed; of an uncertain one, because LINE may have taken it. The answer waits as that to a new message does.
+         */
+        post: operations["RetryMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/conversations/{id}/attachments": {
         parameters: {
             query?: never;
@@ -1666,6 +1709,69 @@ export interface components {
             items: components["schemas"]["Channel"][];
             next_cursor: string | null;
         };
+        ChannelQuota: {
+            /** @description Such as 2026-01, in the time of Japan. */
+            month: string;
+            /**
+             * Format: int64
+             * @description Paid messages of the month; null when there is no limit.
+             */
+            limit: number | null;
+            /**
+             * Format: int64
+             * @description Those used, by Kaiwa or otherwise; LINE calls it approximate.
+             */
+            used: number;
+            /**
+             * Format: int64
+             * @description null when there is no limit.
+             */
+            left: number | null;
+            read_at: components["schemas"]["Timestamp"];
+            /** @description LINE has just said so. */
+            fresh: boolean;
+            /** @description Why it is not fresh; otherwise empty. */
+            detail: string;
+            /** @description The thresholds, in percent, that were reached this month. */
+            warnings: number[];
+            sent: components["schemas"]["LINEUsage"];
+        };
+        /** @description What Kaiwa sent. */
+        LINEUsage: {
+            /**
+             * Format: int64
+             * @description Calls that LINE took as replies, which are free.
+             */
+            replies: number;
+            /**
+             * Format: int64
+             * @description Calls that LINE took as pushes.
+             */
+            pushes: number;
+            /**
+             * Format: int64
+             * @description Paid messages that LINE counts for these pushes, one for each recipient; a group is counted as one here.
+             */
+            charged: number;
+        };
+        /** @description How LINE's paid messages are spent on automated messages. What agents and bots say is never held back; automated messages that wait go with it. */
+        SendingSettings: {
+            /**
+             * Format: int64
+             * @description How long an automated message waits for a free reply before it is pushed; 0 (the default) is not at all.
+             */
+            hold_seconds?: number;
+            /**
+             * Format: int64
+             * @description How many of the paid messages of the month are left to agents and bots; 0 by default.
+             */
+            reserve_for_agents?: number;
+            /**
+             * @description What becomes of automated messages that could only be pushed when no paid message is left for them: drop (the default) fails them, hold has them wait for a free reply or for the next month.
+             * @enum {string}
+             */
+            when_spent?: "drop" | "hold";
+        };
         ChannelCheck: {
             /** @description Nothing is left to do but what LINE does not tell. */
             ok: boolean;
@@ -1860,6 +1966,7 @@ export interface components {
             survey_after?: ("agent" | "bot" | "system")[];
             privacy: components["schemas"]["PrivacySettings"];
             attachments: components["schemas"]["AttachmentSettings"];
+            sending?: components["schemas"]["SendingSettings"];
             automated_messages: components["schemas"]["AutomatedMessage"][];
             /** @description What happens when the customer or the agent says nothing for a while; the first acts first. */
             timeout_rules: components["schemas"]["TimeoutRule"][];
@@ -1906,6 +2013,7 @@ export interface components {
             survey_after?: ("agent" | "bot" | "system")[] | null;
             privacy?: components["schemas"]["PrivacySettings"];
             attachments?: components["schemas"]["AttachmentSettings"];
+            sending?: components["schemas"]["SendingSettings"];
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             /** @description What happens when the customer or the agent says nothing for a while; the first acts first. */
             timeout_rules?: components["schemas"]["TimeoutRule"][];
@@ -3257,6 +3365,8 @@ export interface components {
              * @description How long it will still take, where the queue keeps count (see wait_info). Not in lists.
              */
             estimated_wait_seconds?: number;
+            /** @description What was sent in it. Not in lists. */
+            line_usage?: components["schemas"]["LINEUsage"];
             created_at: components["schemas"]["Timestamp"];
             updated_at: components["schemas"]["Timestamp"];
             /** Format: date-time */
@@ -3287,13 +3397,22 @@ export interface components {
             } | null;
             attachment: components["schemas"]["Attachment"] | null;
             line_message_id: string | null;
+            /** @description What LINE called the call that sent it, or that it refused: its support asks for it. */
+            line_request_id: string | null;
             /** @enum {string} */
             state: "pending" | "accepted" | "failed" | "uncertain" | "recalled";
             /** @enum {string|null} */
             via: "reply" | "push" | null;
+            /**
+             * Format: int64
+             * @description How many of the paid messages of the month LINE counts for it: 0 for a reply, and for all but the first of a push.
+             */
+            charged: number;
             /** @description The trigger of an automated message. */
             automated: string | null;
             failure: components["schemas"]["MessageFailure"] | null;
+            /** @description The message that was sent in its place. */
+            retry_id: string | null;
             created_at: components["schemas"]["Timestamp"];
             /** Format: date-time */
             sent_at: string | null;
@@ -3596,6 +3715,9 @@ export type ChannelAccessToken = components['schemas']['ChannelAccessToken'];
 export type ChannelInput = components['schemas']['ChannelInput'];
 export type ChannelPatch = components['schemas']['ChannelPatch'];
 export type ChannelList = components['schemas']['ChannelList'];
+export type ChannelQuota = components['schemas']['ChannelQuota'];
+export type LineUsage = components['schemas']['LINEUsage'];
+export type SendingSettings = components['schemas']['SendingSettings'];
 export type ChannelCheck = components['schemas']['ChannelCheck'];
 export type SetupStep = components['schemas']['SetupStep'];
 export type WebhookStats = components['schemas']['WebhookStats'];
@@ -4253,6 +4375,29 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelCheck"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetChannelQuota: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The quota of the month. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelQuota"];
                 };
             };
             default: components["responses"]["Problem"];
@@ -6092,6 +6237,46 @@ export interface operations {
         requestBody: {
             content: {
                 "application/json": components["schemas"]["MessageInput"];
+            };
+        };
+        responses: {
+            /** @description LINE has accepted it. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            /** @description It is stored, and LINE has not accepted it yet. */
+            202: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Message"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    RetryMessage: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+                message_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["Nothing"];
             };
         };
         responses: {

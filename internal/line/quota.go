@@ -44,24 +44,24 @@ func (c *Client) Quota(ctx context.Context) (Quota, error) {
 // Classify429 finds out what a 429 meant by asking for the quota: ClassQuota
 // when it is spent, the class err has otherwise, save that a claim of a spent
 // quota that is not true becomes ClassRateLimited: LINE reserves messages while
-// another delivery runs and gives them back. An err that is no 429 keeps its
-// class. When LINE does not tell the quota, the class of err stands and the
-// reason is returned.
-func (c *Client) Classify429(ctx context.Context, err error) (Class, error) {
+// another delivery runs and gives them back. The quota it went by comes with it.
+// An err that is no 429 keeps its class, and no quota is asked for. When LINE does
+// not tell the quota, the class of err stands and the reason is returned.
+func (c *Client) Classify429(ctx context.Context, err error) (Class, Quota, error) {
 	class := ClassOf(err)
 	switch class {
 	case ClassQuota, ClassRateLimited, ClassTooManyToUser:
 	default:
-		return class, nil
+		return class, Quota{}, nil
 	}
 	q, qerr := c.Quota(ctx)
 	switch {
 	case qerr != nil:
-		return class, qerr
+		return class, Quota{}, qerr
 	case q.Spent():
-		return ClassQuota, nil
+		return ClassQuota, q, nil
 	case class == ClassQuota:
-		return ClassRateLimited, nil
+		return ClassRateLimited, q, nil
 	}
-	return class, nil
+	return class, q, nil
 }

@@ -59,11 +59,11 @@ func TestClassify429AsksForTheQuota(t *testing.T) {
 		{ClassTooManyToUser, spent, ClassQuota},
 		{ClassServer, spent, ClassServer},
 	} {
-		got, err := setup(t, quotaOf(tc.quota, `{"totalUsage":10}`)).Classify429(t.Context(), &Error{Class: tc.said})
+		got, _, err := setup(t, quotaOf(tc.quota, `{"totalUsage":10}`)).Classify429(t.Context(), &Error{Class: tc.said})
 		require.NoError(t, err)
 		require.Equal(t, tc.want, got, tc)
 	}
-	got, err := setup(t, say(500, ``)).Classify429(t.Context(), &Error{Class: ClassQuota})
+	got, _, err := setup(t, say(500, ``)).Classify429(t.Context(), &Error{Class: ClassQuota})
 	require.Equal(t, ClassServer, ClassOf(err))
 	require.Equal(t, ClassQuota, got, "without the truth the hint stands")
 }

@@ -249,18 +249,23 @@ func (s *Simulator) recipient(t *txn, channelID, to string) error {
 }
 
 // charge counts one paid message per recipient, however many bubbles, and
-// refuses above the quota. Who blocked the account is not counted. Source:
+// refuses above the quota. Of a group every member is one; who blocked the
+// account is not counted. Source:
 // https://developers.line.biz/en/docs/messaging-api/pricing/
 func (s *Simulator) charge(t *txn, c Channel, to []string) error {
 	paid := 0
 	for _, id := range to {
-		var blocks int
-		if err := t.get(&blocks, selectBlocked, c.ID, id); err != nil {
+		var n int
+		var err error
+		if userIDPattern.MatchString(id) {
+			err = t.get(&n, `SELECT 1 - count(*) FROM blocks WHERE channel_id = ? AND user_id = ?`, c.ID, id)
+		} else {
+			err = t.get(&n, `SELECT count(*) FROM members WHERE channel_id = ? AND group_id = ?`, c.ID, id)
+		}
+		if err != nil {
 			return err
 		}
-		if blocks == 0 {
-			paid++
-		}
+		paid += n
 	}
 	month := monthOf(s.now())
 	if c.Quota > 0 {

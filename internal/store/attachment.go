@@ -360,11 +360,11 @@ func (s *Store) RevokeAttachment(ctx context.Context, by Origin, id string) (Att
 	return a, err
 }
 
-// takeAttachment gives an uploaded file to the message that sends it; see
-// Sendable.
-func (c conn) takeAttachment(ctx context.Context, conversationID, id, messageID string) error {
+// takeAttachment gives an uploaded file to the message that sends it, be it in
+// place of another one; see Sendable.
+func (c conn) takeAttachment(ctx context.Context, conversationID, id, messageID, inPlaceOf string) error {
 	n, err := c.exec(ctx, `UPDATE attachments SET message_id = $1
-		WHERE id = $2 AND conversation_id = $3 AND direction = 'outbound' AND state = 'stored' AND message_id IN ('', $1)`, messageID, id, conversationID)
+		WHERE id = $2 AND conversation_id = $3 AND direction = 'outbound' AND state = 'stored' AND message_id IN ('', $1, $4)`, messageID, id, conversationID, inPlaceOf)
 	if err != nil || n > 0 {
 		return err
 	}

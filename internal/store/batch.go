@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"kaiwa/internal/automessage"
@@ -69,6 +70,9 @@ type Batch struct {
 	// Trace is the span in which the first of its messages was made, as a
 	// traceparent; "" for none.
 	Trace string `db:"trace"`
+	// HeldUntil says that this is no batch: what waits is automated and is held
+	// back, for a free reply, until then (Unix microseconds).
+	HeldUntil int64 `db:"-"`
 }
 
 const batchColumns = `id, conversation_id, kind, recipient, reply_token, token_received_at, body,
@@ -87,14 +91,15 @@ type pendingMessage struct {
 	Payload    string `db:"payload"`
 	SenderKind string `db:"sender_kind"`
 	Trace      string `db:"trace"`
+	CreatedAt  int64  `db:"created_at"`
 }
 
 // NextBatch returns the conversation's batch that is not finished, or freezes
 // what is ready into a new one: up to five messages in their order, as a reply
 // if a token with enough life is at hand, else as a push. Its first attempt is
 // counted with the freezing. A message that cannot be said to LINE fails alone.
-// The result is nil when nothing waits, and while the channel is held: see
-// HoldChannel.
+// The result is nil when nothing waits, and while the channel is held (see
+// HoldChannel); it has only HeldUntil when what waits is held back.
 func (s *Store) NextBatch(ctx context.Context, conversationID string, render Render) (*Batch, error) {
 	var out *Batch
 	froze := false
@@ -118,7 +123,7 @@ func (s *Store) NextBatch(ctx context.Context, conversationID string, render Ren
 			return c.countAttempt(ctx, &last.Batch, &out)
 		}
 		out, err = c.freeze(ctx, to, last, render)
-		froze = out != nil
+		froze = out != nil && out.HeldUntil == 0
 		failpoint.Hit("batch.before_commit")
 		return err
 	})
@@ -138,13 +143,22 @@ type lane struct {
 	ChatKey        string `db:"chat_key"`
 	SourceID       string `db:"source_id"`
 	HeldAt         int64  `db:"held_at"` // see HoldChannel
+	Status         string `db:"status"`
+	Settings       string `db:"settings"` // of its workstream, as JSON; "" when they say nothing of sending
+	QuotaMonth     string `db:"quota_month"`
+	QuotaLimit     int64  `db:"quota_limit"`
+	QuotaUsed      int64  `db:"quota_used"`
+	QuotaReadAt    int64  `db:"quota_read_at"`
 }
 
 // lockLane keeps others from freezing what the conversation wants to send.
 func (c conn) lockLane(ctx context.Context, conversationID string) (lane, error) {
 	var to lane
-	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id, coalesce(h.held_at, 0) AS held_at
+	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id, coalesce(h.held_at, 0) AS held_at, c.status,
+			coalesce((SELECT settings FROM workstreams w WHERE w.id = c.workstream_id AND w.settings LIKE '%"sending":%'), '') AS settings,
+			coalesce(q.month, '') AS quota_month, coalesce(q.quota_limit, -1) AS quota_limit, coalesce(q.used, 0) AS quota_used, coalesce(q.read_at, 0) AS quota_read_at
 		FROM conversations c LEFT JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key LEFT JOIN channels h ON h.id = c.channel_id
+		LEFT JOIN channel_quotas q ON q.channel_id = c.channel_id
 		WHERE c.id = $1`+c.s.d.forUpdateOf("c"), conversationID)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", conversationID)
@@ -186,7 +200,7 @@ const (
 func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render) (*Batch, error) {
 	conversationID := to.ConversationID
 	var pending []pendingMessage
-	if err := c.list(ctx, &pending, `SELECT id, type, text, payload, sender_kind, coalesce(traceparent, '') AS trace FROM messages
+	if err := c.list(ctx, &pending, `SELECT id, type, text, payload, sender_kind, created_at, coalesce(traceparent, '') AS trace FROM messages
 		WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '' ORDER BY occurred_at, ordinal`+limitTo(BatchSize), conversationID); err != nil {
 		return nil, err
 	}
@@ -195,6 +209,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	var bodies []json.RawMessage
 	trace := ""
 	budget := AutomatedBudget
+	automated, oldest := true, now
 	for _, m := range pending {
 		body, err := renderOne(m, render)
 		if err != nil {
@@ -205,6 +220,10 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 		}
 		ids, bodies = append(ids, m.ID), append(bodies, body)
 		trace = cmp.Or(trace, m.Trace)
+		automated = automated && m.SenderKind == string(conversation.SenderSystem)
+		if made := fromMicros(m.CreatedAt); made.Before(oldest) {
+			oldest = made
+		}
 		if m.SenderKind == string(conversation.SenderAgent) {
 			budget = AgentBudget
 		}
@@ -220,7 +239,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 		ConversationID: conversationID, ChannelID: to.ChannelID, Kind: string(conversation.ViaPush), Recipient: to.SourceID,
 		Attempts: 1, Deadline: micros(now.Add(budget)), CreatedAt: micros(now), Trace: trace,
 	}
-	if last.State == BatchDissolved && budget == AutomatedBudget {
+	if last.State == BatchDissolved && last.Kind == string(conversation.ViaReply) && budget == AutomatedBudget {
 		b.Deadline = min(b.Deadline, last.Deadline) // the same messages, another way: no new budget
 	}
 	// A survey has a lane beside that of the chat's next conversation: who
@@ -233,6 +252,19 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	}
 	if found {
 		b.Kind, b.ReplyToken, b.TokenReceivedAt = string(conversation.ViaReply), token.ReplyToken, token.ReceivedAt
+	} else if automated {
+		held, err := c.hold(ctx, to, len(pending), oldest, now)
+		switch {
+		case err != nil:
+			return nil, err
+		case !held.until.IsZero():
+			return &Batch{ConversationID: conversationID, ChannelID: to.ChannelID, HeldUntil: micros(held.until)}, nil
+		case held.drop:
+			if err := c.failMessages(ctx, ids, conversationID, failureReserved, "What is left of this month's paid messages is for agents.", ""); err != nil {
+				return nil, err
+			}
+			return c.freeze(ctx, to, last, render)
+		}
 	}
 	body, err := json.Marshal(bodies)
 	if err != nil {
@@ -251,6 +283,26 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	}
 	_, err = c.exec(ctx, `UPDATE messages SET batch_id = $1 WHERE id IN (`+list1(len(ids), 2)+`)`, append([]any{b.ID}, anys(ids)...)...)
 	return b, err
+}
+
+// hold decides whether automated messages, the first of what waits, are pushed.
+// They are when an agent or a bot says something behind them: it must not wait,
+// and they cost nothing beside it.
+func (c conn) hold(ctx context.Context, to lane, waiting int, oldest, now time.Time) (withheld, error) {
+	sending, err := to.sending()
+	if err != nil || sending == (Sending{}) {
+		return withheld{}, err
+	}
+	held := to.withhold(sending, oldest, now)
+	if held == (withheld{}) || waiting < BatchSize {
+		return held, nil
+	}
+	var others bool
+	if _, err := c.get(ctx, &others, `SELECT EXISTS (SELECT 1 FROM messages WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '' AND sender_kind <> 'system')`,
+		to.ConversationID); err != nil || others {
+		return withheld{}, err
+	}
+	return held, nil
 }
 
 // replyToken is what a reply to an event of LINE needs.
@@ -316,6 +368,9 @@ type BatchEnd struct {
 	// Refused are the places of the messages that LINE refused a whole batch
 	// for. Only these fail then; the others are pending again. None: all fail.
 	Refused []int
+	// Keep says that automated messages of a batch that failed wait, unless the
+	// conversation is closed: for a reply token, or for another month's quota.
+	Keep bool
 	// Notice is what agents are told when a message of theirs is among those
 	// that failed, as an internal message; "" tells them nothing.
 	Notice string
@@ -336,10 +391,12 @@ func (s *Store) FinishBatch(ctx context.Context, b *Batch, end BatchEnd) (writte
 	var waits bool
 	err = s.tx(ctx, func(c conn) error {
 		if written, err = c.get(ctx, &waits, `
-			UPDATE batches SET state = $1, outcome = $2, line_request_id = $3, accepted_request_id = $4, failure_detail = $5, finished_at = $6
+			UPDATE batches SET state = $1, outcome = $2, line_request_id = $3, accepted_request_id = $4, failure_detail = $5, finished_at = $6,
+				channel_id = $10, charged = $11
 			WHERE id = $7 AND state = 'frozen' AND (attempts = $8 OR $9)
 			RETURNING EXISTS (SELECT 1 FROM messages m WHERE m.conversation_id = batches.conversation_id AND m.state = 'pending' AND m.batch_id = '')`,
 			end.State, end.State, end.LINERequestID, end.AcceptedRequestID, end.Detail, micros(s.now()), b.ID, b.Attempts, end.State == BatchAccepted,
+			b.ChannelID, b.charged(end),
 		); err != nil || !written {
 			return err
 		}
@@ -354,6 +411,19 @@ func (s *Store) FinishBatch(ctx context.Context, b *Batch, end BatchEnd) (writte
 	return written, nil
 }
 
+// charged is how many of the month's paid messages LINE counts for a batch: a
+// push counts for each recipient, however many messages it carries, a reply for
+// nothing. A batch has one recipient; how many people a group has LINE alone
+// knows, and its consumption says.
+//
+// Source: https://developers.line.biz/en/docs/messaging-api/pricing/
+func (b *Batch) charged(end BatchEnd) int64 {
+	if end.State == BatchAccepted && b.Kind == string(conversation.ViaPush) {
+		return 1
+	}
+	return 0
+}
+
 // finishMessages gives the messages of a batch the state its end means.
 func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []string) error {
 	request := end.LINERequestID
@@ -365,7 +435,20 @@ func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []
 		_, err := c.exec(ctx, `UPDATE messages SET batch_id = '' WHERE batch_id = $1`, b.ID)
 		return err
 	case BatchFailed:
+		// LINE sent nothing, so the token is as good as before.
+		if b.Kind == string(conversation.ViaReply) {
+			if _, err := c.exec(ctx, `UPDATE line_events SET token_batch = '' WHERE channel_id = $1 AND token_batch = $2
+				AND chat_key = (SELECT chat_key FROM conversations WHERE id = $3)`, b.ChannelID, b.ID, b.ConversationID); err != nil {
+				return err
+			}
+		}
 		refused := ids
+		if end.Keep {
+			var err error
+			if refused, err = c.keepAutomated(ctx, b, ids); err != nil || len(refused) == 0 {
+				return err
+			}
+		}
 		if len(end.Refused) > 0 {
 			refused = nil
 			for _, i := range end.Refused {
@@ -378,12 +461,7 @@ func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []
 		if err := c.tellAgents(ctx, b, refused, end.Notice); err != nil || len(end.Refused) == 0 {
 			return err
 		}
-		if _, err := c.exec(ctx, `UPDATE messages SET batch_id = '' WHERE batch_id = $1 AND state = 'pending'`, b.ID); err != nil {
-			return err
-		}
-		// LINE sent nothing, so the token is as good as before.
-		_, err := c.exec(ctx, `UPDATE line_events SET token_batch = '' WHERE channel_id = $1 AND token_batch = $2
-			AND chat_key = (SELECT chat_key FROM conversations WHERE id = $3)`, b.ChannelID, b.ID, b.ConversationID)
+		_, err := c.exec(ctx, `UPDATE messages SET batch_id = '' WHERE batch_id = $1 AND state = 'pending'`, b.ID)
 		return err
 	}
 	state := conversation.MessageAccepted
@@ -392,7 +470,7 @@ func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []
 	}
 	now := micros(c.s.now())
 	// LINE's id of each message, in the order of the batch.
-	args := []any{string(state), b.Kind, request, now, end.Failure, end.Detail}
+	args := []any{string(state), b.Kind, request, now, end.Failure, end.Detail, ids[0], b.charged(end)}
 	cases := ""
 	for i, id := range ids {
 		lineID := ""
@@ -404,11 +482,23 @@ func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []
 	}
 	args = append(args, b.ID)
 	if _, err := c.exec(ctx, `UPDATE messages SET state = $1, via = $2, line_request_id = $3, sent_at = $4, failure = $5, failure_detail = $6,
+			charged = CASE id WHEN $7 THEN CAST($8 AS BIGINT) ELSE 0 END,
 			line_message_id = CASE id`+cases+` ELSE '' END
 		WHERE batch_id = $`+fmt.Sprint(len(args))+` AND state = 'pending'`, args...); err != nil {
 		return err
 	}
 	return c.recordMessages(ctx, "message."+string(state), b.ConversationID, ids, now)
+}
+
+// keepAutomated has the automated messages of a batch wait again, in an open
+// conversation, and returns the others.
+func (c conn) keepAutomated(ctx context.Context, b *Batch, ids []string) ([]string, error) {
+	var kept []string
+	if err := c.list(ctx, &kept, `UPDATE messages SET batch_id = '' WHERE batch_id = $1 AND state = 'pending' AND sender_kind = 'system'
+		AND EXISTS (SELECT 1 FROM conversations WHERE id = $2 AND status <> 'closed') RETURNING id`, b.ID, b.ConversationID); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return slices.Contains(kept, id) }), nil
 }
 
 // failMessages marks messages as failed, with an enumerated word and a detail

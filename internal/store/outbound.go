@@ -18,6 +18,7 @@ type Draft struct {
 	Automated            string // the trigger, for automated messages
 	Content              conversation.Content
 	AttachmentID         string // of an uploaded file that the message sends
+	inPlaceOf            string // a message that failed, whose file it takes over; "" for none
 }
 
 // insertOutbound stores drafts as pending messages, in their order, after
@@ -65,7 +66,7 @@ func (c conn) insertMessages(ctx context.Context, row conversationRow, cause str
 			AttachmentID: d.AttachmentID, CreatedAt: now,
 		}
 		if m.AttachmentID != "" {
-			if err := c.takeAttachment(ctx, row.ID, m.AttachmentID, m.ID); err != nil {
+			if err := c.takeAttachment(ctx, row.ID, m.AttachmentID, m.ID, d.inPlaceOf); err != nil {
 				return nil, err
 			}
 		}

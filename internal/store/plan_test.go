@@ -29,7 +29,7 @@ var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_on
 
 // small are the tables that may be read whole: those of a few rows, of a few an
 // agent, and what a page of events was made of before.
-var small = []string{"counters", "capacity_profiles", "agent_capacity_profiles", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "presences", "part", "bounds", "visible"}
+var small = []string{"counters", "capacity_profiles", "agent_capacity_profiles", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "presences", "channel_quotas", "line_calls", "part", "bounds", "visible"}
 
 // planner captures the statements that the store runs, and has the database
 // explain them.
@@ -105,8 +105,8 @@ func (p *planner) fill(t *testing.T) {
 			`SELECT 'k' || i, ` + one + `, 'k', i, CASE WHEN i % 2 = 0 THEN 'inbound' ELSE 'outbound' END, 'customer', 'text', 'accepted', 'k' || i, 'k' || i, i FROM n`,
 		`INSERT INTO attachments (id, conversation_id, direction, kind, state, link, blob_key, created_at, updated_at)` + numbers +
 			`SELECT 'k' || i, ` + one + `, 'inbound', 'image', CASE WHEN i % 100 = 0 THEN 'pending' WHEN i % 100 = 1 THEN 'revoked' ELSE 'stored' END, 'k' || i, 'k', i, i FROM n`,
-		`INSERT INTO batches (id, conversation_id, ordinal, kind, recipient, body, message_ids, state, deadline, created_at)` + numbers +
-			`SELECT 'k' || i, ` + one + `, i, 'push', 'k', '', '[]', 'accepted', i, i FROM n`,
+		`INSERT INTO batches (id, conversation_id, channel_id, ordinal, kind, recipient, body, message_ids, state, deadline, created_at, finished_at)` + numbers +
+			`SELECT 'k' || i, ` + one + `, ` + one + `, i, 'push', 'k', '', '[]', 'accepted', i, i, i FROM n`,
 		`INSERT INTO events (type, conversation_id, seq, created_at)` + numbers + `SELECT 'k', ` + one + `, CASE WHEN i < 19990 THEN i END, i FROM n`,
 		`INSERT INTO sessions (id, conversation_id, epoch, kind, participant_id, started_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'bot', 'k', i FROM n`,
 		`INSERT INTO transitions (id, conversation_id, event, from_status, from_owner, to_status, to_owner, epoch, created_at)` + numbers +
@@ -332,6 +332,10 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		by("a message of a batch is refused", finish(store.BatchEnd{State: store.BatchFailed, Refused: []int{0}}))
 		next()
 		by("a batch is accepted", finish(store.BatchEnd{State: store.BatchAccepted, LINEMessageIDs: []string{"1"}}), "messages_by_batch")
+		by("what a conversation cost", func() { _, err := s.ConversationUsage(ctx, known); check(err) }, "batches_in_order")
+		by("what a channel cost", func() { _, err := s.ChannelUsage(ctx, known, time.Now()); check(err) }, "batches_by_channel")
+		by("a quota is kept", func() { _, err := s.SaveQuota(ctx, known, 100, 99, time.Now()); check(err) })
+		by("calls are taken", func() { _, err := s.TakeCalls(ctx, known, "push", time.Now(), 1, 10); check(err) })
 		by("nothing is to be sent", func() { _, err := s.NextBatch(ctx, id, plain); check(err) })
 		by("what waited while a channel was held", func() { _, err := s.WaitingConversations(ctx, known, store.WaitingConversation{}, 200); check(err) }, "messages_unsent", "batches_one_frozen")
 		by("a conversation is wanted", func() { check(s.Want(ctx, store.WaitingConversation{ID: id})) })

@@ -27,18 +27,28 @@ func (r SayRequest) MessageID(n int) string {
 // of the first time when the cause has been here before, and the chat, to be
 // woken. Refusals are the life table's: CodeNotAssignedToYou,
 // CodeNotAllowedNow, CodeConversationClosed.
-func (s *Store) Say(ctx context.Context, req SayRequest) (_ []Message, chat Chat, _ error) {
+func (s *Store) Say(ctx context.Context, req SayRequest) ([]Message, Chat, error) {
 	var ids []string
 	for i := range req.Drafts {
 		ids = append(ids, req.MessageID(i))
 	}
-	var out []Message
+	out, chat, err := s.speak(ctx, req.ConversationID, req.Actor, ids, func(conn) ([]Draft, error) { return req.Drafts, nil }, req.Cause)
+	if err != nil {
+		return nil, Chat{}, fmt.Errorf("write in conversation %s: %w", req.ConversationID, err)
+	}
+	return out, chat, nil
+}
+
+// speak stores what somebody wants said to the customer of a conversation, once
+// a cause: the messages of ids, which are the cause's, are returned when they
+// are there. what tells what is to be said.
+func (s *Store) speak(ctx context.Context, conversationID string, actor conversation.Actor, ids []string, what func(conn) ([]Draft, error), cause string) (out []Message, chat Chat, _ error) {
 	err := s.tx(ctx, func(c conn) error {
 		out = nil
-		if err := c.want(ctx, req.ConversationID); err != nil {
+		if err := c.want(ctx, conversationID); err != nil {
 			return err
 		}
-		row, err := c.lockConversation(ctx, req.ConversationID)
+		row, err := c.lockConversation(ctx, conversationID)
 		if err != nil {
 			return err
 		}
@@ -46,21 +56,24 @@ func (s *Store) Say(ctx context.Context, req SayRequest) (_ []Message, chat Chat
 		if err := c.messagesByID(ctx, &out, ids); err != nil || len(out) > 0 {
 			return err
 		}
-		if _, err := conversation.Next(row.phase(), conversation.EventAgentWrote, conversation.Facts{Actor: req.Actor, AgentID: row.AgentID}); err != nil {
+		drafts, err := what(c)
+		if err != nil {
 			return err
 		}
-		if out, err = c.insertMessages(ctx, row, req.Cause, req.Drafts); err != nil {
+		if _, err := conversation.Next(row.phase(), conversation.EventAgentWrote, conversation.Facts{Actor: actor, AgentID: row.AgentID}); err != nil {
+			return err
+		}
+		if out, err = c.insertMessages(ctx, row, cause, drafts); err != nil {
 			return err
 		}
 		_, err = c.exec(ctx, `UPDATE conversations SET last_message_at = $1, updated_at = $2 WHERE id = $3`, out[0].OccurredAt, out[0].CreatedAt, row.ID)
 		failpoint.Hit("say.before_commit")
 		return err
 	})
-	if err != nil {
-		return nil, Chat{}, fmt.Errorf("write in conversation %s: %w", req.ConversationID, err)
+	if err == nil {
+		failpoint.Hit("say.after_commit")
 	}
-	failpoint.Hit("say.after_commit")
-	return out, chat, nil
+	return out, chat, err
 }
 
 // NoteRequest is what an agent, or Kaiwa, writes for agents.

@@ -94,12 +94,15 @@ type Message struct {
 	LINERequestID  string                    `db:"line_request_id"`
 	Failure        string                    `db:"failure"`
 	FailureDetail  string                    `db:"failure_detail"`
+	RetryID        string                    `db:"retry_id"` // the message that was sent in its place
+	Charged        int64                     `db:"charged"`  // paid messages LINE counts for it; see Batch
 	CreatedAt      int64                     `db:"created_at"`
 	SentAt         int64                     `db:"sent_at"`
 }
 
 const messageColumns = `id, conversation_id, ordinal, occurred_at, position, direction, sender_kind, sender_id, sender_name, type, text, payload,
-	automated, state, via, batch_id, attachment_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail, created_at, sent_at`
+	automated, state, via, batch_id, attachment_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail,
+	retry_id, charged, created_at, sent_at`
 
 // MessagePosition is a place in a transcript.
 type MessagePosition struct {

@@ -1,0 +1,185 @@
+package activities_test
+
+import (
+	"context"
+	"encoding/json"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"kaiwa/activities"
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/linesim"
+	"kaiwa/internal/store"
+)
+
+// watching runs f while the chat's worker watches quotas.
+func (c *chat) watching(f func()) {
+	c.t.Helper()
+	ctx, stop := context.WithCancel(c.t.Context())
+	var watch sync.WaitGroup
+	watch.Go(func() { activities.WatchQuotas(ctx, c.acts) })
+	f()
+	stop()
+	watch.Wait()
+}
+
+// looks is how often LINE was asked for the quota.
+func (c *chat) looks() int { return len(c.calls("consumption")) }
+
+// pushes sends n pushes, one after the other.
+func (c *chat) pushes(n int) {
+	c.t.Helper()
+	for range n {
+		c.pass(time.Minute)
+		c.says(1)
+		require.Empty(c.t, c.empty())
+	}
+}
+
+// toldOf are the thresholds recorded so far.
+func (c *chat) toldOf() (out []int64) {
+	c.t.Helper()
+	_, err := c.store.SequenceEvents(c.t.Context())
+	require.NoError(c.t, err)
+	events, err := c.store.Events(c.t.Context(), 0, 10_000, "")
+	require.NoError(c.t, err)
+	for _, e := range events {
+		if e.Type == store.EventQuotaWarning {
+			var said struct{ Threshold int64 }
+			require.NoError(c.t, json.Unmarshal([]byte(e.Data), &said))
+			require.Equal(c.t, c.channel.ID, e.SubjectID)
+			out = append(out, said.Threshold)
+		}
+	}
+	return out
+}
+
+func TestSupervisorsAreToldAsTheQuotaIsUsedUp(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.quota(20)
+	c := w.newChat()
+	c.watching(func() {
+		for pushed, told := range [][]int64{1: nil, 15: nil, 16: {80}, 18: {80}, 19: {80, 95}, 20: {80, 95, 100}} {
+			if told == nil && pushed != 1 && pushed != 15 {
+				continue
+			}
+			c.pushes(pushed - len(c.calls("push")))
+			require.Eventually(t, func() bool {
+				q, err := c.store.ChannelQuota(t.Context(), c.channel.ID)
+				require.NoError(t, err)
+				return q != nil && q.Used >= int64(pushed)
+			}, 10*time.Second, time.Millisecond)
+			require.Equal(t, told, c.toldOf(), "after %d pushes", pushed)
+		}
+	})
+}
+
+func TestTheQuotaIsAskedForRarely(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.quota(100_000)
+	c := w.newChat()
+	c.watching(func() {
+		c.pushes(1)
+		require.Eventually(t, func() bool { return c.looks() == 1 }, 10*time.Second, time.Millisecond)
+		c.pushes(30)
+		require.Equal(t, 1, c.looks(), "the next warning is far")
+		c.pass(time.Hour)
+		c.pushes(1)
+		require.Eventually(t, func() bool { return c.looks() == 2 }, 10*time.Second, time.Millisecond, "others may have sent meanwhile")
+	})
+}
+
+func TestARepliesLimitIsNeverTheQuotas(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.quota(1)
+	c := w.newChat()
+	c.pushes(1)
+	c.writes()
+	c.faults(linesim.Fault{Kind: linesim.FaultRateLimit, Endpoint: "reply", Times: 1})
+	c.says(1)
+	require.Len(t, c.empty(), 1)
+	c.acceptedOnce(2)
+	require.Zero(t, c.looks())
+}
+
+func TestAutomatedMessagesOutliveASpentQuotaWhereTheWorkstreamSaysSo(t *testing.T) {
+	t.Parallel()
+	for _, mode := range []store.SpentMode{store.SpentDrop, store.SpentHold} {
+		w := newWorld(t)
+		w.quota(1)
+		w.sending(store.Sending{WhenSpent: mode})
+		c := w.newChat()
+		c.pushes(1)
+		c.pass(time.Minute)
+		c.saysAs(conversation.SenderSystem, 1)
+		out, err := c.send()
+		require.NoError(t, err)
+		if mode == store.SpentDrop {
+			require.Equal(t, "line_quota", c.messages()[1].Failure)
+			continue
+		}
+		require.Equal(t, time.Date(2026, 1, 31, 15, 0, 0, 0, time.UTC).UnixMilli(), out.HeldUntil, "the month's end in Japan")
+		calls := len(c.calls("push"))
+		out, err = c.send()
+		require.NoError(t, err)
+		require.NotZero(t, out.HeldUntil)
+		require.Len(t, c.calls("push"), calls, "LINE is not asked in vain")
+
+		c.saysAs(conversation.SenderAgent, 1)
+		_, err = c.send()
+		require.NoError(t, err)
+		require.Equal(t, conversation.MessageFailed, c.messages()[2].State, "an agent learns at once")
+		require.Equal(t, "line_quota", c.messages()[2].Failure)
+		c.writes()
+		c.empty()
+		require.Equal(t, conversation.MessageAccepted, c.messages()[1].State)
+		require.Equal(t, "reply", c.messages()[1].Via)
+	}
+}
+
+// All workers of a channel together keep to LINE's limit of calls a second.
+func TestCallsStayWithinLINEsRate(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.newChat()
+	c.pass(time.Minute)
+	for {
+		ok, err := w.store.TakeCalls(t.Context(), w.channel.ID, "push", w.Now(), 50, 1500)
+		require.NoError(t, err)
+		if !ok {
+			break // other workers have all there is in this second
+		}
+	}
+	var chats []*chat
+	for range 51 { // the worker's own fifty, and one more
+		one := w.newChat()
+		one.acts = c.acts
+		one.pass(0)
+		chats = append(chats, one)
+	}
+	w.pass(time.Minute)
+	for {
+		ok, err := w.store.TakeCalls(t.Context(), w.channel.ID, "push", w.Now(), 50, 1500)
+		require.NoError(t, err)
+		if !ok {
+			break
+		}
+	}
+	for i, one := range chats {
+		one.says(1)
+		_, err := one.send()
+		require.Equal(t, i < 50, err == nil, i)
+	}
+	last := chats[50]
+	require.Empty(t, last.reads())
+	require.Empty(t, last.calls("consumption"), "it is our own limit")
+	w.pass(time.Second)
+	require.Empty(t, last.empty())
+	last.acceptedOnce(1)
+}
