@@ -147,10 +147,10 @@ func (s *Server) uploadAttachment(c echo.Context) error {
 		return err
 	}
 	rules := plan.Workstream.Settings.Attachments
-	switch {
-	case !*rules.AgentsMaySend:
-		return conversation.Errorf(conversation.CodeForbidden, "The workstream does not let agents send files.")
-	case r.ContentLength > rules.MaxBytes+uploadFrame:
+	if err := filesAllowed(rules); err != nil {
+		return err
+	}
+	if r.ContentLength > rules.MaxBytes+uploadFrame {
 		return fileTooLarge(rules.MaxBytes)
 	}
 	key, err := idempotencyKey(r)

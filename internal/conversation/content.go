@@ -55,6 +55,14 @@ type MessageSender struct {
 	IconURL string `json:"icon_url,omitempty"` // HTTPS, a square picture of at most 1 MB
 }
 
+// SenderOf is s as a Content has it: nil for the account itself.
+func SenderOf(s MessageSender) *MessageSender {
+	if s == (MessageSender{}) {
+		return nil
+	}
+	return &s
+}
+
 // QuickReply is one button. Exactly one of Text (sent as the customer's own
 // message), Data (a postback; Text may accompany it as what the chat shows),
 // URI and Action (any of LINE's action objects, without its label) says what
