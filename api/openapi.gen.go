@@ -1247,8 +1247,8 @@ type AgentInput struct {
 	Name   string `json:"name"`
 	Role   Role   `json:"role"`
 
-	// Sender How customers see who writes to them. What is left out is the account's own.
-	Sender Sender `json:"sender,omitempty"`
+	// Sender How customers see who writes to them. What is left out or null is the account's own.
+	Sender SenderInput `json:"sender,omitempty"`
 
 	// Skills All of them: the list is replaced as a whole.
 	Skills []AgentSkill `json:"skills,omitempty"`
@@ -1535,9 +1535,9 @@ type BotInput struct {
 	// Secret whsec_ and the base64 of 24 to 64 bytes. Left out or null: one is made and shown once.
 	Secret string `json:"secret,omitempty"`
 
-	// Sender How customers see who writes to them. What is left out is the account's own.
-	Sender Sender `json:"sender,omitempty"`
-	URL    string `json:"url,omitempty"`
+	// Sender How customers see who writes to them. What is left out or null is the account's own.
+	Sender SenderInput `json:"sender,omitempty"`
+	URL    string      `json:"url,omitempty"`
 }
 
 // BotInputKind defines model for BotInput.Kind.
@@ -2732,6 +2732,9 @@ type RulesetServicePatch = json.RawMessage
 
 // Sender How customers see who writes to them. What is left out is the account's own.
 type Sender = conversation.MessageSender
+
+// SenderInput How customers see who writes to them. What is left out or null is the account's own.
+type SenderInput = conversation.MessageSender
 
 // Skill A named ability, for agents to have and conversations to require at a level from 1 to 10.
 type Skill struct {
