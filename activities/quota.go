@@ -106,7 +106,11 @@ func (a *Activities) watchQuota(ctx context.Context, channelID string) error {
 		return err
 	}
 	asked := a.now()
-	q, err := a.line.As(plan.Channel.Token).Quota(ctx)
+	client, _, err := a.tokens.As(ctx, plan.Channel)
+	if err != nil {
+		return err
+	}
+	q, err := client.Quota(ctx)
 	if err != nil {
 		return err
 	}

@@ -125,6 +125,10 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 		answer.QueueID, answer.Summary = reply.Handoff.QueueID, reply.Handoff.Summary
 	}
 	for _, c := range reply.Messages {
+		c.Sender = conversation.SenderOf(row.Sender)
+		if err := a.quote(ctx, asked.Conversation.ID, &c); err != nil {
+			return failed(string(bot.FailureInvalidAnswer), err)
+		}
 		for _, piece := range line.Pieces(c) {
 			if err := line.Validate(piece); err != nil {
 				return failed(string(bot.FailureInvalidAnswer), err)
@@ -141,6 +145,19 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 		}
 	}
 	return answer, kind
+}
+
+// quote gives a message that quotes another LINE's token for that. What the
+// customer has taken back meanwhile is not quoted.
+func (a *Activities) quote(ctx context.Context, conversationID string, c *conversation.Content) (err error) {
+	if c.QuoteMessageID == "" {
+		return nil
+	}
+	c.QuoteToken, err = a.store.QuoteToken(ctx, conversationID, c.QuoteMessageID, "")
+	if conversation.CodeOf(err) == conversation.CodeConflict {
+		c.QuoteMessageID, err = "", nil
+	}
+	return err
 }
 
 // What a turn may lead to, beside bot.Action's values.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
 	"kaiwa/internal/locale"
 	"kaiwa/internal/store"
 )
@@ -16,7 +17,7 @@ const defaultLocale = "en"
 
 func showAgent(a store.Agent, st store.AgentState) Agent {
 	return Agent{
-		ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: a.Capacity, AutoBusy: a.AutoBusy, Skills: append([]AgentSkill{}, a.Skills...),
+		ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: a.Capacity, AutoBusy: a.AutoBusy, Sender: a.Sender, Skills: append([]AgentSkill{}, a.Skills...),
 		CapacityProfiles: append([]AgentCapacityProfile{}, a.CapacityProfiles...),
 		State:            showAgentState(st), Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt),
 	}
@@ -36,10 +37,13 @@ func (in AgentInput) apply(a *store.Agent) error {
 	if a.Capacity = store.DefaultCapacity; in.Capacity != nil {
 		a.Capacity = *in.Capacity
 	}
-	a.AutoBusy = in.AutoBusy
+	a.AutoBusy, a.Sender = in.AutoBusy, in.Sender
 	a.Skills = slices.SortedFunc(slices.Values(in.Skills), func(x, y AgentSkill) int { return strings.Compare(x.SkillID, y.SkillID) })
 	a.CapacityProfiles = slices.SortedFunc(slices.Values(in.CapacityProfiles), func(x, y AgentCapacityProfile) int { return strings.Compare(x.ProfileID, y.ProfileID) })
 	var wrong invalid
+	if err := wrong.under("/sender", line.ValidateSender(in.Sender)); err != nil {
+		return err
+	}
 	for i, p := range in.CapacityProfiles {
 		if slices.ContainsFunc(in.CapacityProfiles[:i], func(earlier AgentCapacityProfile) bool { return earlier.ProfileID == p.ProfileID }) {
 			wrong.add("/capacity_profiles/"+strconv.Itoa(i)+"/profile_id", "The agent has this capacity profile in the list already.")
@@ -110,7 +114,7 @@ func (s *Server) UpdateAgent(ctx context.Context, r UpdateAgentRequestObject) (U
 	}
 	a, err := s.store.UpdateAgent(ctx, origin(ctx), r.ID, version, func(a *store.Agent) error {
 		var in AgentInput
-		if err := mergePatch(AgentInput{Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: &a.Capacity, AutoBusy: a.AutoBusy, Skills: a.Skills, CapacityProfiles: a.CapacityProfiles}, *r.Body, &in); err != nil {
+		if err := mergePatch(AgentInput{Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: &a.Capacity, AutoBusy: a.AutoBusy, Sender: a.Sender, Skills: a.Skills, CapacityProfiles: a.CapacityProfiles}, *r.Body, &in); err != nil {
 			return err
 		}
 		if err := s.profileLimits(ctx, in.CapacityProfiles); err != nil {

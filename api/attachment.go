@@ -168,10 +168,10 @@ func (s *Server) uploadAttachment(c echo.Context) error {
 		return err
 	}
 	rules := plan.Workstream.Settings.Attachments
-	switch {
-	case !*rules.AgentsMaySend:
-		return conversation.Errorf(conversation.CodeForbidden, "The workstream does not let agents send files.")
-	case r.ContentLength > rules.MaxBytes+uploadFrame:
+	if err := filesAllowed(rules); err != nil {
+		return err
+	}
+	if r.ContentLength > rules.MaxBytes+uploadFrame {
 		return fileTooLarge(rules.MaxBytes)
 	}
 	key, err := idempotencyKey(r)
@@ -232,7 +232,7 @@ func (s *Server) beginUpload(ctx context.Context, conversationID, key, name stri
 func (s *Server) finishUpload(ctx context.Context, row store.Attachment, kept attachment.Kept) (store.Attachment, error) {
 	var err error
 	if kept.ContentType == "video/mp4" && kept.Film.Video {
-		if kept.PreviewKey, err = attachment.KeepPreview(ctx, s.blobs, row.ID, media.VideoFrame()); err != nil {
+		if kept.PreviewKey, err = attachment.KeepFrame(ctx, s.blobs, row.ID, kept.Key); err != nil {
 			return row, err
 		}
 	}

@@ -9,13 +9,14 @@ import (
 
 	"kaiwa/internal/bot"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
 	"kaiwa/internal/netguard"
 	"kaiwa/internal/store"
 )
 
 func showBot(b store.Bot) Bot {
 	return Bot{
-		ID: b.ID, Name: b.Name, Kind: BotKind(b.Kind), URL: Nullable(b.URL), Script: b.Script,
+		ID: b.ID, Name: b.Name, Kind: BotKind(b.Kind), URL: Nullable(b.URL), Script: b.Script, Sender: b.Sender,
 		Version: b.Version, CreatedAt: Time(b.CreatedAt), UpdatedAt: Time(b.UpdatedAt),
 	}
 }
@@ -57,6 +58,10 @@ func (s *Server) applyBot(in BotInput, b *store.Bot) (made bool, _ error) {
 		script = nil
 	}
 	var wrong invalid
+	if err := wrong.under("/sender", line.ValidateSender(in.Sender)); err != nil {
+		return false, err
+	}
+	b.Sender = in.Sender
 	switch b.Name, b.Kind = in.Name, string(in.Kind); b.Kind {
 	case store.BotScript:
 		if in.URL != "" {
@@ -147,7 +152,7 @@ func (s *Server) UpdateBot(ctx context.Context, r UpdateBotRequestObject) (Updat
 		if err != nil {
 			return err
 		}
-		in := BotInput{Name: b.Name, Kind: BotInputKind(b.Kind), URL: b.URL, Secret: b.Secret}
+		in := BotInput{Name: b.Name, Kind: BotInputKind(b.Kind), URL: b.URL, Secret: b.Secret, Sender: b.Sender}
 		var out BotInput
 		if err := mergePatch(in, patch, &out); err != nil {
 			return err

@@ -4,11 +4,21 @@ import (
 	"context"
 	"time"
 
+	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 )
 
 func showUsage(u store.LINEUsage) LINEUsage {
 	return LINEUsage{Replies: u.Replies, Pushes: u.Pushes, Charged: u.Charged}
+}
+
+// quota asks LINE.
+func (s *Server) quota(ctx context.Context, c store.Channel) (line.Quota, error) {
+	client, _, err := s.tokens.As(ctx, c)
+	if err != nil {
+		return line.Quota{}, err
+	}
+	return client.Quota(ctx)
 }
 
 // GetChannelQuota asks LINE for the month's paid messages, and sums what Kaiwa
@@ -20,7 +30,7 @@ func (s *Server) GetChannelQuota(ctx context.Context, r GetChannelQuotaRequestOb
 	}
 	asked, detail := time.Now(), ""
 	var kept store.ChannelQuota
-	if q, asking := s.line.As(c.Token).Quota(ctx); asking == nil {
+	if q, asking := s.quota(ctx, c); asking == nil {
 		if kept, err = s.store.SaveQuota(ctx, c.ID, q.Limit, q.Used, asked); err != nil {
 			return nil, err
 		}

@@ -613,11 +613,17 @@ func (e MessageState) Valid() bool {
 // Defines values for MessageInputType.
 const (
 	MessageInputTypeAttachment MessageInputType = "attachment"
+	MessageInputTypeAudio      MessageInputType = "audio"
+	MessageInputTypeCoupon     MessageInputType = "coupon"
 	MessageInputTypeFlex       MessageInputType = "flex"
+	MessageInputTypeImage      MessageInputType = "image"
+	MessageInputTypeImagemap   MessageInputType = "imagemap"
 	MessageInputTypeLocation   MessageInputType = "location"
 	MessageInputTypeSticker    MessageInputType = "sticker"
 	MessageInputTypeTemplate   MessageInputType = "template"
 	MessageInputTypeText       MessageInputType = "text"
+	MessageInputTypeTextV2     MessageInputType = "text_v2"
+	MessageInputTypeVideo      MessageInputType = "video"
 )
 
 // Valid indicates whether the value is a known member of the MessageInputType enum.
@@ -625,7 +631,15 @@ func (e MessageInputType) Valid() bool {
 	switch e {
 	case MessageInputTypeAttachment:
 		return true
+	case MessageInputTypeAudio:
+		return true
+	case MessageInputTypeCoupon:
+		return true
 	case MessageInputTypeFlex:
+		return true
+	case MessageInputTypeImage:
+		return true
+	case MessageInputTypeImagemap:
 		return true
 	case MessageInputTypeLocation:
 		return true
@@ -634,6 +648,10 @@ func (e MessageInputType) Valid() bool {
 	case MessageInputTypeTemplate:
 		return true
 	case MessageInputTypeText:
+		return true
+	case MessageInputTypeTextV2:
+		return true
+	case MessageInputTypeVideo:
 		return true
 	default:
 		return false
@@ -1270,6 +1288,24 @@ func (e DeleteChannelParamsLive) Valid() bool {
 	}
 }
 
+// Defines values for ValidateMessageParamsLINE.
+const (
+	ValidateMessageParamsLINEPush  ValidateMessageParamsLINE = "push"
+	ValidateMessageParamsLINEReply ValidateMessageParamsLINE = "reply"
+)
+
+// Valid indicates whether the value is a known member of the ValidateMessageParamsLINE enum.
+func (e ValidateMessageParamsLINE) Valid() bool {
+	switch e {
+	case ValidateMessageParamsLINEPush:
+		return true
+	case ValidateMessageParamsLINEReply:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for ListSurveyInvitationsParamsState.
 const (
 	ListSurveyInvitationsParamsStateAnswered  ListSurveyInvitationsParamsState = "answered"
@@ -1307,13 +1343,16 @@ type Agent struct {
 	CapacityProfiles []AgentCapacityProfile `json:"capacity_profiles"`
 
 	// CreatedAt RFC 3339, UTC, with milliseconds.
-	CreatedAt Timestamp    `json:"created_at"`
-	Email     string       `json:"email"`
-	ID        string       `json:"id"`
-	Locale    string       `json:"locale"`
-	Name      string       `json:"name"`
-	Role      Role         `json:"role"`
-	Skills    []AgentSkill `json:"skills"`
+	CreatedAt Timestamp `json:"created_at"`
+	Email     string    `json:"email"`
+	ID        string    `json:"id"`
+	Locale    string    `json:"locale"`
+	Name      string    `json:"name"`
+	Role      Role      `json:"role"`
+
+	// Sender How customers see who writes to them. What is left out is the account's own.
+	Sender Sender       `json:"sender"`
+	Skills []AgentSkill `json:"skills"`
 
 	// State How an agent's day goes.
 	State AgentState `json:"state"`
@@ -1342,6 +1381,9 @@ type AgentInput struct {
 	Locale string `json:"locale,omitempty"`
 	Name   string `json:"name"`
 	Role   Role   `json:"role"`
+
+	// Sender How customers see who writes to them. What is left out or null is the account's own.
+	Sender SenderInput `json:"sender,omitempty"`
 
 	// Skills All of them: the list is replaced as a whole.
 	Skills []AgentSkill `json:"skills,omitempty"`
@@ -1614,6 +1656,9 @@ type Bot struct {
 	// Secret Only in the answer to the request that had it made.
 	Secret string `json:"secret,omitempty"`
 
+	// Sender How customers see who writes to them. What is left out is the account's own.
+	Sender Sender `json:"sender"`
+
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt Timestamp `json:"updated_at"`
 	URL       Nullable  `json:"url"`
@@ -1633,7 +1678,10 @@ type BotInput struct {
 
 	// Secret whsec_ and the base64 of 24 to 64 bytes. Left out or null: one is made and shown once.
 	Secret string `json:"secret,omitempty"`
-	URL    string `json:"url,omitempty"`
+
+	// Sender How customers see who writes to them. What is left out or null is the account's own.
+	Sender SenderInput `json:"sender,omitempty"`
+	URL    string      `json:"url,omitempty"`
 }
 
 // BotInputKind defines model for BotInput.Kind.
@@ -2286,6 +2334,23 @@ type FieldError struct {
 	Pointer string `json:"pointer"`
 }
 
+// FilledQuickReply defines model for FilledQuickReply.
+type FilledQuickReply struct {
+	ID       string   `json:"id"`
+	Locale   Nullable `json:"locale"`
+	Personal bool     `json:"personal"`
+	Tags     []string `json:"tags"`
+
+	// Text With its slugs filled in.
+	Text  string `json:"text"`
+	Title string `json:"title"`
+}
+
+// FilledQuickReplyList defines model for FilledQuickReplyList.
+type FilledQuickReplyList struct {
+	Items []FilledQuickReply `json:"items"`
+}
+
 // Health defines model for Health.
 type Health struct {
 	Status HealthStatus `json:"status"`
@@ -2372,22 +2437,40 @@ type MessageFailure struct {
 	Detail string `json:"detail"`
 }
 
-// MessageInput What an agent writes. text needs text; attachment needs attachment_id; sticker needs package_id and sticker_id;
-// location needs title, address, latitude and longitude; flex and template need alt_text and contents or template.
+// MessageInput What an agent writes. text needs text; text_v2 text with {placeholders} and substitution; attachment
+// attachment_id; image url; video url and preview_url; audio url and duration_ms; sticker package_id and
+// sticker_id; location title, address, latitude and longitude; flex, template and imagemap alt_text and contents,
+// template or imagemap; coupon coupon_id.
 type MessageInput struct {
-	Address      string            `json:"address,omitempty"`
-	AltText      string            `json:"alt_text,omitempty"`
-	AttachmentID string            `json:"attachment_id,omitempty"`
-	Contents     json.RawMessage   `json:"contents,omitempty"`
-	Latitude     float64           `json:"latitude,omitempty"`
-	Longitude    float64           `json:"longitude,omitempty"`
-	PackageID    string            `json:"package_id,omitempty"`
-	QuickReplies []QuickReplyInput `json:"quick_replies,omitempty"`
-	StickerID    string            `json:"sticker_id,omitempty"`
-	Template     json.RawMessage   `json:"template,omitempty"`
-	Text         string            `json:"text,omitempty"`
-	Title        string            `json:"title,omitempty"`
-	Type         MessageInputType  `json:"type"`
+	Address      string          `json:"address,omitempty"`
+	AltText      string          `json:"alt_text,omitempty"`
+	AttachmentID string          `json:"attachment_id,omitempty"`
+	Contents     json.RawMessage `json:"contents,omitempty"`
+	CouponID     string          `json:"coupon_id,omitempty"`
+	DeliveryTag  string          `json:"delivery_tag,omitempty"`
+	DurationMS   int64           `json:"duration_ms,omitempty"`
+
+	// Imagemap LINE's baseUrl, baseSize, actions and video.
+	Imagemap     json.RawMessage    `json:"imagemap,omitempty"`
+	Latitude     float64            `json:"latitude,omitempty"`
+	Longitude    float64            `json:"longitude,omitempty"`
+	PackageID    string             `json:"package_id,omitempty"`
+	PreviewURL   string             `json:"preview_url,omitempty"`
+	QuickReplies []QuickReplyButton `json:"quick_replies,omitempty"`
+
+	// QuoteMessageID The message of the customer that this one quotes; with text, text_v2 and sticker only.
+	QuoteMessageID string `json:"quote_message_id,omitempty"`
+	StickerID      string `json:"sticker_id,omitempty"`
+
+	// Substitution By placeholder, LINE's substitution objects: emoji and, in groups, mentions.
+	Substitution json.RawMessage  `json:"substitution,omitempty"`
+	Template     json.RawMessage  `json:"template,omitempty"`
+	Text         string           `json:"text,omitempty"`
+	Title        string           `json:"title,omitempty"`
+	Type         MessageInputType `json:"type"`
+
+	// URL Where LINE's apps load the file from, by HTTPS, for as long as the message is looked at.
+	URL string `json:"url,omitempty"`
 }
 
 // MessageInputType defines model for MessageInput.Type.
@@ -2408,6 +2491,15 @@ type MessageSender struct {
 
 // MessageSenderKind defines model for MessageSender.Kind.
 type MessageSenderKind string
+
+// MessageValidation defines model for MessageValidation.
+type MessageValidation struct {
+	// LINERequestID LINE's id of its check; null when it was not asked.
+	LINERequestID Nullable `json:"line_request_id"`
+
+	// Messages LINE's message objects.
+	Messages []json.RawMessage `json:"messages"`
+}
 
 // Named defines model for Named.
 type Named struct {
@@ -2653,13 +2745,63 @@ type QueuePatch = json.RawMessage
 // QueueWaitInfo What customers hear while they wait. Each time may be a paid push, so nothing is said by default.
 type QueueWaitInfo = store.WaitInfo
 
-// QuickReplyInput Exactly one of text, data and uri.
-type QuickReplyInput struct {
-	Data  string `json:"data,omitempty"`
-	Label string `json:"label"`
-	Text  string `json:"text,omitempty"`
-	URI   string `json:"uri,omitempty"`
+// QuickReply A text that agents answer with. (The buttons under a message, which LINE calls quick replies, are fields of messages.)
+type QuickReply struct {
+	// AgentID Whose it is; null for everybody's.
+	AgentID Nullable `json:"agent_id"`
+
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+	ID        string    `json:"id"`
+	Locale    Nullable  `json:"locale"`
+	Tags      []string  `json:"tags"`
+	Text      string    `json:"text"`
+	Title     string    `json:"title"`
+
+	// UpdatedAt RFC 3339, UTC, with milliseconds.
+	UpdatedAt     Timestamp `json:"updated_at"`
+	Version       int64     `json:"version"`
+	WorkstreamIDs []string  `json:"workstream_ids"`
 }
+
+// QuickReplyButton Exactly one of text, data (which text may accompany), uri and action.
+type QuickReplyButton struct {
+	// Action Any of LINE's action objects that a quick reply may have, without its label.
+	Action json.RawMessage `json:"action,omitempty"`
+	Data   string          `json:"data,omitempty"`
+
+	// ImageURL The icon of the button.
+	ImageURL string `json:"image_url,omitempty"`
+	Label    string `json:"label"`
+	Text     string `json:"text,omitempty"`
+	URI      string `json:"uri,omitempty"`
+}
+
+// QuickReplyInput defines model for QuickReplyInput.
+type QuickReplyInput struct {
+	// Locale A BCP 47 tag such as ja or zh-TW; null for whatever the customer speaks.
+	Locale string `json:"locale,omitempty"`
+
+	// Personal Whether it is the caller's own, which nobody else sees; false by default. It stays what it was created as.
+	Personal bool     `json:"personal,omitempty"`
+	Tags     []string `json:"tags,omitempty"`
+
+	// Text May have the slugs {customer_name}, {agent_name}, {queue_name} and context variables such as {$order}.
+	Text  string `json:"text"`
+	Title string `json:"title"`
+
+	// WorkstreamIDs Which workstreams it is for; none for all of them.
+	WorkstreamIDs []string `json:"workstream_ids,omitempty"`
+}
+
+// QuickReplyList defines model for QuickReplyList.
+type QuickReplyList struct {
+	Items      []QuickReply `json:"items"`
+	NextCursor Nullable     `json:"next_cursor"`
+}
+
+// QuickReplyPatch A JSON merge patch.
+type QuickReplyPatch = json.RawMessage
 
 // Readiness defines model for Readiness.
 type Readiness struct {
@@ -2833,6 +2975,12 @@ type RulesetServiceKind string
 
 // RulesetServicePatch A JSON merge patch. The kind never changes.
 type RulesetServicePatch = json.RawMessage
+
+// Sender How customers see who writes to them. What is left out is the account's own.
+type Sender = conversation.MessageSender
+
+// SenderInput How customers see who writes to them. What is left out or null is the account's own.
+type SenderInput = conversation.MessageSender
 
 // SendingSettings How LINE's paid messages are spent on automated messages. What agents and bots say is never held back; automated messages that wait go with it.
 type SendingSettings struct {
@@ -3546,6 +3694,15 @@ type SendMessageParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ValidateMessageParams defines parameters for ValidateMessage.
+type ValidateMessageParams struct {
+	// LINE Has LINE check the message, too, as it would that of a reply or a push.
+	LINE ValidateMessageParamsLINE `form:"line,omitempty" json:"line,omitempty"`
+}
+
+// ValidateMessageParamsLINE defines parameters for ValidateMessage.
+type ValidateMessageParamsLINE string
+
 // RetryMessageParams defines parameters for RetryMessage.
 type RetryMessageParams struct {
 	// IdempotencyKey At most 255 printable ASCII characters.
@@ -3568,6 +3725,12 @@ type ParkConversationParams struct {
 type PickConversationParams struct {
 	// IdempotencyKey At most 255 printable ASCII characters.
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// ListConversationQuickRepliesParams defines parameters for ListConversationQuickReplies.
+type ListConversationQuickRepliesParams struct {
+	// Q Only those with these words in their title, text or tags.
+	Q string `form:"q,omitempty" json:"q,omitempty"`
 }
 
 // ReleaseConversationParams defines parameters for ReleaseConversation.
@@ -3728,6 +3891,33 @@ type ListQueueMembersParams struct {
 
 	// Cursor The next_cursor of the page before.
 	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// ListQuickRepliesParams defines parameters for ListQuickReplies.
+type ListQuickRepliesParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
+// CreateQuickReplyParams defines parameters for CreateQuickReply.
+type CreateQuickReplyParams struct {
+	// IdempotencyKey At most 255 printable ASCII characters.
+	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
+// DeleteQuickReplyParams defines parameters for DeleteQuickReply.
+type DeleteQuickReplyParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
+}
+
+// UpdateQuickReplyParams defines parameters for UpdateQuickReply.
+type UpdateQuickReplyParams struct {
+	// IfMatch The ETag last seen. Required; 428 without.
+	IfMatch IfMatch `json:"If-Match,omitempty"`
 }
 
 // DryRunRoutingParams defines parameters for DryRunRouting.
@@ -3953,6 +4143,9 @@ type HandOffConversationJSONRequestBody = Nothing
 // SendMessageJSONRequestBody defines body for SendMessage for application/json ContentType.
 type SendMessageJSONRequestBody = MessageInput
 
+// ValidateMessageJSONRequestBody defines body for ValidateMessage for application/json ContentType.
+type ValidateMessageJSONRequestBody = MessageInput
+
 // RetryMessageJSONRequestBody defines body for RetryMessage for application/json ContentType.
 type RetryMessageJSONRequestBody = Nothing
 
@@ -4009,6 +4202,12 @@ type CreateQueueJSONRequestBody = QueueInput
 
 // UpdateQueueJSONRequestBody defines body for UpdateQueue for application/json ContentType.
 type UpdateQueueJSONRequestBody = QueuePatch
+
+// CreateQuickReplyJSONRequestBody defines body for CreateQuickReply for application/json ContentType.
+type CreateQuickReplyJSONRequestBody = QuickReplyInput
+
+// UpdateQuickReplyJSONRequestBody defines body for UpdateQuickReply for application/json ContentType.
+type UpdateQuickReplyJSONRequestBody = QuickReplyPatch
 
 // DryRunRoutingJSONRequestBody defines body for DryRunRouting for application/json ContentType.
 type DryRunRoutingJSONRequestBody = DryRunInput
@@ -4198,6 +4397,9 @@ type ServerInterface interface {
 	// SendMessage Writes to the customer.
 	// (POST /api/v1/conversations/{id}/messages)
 	SendMessage(ctx echo.Context, id ID, params SendMessageParams) error
+	// ValidateMessage Checks a message and sends nothing.
+	// (POST /api/v1/conversations/{id}/messages/validate)
+	ValidateMessage(ctx echo.Context, id ID, params ValidateMessageParams) error
 	// RetryMessage Sends what a failed message said once more.
 	// (POST /api/v1/conversations/{id}/messages/{message_id}/retry)
 	RetryMessage(ctx echo.Context, id ID, messageID string, params RetryMessageParams) error
@@ -4210,6 +4412,9 @@ type ServerInterface interface {
 	// PickConversation Takes a conversation that waits in a queue.
 	// (POST /api/v1/conversations/{id}/pick)
 	PickConversation(ctx echo.Context, id ID, params PickConversationParams) error
+	// ListConversationQuickReplies Lists what the caller may answer with in a conversation, filled in.
+	// (GET /api/v1/conversations/{id}/quick-replies)
+	ListConversationQuickReplies(ctx echo.Context, id ID, params ListConversationQuickRepliesParams) error
 	// ReleaseConversation Gives a conversation back to its queue.
 	// (POST /api/v1/conversations/{id}/release)
 	ReleaseConversation(ctx echo.Context, id ID, params ReleaseConversationParams) error
@@ -4315,6 +4520,21 @@ type ServerInterface interface {
 	// AddQueueMember Has an agent work a queue. One who does already goes on.
 	// (PUT /api/v1/queues/{id}/members/{agent_id})
 	AddQueueMember(ctx echo.Context, id ID, agentID string) error
+	// ListQuickReplies Lists everybody's quick replies and the caller's own, oldest first.
+	// (GET /api/v1/quick-replies)
+	ListQuickReplies(ctx echo.Context, params ListQuickRepliesParams) error
+	// CreateQuickReply Creates a quick reply.
+	// (POST /api/v1/quick-replies)
+	CreateQuickReply(ctx echo.Context, params CreateQuickReplyParams) error
+	// DeleteQuickReply Deletes a quick reply.
+	// (DELETE /api/v1/quick-replies/{id})
+	DeleteQuickReply(ctx echo.Context, id ID, params DeleteQuickReplyParams) error
+	// GetQuickReply Reads a quick reply.
+	// (GET /api/v1/quick-replies/{id})
+	GetQuickReply(ctx echo.Context, id ID) error
+	// UpdateQuickReply Changes a quick reply, by a JSON merge patch.
+	// (PATCH /api/v1/quick-replies/{id})
+	UpdateQuickReply(ctx echo.Context, id ID, params UpdateQuickReplyParams) error
 	// DryRunRouting Tells how a conversation would be classified, routed and offered; changes nothing.
 	// (POST /api/v1/routing/dry-run)
 	DryRunRouting(ctx echo.Context, params DryRunRoutingParams) error
@@ -5911,6 +6131,31 @@ func (w *ServerInterfaceWrapper) SendMessage(ctx echo.Context) error {
 	return err
 }
 
+// ValidateMessage converts echo context to params.
+func (w *ServerInterfaceWrapper) ValidateMessage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ValidateMessageParams
+	// ------------- Optional query parameter "line" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "line", ctx.QueryParams(), &params.LINE, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter line: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ValidateMessage(ctx, id, params)
+	return err
+}
+
 // RetryMessage converts echo context to params.
 func (w *ServerInterfaceWrapper) RetryMessage(ctx echo.Context) error {
 	var err error
@@ -6060,6 +6305,31 @@ func (w *ServerInterfaceWrapper) PickConversation(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.PickConversation(ctx, id, params)
+	return err
+}
+
+// ListConversationQuickReplies converts echo context to params.
+func (w *ServerInterfaceWrapper) ListConversationQuickReplies(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListConversationQuickRepliesParams
+	// ------------- Optional query parameter "q" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "q", ctx.QueryParams(), &params.Q, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter q: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListConversationQuickReplies(ctx, id, params)
 	return err
 }
 
@@ -7004,6 +7274,148 @@ func (w *ServerInterfaceWrapper) AddQueueMember(ctx echo.Context) error {
 	return err
 }
 
+// ListQuickReplies converts echo context to params.
+func (w *ServerInterfaceWrapper) ListQuickReplies(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params ListQuickRepliesParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListQuickReplies(ctx, params)
+	return err
+}
+
+// CreateQuickReply converts echo context to params.
+func (w *ServerInterfaceWrapper) CreateQuickReply(ctx echo.Context) error {
+	var err error
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params CreateQuickReplyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "Idempotency-Key" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("Idempotency-Key")]; found {
+		var IdempotencyKey IdempotencyKey
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for Idempotency-Key, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "Idempotency-Key", valueList[0], &IdempotencyKey, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter Idempotency-Key: %s", err))
+		}
+
+		params.IdempotencyKey = IdempotencyKey
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.CreateQuickReply(ctx, params)
+	return err
+}
+
+// DeleteQuickReply converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteQuickReply(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteQuickReplyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteQuickReply(ctx, id, params)
+	return err
+}
+
+// GetQuickReply converts echo context to params.
+func (w *ServerInterfaceWrapper) GetQuickReply(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetQuickReply(ctx, id)
+	return err
+}
+
+// UpdateQuickReply converts echo context to params.
+func (w *ServerInterfaceWrapper) UpdateQuickReply(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params UpdateQuickReplyParams
+
+	headers := ctx.Request().Header
+	// ------------- Optional header parameter "If-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-Match")]; found {
+		var IfMatch IfMatch
+		n := len(valueList)
+		if n != 1 {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Expected one value for If-Match, got %d", n))
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-Match", valueList[0], &IfMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter If-Match: %s", err))
+		}
+
+		params.IfMatch = IfMatch
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.UpdateQuickReply(ctx, id, params)
+	return err
+}
+
 // DryRunRouting converts echo context to params.
 func (w *ServerInterfaceWrapper) DryRunRouting(ctx echo.Context) error {
 	var err error
@@ -7842,6 +8254,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.DELETE(options.BaseURL+"/api/v1/dispositions/:id", wrapper.DeleteDisposition, options.OperationMiddlewares["DeleteDisposition"]...)
 	router.GET(options.BaseURL+"/api/v1/dispositions/:id", wrapper.GetDisposition, options.OperationMiddlewares["GetDisposition"]...)
 	router.PATCH(options.BaseURL+"/api/v1/dispositions/:id", wrapper.UpdateDisposition, options.OperationMiddlewares["UpdateDisposition"]...)
+	router.GET(options.BaseURL+"/api/v1/quick-replies", wrapper.ListQuickReplies, options.OperationMiddlewares["ListQuickReplies"]...)
+	router.POST(options.BaseURL+"/api/v1/quick-replies", wrapper.CreateQuickReply, options.OperationMiddlewares["CreateQuickReply"]...)
+	router.DELETE(options.BaseURL+"/api/v1/quick-replies/:id", wrapper.DeleteQuickReply, options.OperationMiddlewares["DeleteQuickReply"]...)
+	router.GET(options.BaseURL+"/api/v1/quick-replies/:id", wrapper.GetQuickReply, options.OperationMiddlewares["GetQuickReply"]...)
+	router.PATCH(options.BaseURL+"/api/v1/quick-replies/:id", wrapper.UpdateQuickReply, options.OperationMiddlewares["UpdateQuickReply"]...)
 	router.GET(options.BaseURL+"/api/v1/survey-invitations", wrapper.ListSurveyInvitations, options.OperationMiddlewares["ListSurveyInvitations"]...)
 	router.GET(options.BaseURL+"/api/v1/surveys", wrapper.ListSurveys, options.OperationMiddlewares["ListSurveys"]...)
 	router.POST(options.BaseURL+"/api/v1/surveys", wrapper.CreateSurvey, options.OperationMiddlewares["CreateSurvey"]...)
@@ -7888,6 +8305,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.ListMessages, options.OperationMiddlewares["ListMessages"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/messages", wrapper.SendMessage, options.OperationMiddlewares["SendMessage"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/messages/:message_id/retry", wrapper.RetryMessage, options.OperationMiddlewares["RetryMessage"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/messages/validate", wrapper.ValidateMessage, options.OperationMiddlewares["ValidateMessage"]...)
+	router.GET(options.BaseURL+"/api/v1/conversations/:id/quick-replies", wrapper.ListConversationQuickReplies, options.OperationMiddlewares["ListConversationQuickReplies"]...)
 	router.DELETE(options.BaseURL+"/api/v1/attachments/:id", wrapper.RevokeAttachment, options.OperationMiddlewares["RevokeAttachment"]...)
 	router.GET(options.BaseURL+"/api/v1/attachments/:id", wrapper.GetAttachment, options.OperationMiddlewares["GetAttachment"]...)
 	router.POST(options.BaseURL+"/api/v1/attachments/:id/release", wrapper.ReleaseAttachment, options.OperationMiddlewares["ReleaseAttachment"]...)
@@ -7999,6 +8418,15 @@ type QueueJSONResponse struct {
 	Body Queue
 
 	Headers QueueResponseHeaders
+}
+
+type QuickReplyResponseHeaders struct {
+	ETag string
+}
+type QuickReplyJSONResponse struct {
+	Body QuickReply
+
+	Headers QuickReplyResponseHeaders
 }
 
 type RulesetResponseHeaders struct {
@@ -10107,6 +10535,47 @@ func (response SendMessagedefaultApplicationProblemPlusJSONResponse) VisitSendMe
 	return err
 }
 
+type ValidateMessageRequestObject struct {
+	ID     ID `json:"id"`
+	Params ValidateMessageParams
+	Body   *ValidateMessageJSONRequestBody
+}
+
+type ValidateMessageResponseObject interface {
+	VisitValidateMessageResponse(w http.ResponseWriter) error
+}
+
+type ValidateMessage200JSONResponse MessageValidation
+
+func (response ValidateMessage200JSONResponse) VisitValidateMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ValidateMessagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ValidateMessagedefaultApplicationProblemPlusJSONResponse) VisitValidateMessageResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RetryMessageRequestObject struct {
 	ID        ID     `json:"id"`
 	MessageID string `json:"message_id"`
@@ -10275,6 +10744,46 @@ type PickConversationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response PickConversationdefaultApplicationProblemPlusJSONResponse) VisitPickConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConversationQuickRepliesRequestObject struct {
+	ID     ID `json:"id"`
+	Params ListConversationQuickRepliesParams
+}
+
+type ListConversationQuickRepliesResponseObject interface {
+	VisitListConversationQuickRepliesResponse(w http.ResponseWriter) error
+}
+
+type ListConversationQuickReplies200JSONResponse FilledQuickReplyList
+
+func (response ListConversationQuickReplies200JSONResponse) VisitListConversationQuickRepliesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConversationQuickRepliesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListConversationQuickRepliesdefaultApplicationProblemPlusJSONResponse) VisitListConversationQuickRepliesResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11687,6 +12196,202 @@ func (response AddQueueMemberdefaultApplicationProblemPlusJSONResponse) VisitAdd
 	return err
 }
 
+type ListQuickRepliesRequestObject struct {
+	Params ListQuickRepliesParams
+}
+
+type ListQuickRepliesResponseObject interface {
+	VisitListQuickRepliesResponse(w http.ResponseWriter) error
+}
+
+type ListQuickReplies200JSONResponse QuickReplyList
+
+func (response ListQuickReplies200JSONResponse) VisitListQuickRepliesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListQuickRepliesdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListQuickRepliesdefaultApplicationProblemPlusJSONResponse) VisitListQuickRepliesResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateQuickReplyRequestObject struct {
+	Params CreateQuickReplyParams
+	Body   *CreateQuickReplyJSONRequestBody
+}
+
+type CreateQuickReplyResponseObject interface {
+	VisitCreateQuickReplyResponse(w http.ResponseWriter) error
+}
+
+type CreateQuickReply201JSONResponse struct{ QuickReplyJSONResponse }
+
+func (response CreateQuickReply201JSONResponse) VisitCreateQuickReplyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(201)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CreateQuickReplydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response CreateQuickReplydefaultApplicationProblemPlusJSONResponse) VisitCreateQuickReplyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteQuickReplyRequestObject struct {
+	ID     ID `json:"id"`
+	Params DeleteQuickReplyParams
+}
+
+type DeleteQuickReplyResponseObject interface {
+	VisitDeleteQuickReplyResponse(w http.ResponseWriter) error
+}
+
+type DeleteQuickReply204Response struct {
+}
+
+func (response DeleteQuickReply204Response) VisitDeleteQuickReplyResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteQuickReplydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteQuickReplydefaultApplicationProblemPlusJSONResponse) VisitDeleteQuickReplyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQuickReplyRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type GetQuickReplyResponseObject interface {
+	VisitGetQuickReplyResponse(w http.ResponseWriter) error
+}
+
+type GetQuickReply200JSONResponse struct{ QuickReplyJSONResponse }
+
+func (response GetQuickReply200JSONResponse) VisitGetQuickReplyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetQuickReplydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetQuickReplydefaultApplicationProblemPlusJSONResponse) VisitGetQuickReplyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateQuickReplyRequestObject struct {
+	ID     ID `json:"id"`
+	Params UpdateQuickReplyParams
+	Body   *UpdateQuickReplyJSONRequestBody
+}
+
+type UpdateQuickReplyResponseObject interface {
+	VisitUpdateQuickReplyResponse(w http.ResponseWriter) error
+}
+
+type UpdateQuickReply200JSONResponse struct{ QuickReplyJSONResponse }
+
+func (response UpdateQuickReply200JSONResponse) VisitUpdateQuickReplyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type UpdateQuickReplydefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response UpdateQuickReplydefaultApplicationProblemPlusJSONResponse) VisitUpdateQuickReplyResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type DryRunRoutingRequestObject struct {
 	Params DryRunRoutingParams
 	Body   *DryRunRoutingJSONRequestBody
@@ -12822,6 +13527,9 @@ type StrictServerInterface interface {
 	// SendMessage Writes to the customer.
 	// (POST /api/v1/conversations/{id}/messages)
 	SendMessage(ctx context.Context, request SendMessageRequestObject) (SendMessageResponseObject, error)
+	// ValidateMessage Checks a message and sends nothing.
+	// (POST /api/v1/conversations/{id}/messages/validate)
+	ValidateMessage(ctx context.Context, request ValidateMessageRequestObject) (ValidateMessageResponseObject, error)
 	// RetryMessage Sends what a failed message said once more.
 	// (POST /api/v1/conversations/{id}/messages/{message_id}/retry)
 	RetryMessage(ctx context.Context, request RetryMessageRequestObject) (RetryMessageResponseObject, error)
@@ -12834,6 +13542,9 @@ type StrictServerInterface interface {
 	// PickConversation Takes a conversation that waits in a queue.
 	// (POST /api/v1/conversations/{id}/pick)
 	PickConversation(ctx context.Context, request PickConversationRequestObject) (PickConversationResponseObject, error)
+	// ListConversationQuickReplies Lists what the caller may answer with in a conversation, filled in.
+	// (GET /api/v1/conversations/{id}/quick-replies)
+	ListConversationQuickReplies(ctx context.Context, request ListConversationQuickRepliesRequestObject) (ListConversationQuickRepliesResponseObject, error)
 	// ReleaseConversation Gives a conversation back to its queue.
 	// (POST /api/v1/conversations/{id}/release)
 	ReleaseConversation(ctx context.Context, request ReleaseConversationRequestObject) (ReleaseConversationResponseObject, error)
@@ -12939,6 +13650,21 @@ type StrictServerInterface interface {
 	// AddQueueMember Has an agent work a queue. One who does already goes on.
 	// (PUT /api/v1/queues/{id}/members/{agent_id})
 	AddQueueMember(ctx context.Context, request AddQueueMemberRequestObject) (AddQueueMemberResponseObject, error)
+	// ListQuickReplies Lists everybody's quick replies and the caller's own, oldest first.
+	// (GET /api/v1/quick-replies)
+	ListQuickReplies(ctx context.Context, request ListQuickRepliesRequestObject) (ListQuickRepliesResponseObject, error)
+	// CreateQuickReply Creates a quick reply.
+	// (POST /api/v1/quick-replies)
+	CreateQuickReply(ctx context.Context, request CreateQuickReplyRequestObject) (CreateQuickReplyResponseObject, error)
+	// DeleteQuickReply Deletes a quick reply.
+	// (DELETE /api/v1/quick-replies/{id})
+	DeleteQuickReply(ctx context.Context, request DeleteQuickReplyRequestObject) (DeleteQuickReplyResponseObject, error)
+	// GetQuickReply Reads a quick reply.
+	// (GET /api/v1/quick-replies/{id})
+	GetQuickReply(ctx context.Context, request GetQuickReplyRequestObject) (GetQuickReplyResponseObject, error)
+	// UpdateQuickReply Changes a quick reply, by a JSON merge patch.
+	// (PATCH /api/v1/quick-replies/{id})
+	UpdateQuickReply(ctx context.Context, request UpdateQuickReplyRequestObject) (UpdateQuickReplyResponseObject, error)
 	// DryRunRouting Tells how a conversation would be classified, routed and offered; changes nothing.
 	// (POST /api/v1/routing/dry-run)
 	DryRunRouting(ctx context.Context, request DryRunRoutingRequestObject) (DryRunRoutingResponseObject, error)
@@ -14916,6 +15642,55 @@ func (sh *strictHandler) SendMessage(ctx echo.Context, id ID, params SendMessage
 	return nil
 }
 
+// ValidateMessage operation middleware
+func (sh *strictHandler) ValidateMessage(ctx echo.Context, id ID, params ValidateMessageParams) error {
+	var request ValidateMessageRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body ValidateMessageJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ValidateMessage(ctx.Request().Context(), request.(ValidateMessageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ValidateMessage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ValidateMessageResponseObject); ok {
+		return validResponse.VisitValidateMessageResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // RetryMessage operation middleware
 func (sh *strictHandler) RetryMessage(ctx echo.Context, id ID, messageID string, params RetryMessageParams) error {
 	var request RetryMessageRequestObject
@@ -15116,6 +15891,32 @@ func (sh *strictHandler) PickConversation(ctx echo.Context, id ID, params PickCo
 		return err
 	} else if validResponse, ok := response.(PickConversationResponseObject); ok {
 		return validResponse.VisitPickConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListConversationQuickReplies operation middleware
+func (sh *strictHandler) ListConversationQuickReplies(ctx echo.Context, id ID, params ListConversationQuickRepliesParams) error {
+	var request ListConversationQuickRepliesRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConversationQuickReplies(ctx.Request().Context(), request.(ListConversationQuickRepliesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConversationQuickReplies")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListConversationQuickRepliesResponseObject); ok {
+		return validResponse.VisitListConversationQuickRepliesResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -16361,6 +17162,179 @@ func (sh *strictHandler) AddQueueMember(ctx echo.Context, id ID, agentID string)
 		return err
 	} else if validResponse, ok := response.(AddQueueMemberResponseObject); ok {
 		return validResponse.VisitAddQueueMemberResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListQuickReplies operation middleware
+func (sh *strictHandler) ListQuickReplies(ctx echo.Context, params ListQuickRepliesParams) error {
+	var request ListQuickRepliesRequestObject
+
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListQuickReplies(ctx.Request().Context(), request.(ListQuickRepliesRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListQuickReplies")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListQuickRepliesResponseObject); ok {
+		return validResponse.VisitListQuickRepliesResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// CreateQuickReply operation middleware
+func (sh *strictHandler) CreateQuickReply(ctx echo.Context, params CreateQuickReplyParams) error {
+	var request CreateQuickReplyRequestObject
+
+	request.Params = params
+
+	var body CreateQuickReplyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.CreateQuickReply(ctx.Request().Context(), request.(CreateQuickReplyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CreateQuickReply")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(CreateQuickReplyResponseObject); ok {
+		return validResponse.VisitCreateQuickReplyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// DeleteQuickReply operation middleware
+func (sh *strictHandler) DeleteQuickReply(ctx echo.Context, id ID, params DeleteQuickReplyParams) error {
+	var request DeleteQuickReplyRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteQuickReply(ctx.Request().Context(), request.(DeleteQuickReplyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteQuickReply")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteQuickReplyResponseObject); ok {
+		return validResponse.VisitDeleteQuickReplyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetQuickReply operation middleware
+func (sh *strictHandler) GetQuickReply(ctx echo.Context, id ID) error {
+	var request GetQuickReplyRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetQuickReply(ctx.Request().Context(), request.(GetQuickReplyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetQuickReply")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetQuickReplyResponseObject); ok {
+		return validResponse.VisitGetQuickReplyResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// UpdateQuickReply operation middleware
+func (sh *strictHandler) UpdateQuickReply(ctx echo.Context, id ID, params UpdateQuickReplyParams) error {
+	var request UpdateQuickReplyRequestObject
+
+	request.ID = id
+	request.Params = params
+
+	var body UpdateQuickReplyJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.UpdateQuickReply(ctx.Request().Context(), request.(UpdateQuickReplyRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "UpdateQuickReply")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(UpdateQuickReplyResponseObject); ok {
+		return validResponse.VisitUpdateQuickReplyResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

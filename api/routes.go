@@ -88,6 +88,12 @@ var routes = []route{
 	{http.MethodPatch, "/api/v1/dispositions/{id}", PermissionConfigurationWrite},
 	{http.MethodDelete, "/api/v1/dispositions/{id}", PermissionConfigurationWrite},
 
+	{http.MethodGet, "/api/v1/quick-replies", PermissionDirectoryRead},
+	{http.MethodPost, "/api/v1/quick-replies", PermissionConversationsServe}, // and configuration.write for everybody's
+	{http.MethodGet, "/api/v1/quick-replies/{id}", PermissionDirectoryRead},
+	{http.MethodPatch, "/api/v1/quick-replies/{id}", PermissionConversationsServe},
+	{http.MethodDelete, "/api/v1/quick-replies/{id}", PermissionConversationsServe},
+
 	{http.MethodGet, "/api/v1/surveys", PermissionConfigurationRead},
 	{http.MethodPost, "/api/v1/surveys", PermissionConfigurationWrite},
 	{http.MethodGet, "/api/v1/surveys/{id}", PermissionConfigurationRead},
@@ -133,6 +139,8 @@ var routes = []route{
 	{http.MethodGet, "/api/v1/conversations/{id}/messages", PermissionConversationsRead},
 	{http.MethodPost, "/api/v1/conversations/{id}/messages", PermissionConversationsServe},
 	{http.MethodPost, "/api/v1/conversations/{id}/messages/{message_id}/retry", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/conversations/{id}/messages/validate", PermissionConversationsServe},
+	{http.MethodGet, "/api/v1/conversations/{id}/quick-replies", PermissionConversationsRead},
 	{http.MethodPost, "/api/v1/conversations/{id}/notes", PermissionConversationsServe},
 	{http.MethodPut, "/api/v1/conversations/{id}/contact", PermissionConversationsServe},
 	{http.MethodPatch, "/api/v1/conversations/{id}/context", PermissionConversationsServe},

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -18,21 +19,13 @@ const acceptTime = 2 * time.Second
 
 // SendMessage writes to the customer.
 func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (SendMessageResponseObject, error) {
-	content, err := contentOf(*r.Body)
+	i := caller(ctx)
+	req := store.SayRequest{Cause: updateID(ctx), ConversationID: r.ID, Actor: actor(ctx)}
+	pieces, err := s.composed(ctx, r.ID, *r.Body, req.MessageID(0))
 	if err != nil {
 		return nil, err
 	}
-	i := caller(ctx)
-	req := store.SayRequest{Cause: updateID(ctx), ConversationID: r.ID, Actor: actor(ctx)}
-	if content.Type == string(MessageInputTypeAttachment) {
-		if content, err = s.attachmentContent(ctx, r.ID, r.Body.AttachmentID, req.MessageID(0)); err != nil {
-			return nil, err
-		}
-	}
-	for _, piece := range line.Pieces(content) {
-		if err := line.Validate(piece); err != nil {
-			return nil, err
-		}
+	for _, piece := range pieces {
 		req.Drafts = append(req.Drafts, store.Draft{SenderKind: conversation.SenderAgent, SenderID: i.Agent.ID, SenderName: i.Agent.Name, Content: piece, AttachmentID: r.Body.AttachmentID})
 	}
 	more := s.feed.More()
@@ -71,6 +64,119 @@ func (s *Server) RetryMessage(ctx context.Context, r RetryMessageRequestObject) 
 	return RetryMessage202JSONResponse(shown[0]), nil
 }
 
+// ValidateMessage checks a message and sends nothing.
+func (s *Server) ValidateMessage(ctx context.Context, r ValidateMessageRequestObject) (ValidateMessageResponseObject, error) {
+	c, err := s.store.Conversation(ctx, r.ID)
+	if err != nil {
+		return nil, err
+	}
+	pieces, err := s.composed(ctx, r.ID, *r.Body, "")
+	if err != nil {
+		return nil, err
+	}
+	var messages []json.RawMessage
+	for _, piece := range pieces {
+		rendered, err := line.Render([]conversation.Content{piece})
+		if err != nil {
+			return nil, err
+		}
+		messages = append(messages, rendered...)
+	}
+	requestID := ""
+	if r.Params.LINE != "" {
+		if requestID, err = s.validatedByLINE(ctx, c.ChannelID, r.Params.LINE, messages); err != nil {
+			return nil, err
+		}
+	}
+	return ValidateMessage200JSONResponse{Messages: messages, LINERequestID: Nullable(requestID)}, nil
+}
+
+// validatedByLINE has LINE check messages that a reply or a push would send. What
+// it refuses is CodeInvalid, by its words, at the fields they are of.
+func (s *Server) validatedByLINE(ctx context.Context, channelID string, via ValidateMessageParamsLINE, messages []json.RawMessage) (requestID string, err error) {
+	c, err := s.store.Channel(ctx, channelID)
+	if err != nil {
+		return "", err
+	}
+	client, _, err := s.tokens.As(ctx, c)
+	if err != nil {
+		return "", lineError(err)
+	}
+	validate := client.ValidatePush
+	if via == ValidateMessageParamsLINEReply {
+		validate = client.ValidateReply
+	}
+	for part := range slices.Chunk(messages, line.MaxMessages) {
+		requestID, err = validate(ctx, part)
+		var refusal *line.Error
+		if errors.As(err, &refusal) && refusal.Class == line.ClassRefused && len(refusal.Details) > 0 {
+			var wrong invalid
+			for _, d := range refusal.Details {
+				wrong.add(line.PointerOf(d.Property), "LINE says: %s.", strings.TrimRight(d.Message, "."))
+			}
+			return "", wrong.err()
+		}
+		if err != nil {
+			return "", lineError(err)
+		}
+	}
+	return requestID, nil
+}
+
+// composed is what an agent writes in a conversation, as the messages that LINE
+// will take. messageID is the first of them, or "" when nothing is to be sent.
+func (s *Server) composed(ctx context.Context, conversationID string, in MessageInput, messageID string) ([]conversation.Content, error) {
+	content, err := contentOf(in)
+	if err != nil {
+		return nil, err
+	}
+	switch content.Type {
+	case string(MessageInputTypeAttachment):
+		if content, err = s.attachmentContent(ctx, conversationID, in.AttachmentID, messageID); err != nil {
+			return nil, err
+		}
+		content.QuickReplies = buttonsOf(in)
+	case conversation.ContentImage, conversation.ContentVideo, conversation.ContentAudio:
+		if err := s.maySendFiles(ctx, conversationID); err != nil {
+			return nil, err
+		}
+	}
+	content.Sender = conversation.SenderOf(caller(ctx).Agent.Sender)
+	if content.QuoteMessageID != "" {
+		if content.QuoteToken, err = s.store.QuoteToken(ctx, conversationID, content.QuoteMessageID, messageID); err != nil {
+			return nil, err
+		}
+	}
+	pieces := line.Pieces(content)
+	for _, piece := range pieces {
+		if err := line.Validate(piece); err != nil {
+			return nil, err
+		}
+	}
+	return pieces, nil
+}
+
+// maySendFiles refuses files, wherever they are, when the workstream of a
+// conversation does not let agents send any.
+func (s *Server) maySendFiles(ctx context.Context, conversationID string) error {
+	c, err := s.store.Conversation(ctx, conversationID)
+	if err != nil {
+		return err
+	}
+	plan, err := s.store.Plan(ctx, c.ChannelID)
+	if err != nil {
+		return err
+	}
+	return filesAllowed(plan.Workstream.Settings.Attachments)
+}
+
+func filesAllowed(rules store.AttachmentSettings) error {
+	if !*rules.AgentsMaySend {
+		return conversation.Errorf(conversation.CodeForbidden, "The workstream does not let agents send files.")
+	}
+	return nil
+}
+
 // accepted waits until it is known what became of a message, or its time is
 // up. It looks whenever the record of events has grown since more was taken,
 // which was before the message was read.
@@ -93,25 +199,38 @@ func (s *Server) accepted(ctx context.Context, more <-chan struct{}, m store.Mes
 	return m
 }
 
+// typeFields are the fields of each type of message beside type and
+// quick_replies.
+var typeFields = map[string][]string{
+	conversation.ContentText:           {"text", "quote_message_id"},
+	conversation.ContentTextV2:         {"text", "substitution", "quote_message_id"},
+	conversation.ContentSticker:        {"package_id", "sticker_id", "quote_message_id"},
+	conversation.ContentImage:          {"url", "preview_url"},
+	conversation.ContentVideo:          {"url", "preview_url"},
+	conversation.ContentAudio:          {"url", "duration_ms"},
+	conversation.ContentLocation:       {"title", "address", "latitude", "longitude"},
+	string(MessageInputTypeAttachment): {"attachment_id"},
+	conversation.ContentFlex:           {"alt_text", "contents"},
+	conversation.ContentTemplate:       {"alt_text", "template"},
+	conversation.ContentImagemap:       {"alt_text", "imagemap"},
+	conversation.ContentCoupon:         {"coupon_id", "delivery_tag"},
+}
+
 // contentOf is what an agent writes, in the one shape messages have. Fields
 // that the type does not use are refused by name.
 func contentOf(in MessageInput) (conversation.Content, error) {
 	c := conversation.Content{
-		Type: string(in.Type), Text: in.Text, PackageID: in.PackageID, StickerID: in.StickerID, Title: in.Title, Address: in.Address,
-		Latitude: in.Latitude, Longitude: in.Longitude, AltText: in.AltText, Contents: in.Contents, Template: in.Template,
+		Type: string(in.Type), Text: in.Text, URL: in.URL, PreviewURL: in.PreviewURL, DurationMS: in.DurationMS, PackageID: in.PackageID, StickerID: in.StickerID,
+		Title: in.Title, Address: in.Address, Latitude: in.Latitude, Longitude: in.Longitude, AltText: in.AltText, Contents: in.Contents, Template: in.Template,
+		Substitution: in.Substitution, Imagemap: in.Imagemap, CouponID: in.CouponID, DeliveryTag: in.DeliveryTag, QuoteMessageID: in.QuoteMessageID,
+		QuickReplies: buttonsOf(in),
 	}
-	for _, q := range in.QuickReplies {
-		c.QuickReplies = append(c.QuickReplies, conversation.QuickReply{Label: q.Label, Text: q.Text, Data: q.Data, URI: q.URI})
-	}
-	uses := map[string][]string{
-		conversation.ContentText: {"text"}, conversation.ContentSticker: {"package_id", "sticker_id"},
-		conversation.ContentLocation:       {"title", "address", "latitude", "longitude"},
-		string(MessageInputTypeAttachment): {"attachment_id"},
-		conversation.ContentFlex:           {"alt_text", "contents"}, conversation.ContentTemplate: {"alt_text", "template"},
-	}[c.Type]
+	uses := typeFields[c.Type]
 	given := map[string]bool{
 		"text": in.Text != "", "attachment_id": in.AttachmentID != "", "package_id": in.PackageID != "", "sticker_id": in.StickerID != "", "title": in.Title != "", "address": in.Address != "",
 		"latitude": in.Latitude != 0, "longitude": in.Longitude != 0, "alt_text": in.AltText != "", "contents": in.Contents != nil, "template": in.Template != nil,
+		"url": in.URL != "", "preview_url": in.PreviewURL != "", "duration_ms": in.DurationMS != 0, "substitution": in.Substitution != nil, "imagemap": in.Imagemap != nil,
+		"coupon_id": in.CouponID != "", "delivery_tag": in.DeliveryTag != "", "quote_message_id": in.QuoteMessageID != "",
 	}
 	var fields []conversation.FieldError
 	for _, name := range slices.Sorted(maps.Keys(given)) {
@@ -119,13 +238,20 @@ func contentOf(in MessageInput) (conversation.Content, error) {
 			fields = append(fields, conversation.FieldError{Pointer: conversation.Pointer(name), Detail: "A message of type " + c.Type + " does not have it."})
 		}
 	}
-	if c.Type == conversation.ContentText && strings.TrimSpace(c.Text) == "" {
+	if slices.Contains(uses, "text") && strings.TrimSpace(c.Text) == "" {
 		fields = append(fields, conversation.FieldError{Pointer: "/text", Detail: "It must not be blank."})
 	}
 	if len(fields) > 0 {
 		return c, &conversation.Error{Code: conversation.CodeInvalid, Detail: "The message cannot be sent.", Fields: fields}
 	}
 	return c, nil
+}
+
+func buttonsOf(in MessageInput) (out []conversation.QuickReply) {
+	for _, q := range in.QuickReplies {
+		out = append(out, conversation.QuickReply{Label: q.Label, Text: q.Text, Data: q.Data, URI: q.URI, Action: q.Action, ImageURL: q.ImageURL})
+	}
+	return out
 }
 
 // CreateNote writes an internal note.

@@ -560,6 +560,46 @@ export interface paths {
         patch: operations["UpdateDisposition"];
         trace?: never;
     };
+    "/api/v1/quick-replies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists everybody's quick replies and the caller's own, oldest first. */
+        get: operations["ListQuickReplies"];
+        put?: never;
+        /**
+         * Creates a quick reply.
+         * @description Everybody may create personal ones; those of everybody need configuration.write.
+         */
+        post: operations["CreateQuickReply"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quick-replies/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Reads a quick reply. */
+        get: operations["GetQuickReply"];
+        put?: never;
+        post?: never;
+        /** Deletes a quick reply. */
+        delete: operations["DeleteQuickReply"];
+        options?: never;
+        head?: never;
+        /** Changes a quick reply, by a JSON merge patch. */
+        patch: operations["UpdateQuickReply"];
+        trace?: never;
+    };
     "/api/v1/survey-invitations": {
         parameters: {
             query?: never;
@@ -2177,6 +2217,7 @@ export interface components {
             url: string | null;
             /** @description The declaration of a script bot; see docs/bots.md. */
             script: Record<string, never> | null;
+            sender: components["schemas"]["Sender"];
             /** @description Only in the answer to the request that had it made. */
             secret?: string;
             /** Format: int64 */
@@ -2193,6 +2234,7 @@ export interface components {
             secret?: string | null;
             /** @description The declaration of a script bot; see docs/bots.md. */
             script?: Record<string, never> | null;
+            sender?: components["schemas"]["SenderInput"];
         };
         /** @description A JSON merge patch. */
         BotPatch: {
@@ -2202,6 +2244,7 @@ export interface components {
             secret?: string | null;
             /** @description The declaration of a script bot; see docs/bots.md. */
             script?: Record<string, never> | null;
+            sender?: components["schemas"]["SenderInput"];
         };
         BotList: {
             items: components["schemas"]["Bot"][];
@@ -2605,6 +2648,60 @@ export interface components {
             items: components["schemas"]["Disposition"][];
             next_cursor: string | null;
         };
+        /** @description A text that agents answer with. (The buttons under a message, which LINE calls quick replies, are fields of messages.) */
+        QuickReply: {
+            id: string;
+            title: string;
+            text: string;
+            locale: string | null;
+            tags: string[];
+            workstream_ids: string[];
+            /** @description Whose it is; null for everybody's. */
+            agent_id: string | null;
+            /** Format: int64 */
+            version: number;
+            created_at: components["schemas"]["Timestamp"];
+            updated_at: components["schemas"]["Timestamp"];
+        };
+        QuickReplyInput: {
+            title: string;
+            /** @description May have the slugs {customer_name}, {agent_name}, {queue_name} and context variables such as {$order}. */
+            text: string;
+            /** @description A BCP 47 tag such as ja or zh-TW; null for whatever the customer speaks. */
+            locale?: string | null;
+            tags?: string[];
+            /** @description Which workstreams it is for; none for all of them. */
+            workstream_ids?: string[];
+            /** @description Whether it is the caller's own, which nobody else sees; false by default. It stays what it was created as. */
+            personal?: boolean;
+        };
+        /** @description A JSON merge patch. */
+        QuickReplyPatch: {
+            title?: string;
+            /** @description May have the slugs {customer_name}, {agent_name}, {queue_name} and context variables such as {$order}. */
+            text?: string;
+            /** @description A BCP 47 tag such as ja or zh-TW; null for whatever the customer speaks. */
+            locale?: string | null;
+            tags?: string[];
+            /** @description Which workstreams it is for; none for all of them. */
+            workstream_ids?: string[];
+        };
+        QuickReplyList: {
+            items: components["schemas"]["QuickReply"][];
+            next_cursor: string | null;
+        };
+        FilledQuickReply: {
+            id: string;
+            title: string;
+            /** @description With its slugs filled in. */
+            text: string;
+            locale: string | null;
+            tags: string[];
+            personal: boolean;
+        };
+        FilledQuickReplyList: {
+            items: components["schemas"]["FilledQuickReply"][];
+        };
         /** @description What is asked after a conversation. */
         Survey: {
             id: string;
@@ -2870,6 +2967,7 @@ export interface components {
             capacity: number;
             /** @description Whether the agent is shown busy while they hold all they can. */
             auto_busy: boolean;
+            sender: components["schemas"]["Sender"];
             skills: components["schemas"]["AgentSkill"][];
             capacity_profiles: components["schemas"]["AgentCapacityProfile"][];
             state: components["schemas"]["AgentState"];
@@ -3145,6 +3243,7 @@ export interface components {
             capacity?: number;
             /** @description Whether the agent is shown busy while they hold all they can; false by default. */
             auto_busy?: boolean;
+            sender?: components["schemas"]["SenderInput"];
             /** @description All of them: the list is replaced as a whole. */
             skills?: components["schemas"]["AgentSkill"][];
             /** @description All of them: the list is replaced as a whole. */
@@ -3164,6 +3263,7 @@ export interface components {
             capacity?: number;
             /** @description Whether the agent is shown busy while they hold all they can; false by default. */
             auto_busy?: boolean;
+            sender?: components["schemas"]["SenderInput"];
             /** @description All of them: the list is replaced as a whole. */
             skills?: components["schemas"]["AgentSkill"][];
             /** @description All of them: the list is replaced as a whole. */
@@ -3295,15 +3395,28 @@ export interface components {
             items: components["schemas"]["BulkItem"][];
         };
         /**
-         * @description What an agent writes. text needs text; attachment needs attachment_id; sticker needs package_id and sticker_id;
-         *     location needs title, address, latitude and longitude; flex and template need alt_text and contents or template.
+         * @description What an agent writes. text needs text; text_v2 text with {placeholders} and substitution; attachment
+         *     attachment_id; image url; video url and preview_url; audio url and duration_ms; sticker package_id and
+         *     sticker_id; location title, address, latitude and longitude; flex, template and imagemap alt_text and contents,
+         *     template or imagemap; coupon coupon_id.
          */
         MessageInput: {
             /** @enum {string} */
-            type: "text" | "attachment" | "sticker" | "location" | "flex" | "template";
+            type: "text" | "text_v2" | "attachment" | "image" | "video" | "audio" | "sticker" | "location" | "flex" | "template" | "imagemap" | "coupon";
             text?: string;
-            quick_replies?: components["schemas"]["QuickReplyInput"][];
+            /** @description By placeholder, LINE's substitution objects: emoji and, in groups, mentions. */
+            substitution?: {
+                [key: string]: unknown;
+            };
+            quick_replies?: components["schemas"]["QuickReplyButton"][];
+            /** @description The message of the customer that this one quotes; with text, text_v2 and sticker only. */
+            quote_message_id?: string;
             attachment_id?: string;
+            /** @description Where LINE's apps load the file from, by HTTPS, for as long as the message is looked at. */
+            url?: string;
+            preview_url?: string;
+            /** Format: int64 */
+            duration_ms?: number;
             package_id?: string;
             sticker_id?: string;
             title?: string;
@@ -3319,14 +3432,46 @@ export interface components {
             template?: {
                 [key: string]: unknown;
             };
+            /** @description LINE's baseUrl, baseSize, actions and video. */
+            imagemap?: {
+                [key: string]: unknown;
+            };
+            coupon_id?: string;
+            delivery_tag?: string;
         };
-        /** @description Exactly one of text, data and uri. */
-        QuickReplyInput: {
+        /** @description Exactly one of text, data (which text may accompany), uri and action. */
+        QuickReplyButton: {
             label: string;
             text?: string;
             data?: string;
             uri?: string;
+            /** @description Any of LINE's action objects that a quick reply may have, without its label. */
+            action?: {
+                [key: string]: unknown;
+            };
+            /** @description The icon of the button. */
+            image_url?: string;
         };
+        MessageValidation: {
+            /** @description LINE's message objects. */
+            messages: {
+                [key: string]: unknown;
+            }[];
+            /** @description LINE's id of its check; null when it was not asked. */
+            line_request_id: string | null;
+        };
+        /** @description How customers see who writes to them. What is left out is the account's own. */
+        Sender: {
+            name?: string;
+            icon_url?: string;
+        };
+        /** @description How customers see who writes to them. What is left out or null is the account's own. */
+        SenderInput: {
+            /** @description At most 20 characters, and not LINE. */
+            name?: string | null;
+            /** @description A square picture by HTTPS, of at most 1 MB. */
+            icon_url?: string | null;
+        } | null;
         /** @description The customer. The id is null until a contact is linked. */
         ConversationContact: {
             id: string | null;
@@ -3621,6 +3766,16 @@ export interface components {
                 "application/json": components["schemas"]["Disposition"];
             };
         };
+        /** @description The quick reply. */
+        QuickReply: {
+            headers: {
+                ETag: components["headers"]["ETag"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["QuickReply"];
+            };
+        };
         /** @description The survey. */
         Survey: {
             headers: {
@@ -3786,6 +3941,12 @@ export type Disposition = components['schemas']['Disposition'];
 export type DispositionInput = components['schemas']['DispositionInput'];
 export type DispositionPatch = components['schemas']['DispositionPatch'];
 export type DispositionList = components['schemas']['DispositionList'];
+export type QuickReply = components['schemas']['QuickReply'];
+export type QuickReplyInput = components['schemas']['QuickReplyInput'];
+export type QuickReplyPatch = components['schemas']['QuickReplyPatch'];
+export type QuickReplyList = components['schemas']['QuickReplyList'];
+export type FilledQuickReply = components['schemas']['FilledQuickReply'];
+export type FilledQuickReplyList = components['schemas']['FilledQuickReplyList'];
 export type Survey = components['schemas']['Survey'];
 export type SurveyInput = components['schemas']['SurveyInput'];
 export type SurveyPatch = components['schemas']['SurveyPatch'];
@@ -3861,7 +4022,10 @@ export type BulkInput = components['schemas']['BulkInput'];
 export type BulkItem = components['schemas']['BulkItem'];
 export type BulkResult = components['schemas']['BulkResult'];
 export type MessageInput = components['schemas']['MessageInput'];
-export type QuickReplyInput = components['schemas']['QuickReplyInput'];
+export type QuickReplyButton = components['schemas']['QuickReplyButton'];
+export type MessageValidation = components['schemas']['MessageValidation'];
+export type Sender = components['schemas']['Sender'];
+export type SenderInput = components['schemas']['SenderInput'];
 export type ConversationContact = components['schemas']['ConversationContact'];
 export type Conversation = components['schemas']['Conversation'];
 export type ConversationList = components['schemas']['ConversationList'];
@@ -3886,6 +4050,7 @@ export type ResponseQueue = components['responses']['Queue'];
 export type ResponseRuleset = components['responses']['Ruleset'];
 export type ResponseCalendar = components['responses']['Calendar'];
 export type ResponseDisposition = components['responses']['Disposition'];
+export type ResponseQuickReply = components['responses']['QuickReply'];
 export type ResponseSurvey = components['responses']['Survey'];
 export type ResponseContact = components['responses']['Contact'];
 export type ResponseCustomPresence = components['responses']['CustomPresence'];
@@ -5195,6 +5360,113 @@ export interface operations {
         };
         responses: {
             200: components["responses"]["Disposition"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListQuickReplies: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of quick replies. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QuickReplyList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    CreateQuickReply: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuickReplyInput"];
+            };
+        };
+        responses: {
+            201: components["responses"]["QuickReply"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetQuickReply: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["QuickReply"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteQuickReply: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    UpdateQuickReply: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description The ETag last seen. Required; 428 without. */
+                "If-Match"?: components["parameters"]["IfMatch"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QuickReplyPatch"];
+            };
+        };
+        responses: {
+            200: components["responses"]["QuickReply"];
             default: components["responses"]["Problem"];
         };
     };

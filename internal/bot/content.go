@@ -50,6 +50,12 @@ func readContent(v value) conversation.Content {
 		AltText:    v.field("alt_text").text(),
 		Template:   v.field("template").raw(),
 		Contents:   v.field("contents").raw(),
+
+		Substitution:   v.field("substitution").raw(),
+		Imagemap:       v.field("imagemap").raw(),
+		CouponID:       v.field("coupon_id").text(),
+		DeliveryTag:    v.field("delivery_tag").text(),
+		QuoteMessageID: v.field("quote_message_id").text(),
 	}
 	for _, q := range v.field("quick_replies").list(maxQuickReplies) {
 		if q.object() {
@@ -58,6 +64,9 @@ func readContent(v value) conversation.Content {
 				Text:  q.field("text").text(),
 				Data:  q.field("data").text(),
 				URI:   q.field("uri").text(),
+
+				Action:   q.field("action").raw(),
+				ImageURL: q.field("image_url").text(),
 			})
 		}
 	}
@@ -71,7 +80,7 @@ func readContent(v value) conversation.Content {
 // checkContent reports what is wrong with a message read at v.
 func checkContent(v value, c conversation.Content) {
 	switch c.Type {
-	case conversation.ContentText, conversation.ContentQuickReplies:
+	case conversation.ContentText, conversation.ContentTextV2, conversation.ContentQuickReplies:
 		checkWords(v.field("text"), c.Text, maxAnswerText)
 		if c.Type == conversation.ContentQuickReplies && len(c.QuickReplies) == 0 {
 			v.field("quick_replies").wrong("There must be at least one.")
@@ -106,6 +115,13 @@ func checkContent(v value, c conversation.Content) {
 	case conversation.ContentFlex:
 		checkWords(v.field("alt_text"), c.AltText, maxAltText)
 		checkObject(v.field("contents"), len(c.Contents))
+	case conversation.ContentImagemap:
+		checkWords(v.field("alt_text"), c.AltText, maxAltText)
+		checkObject(v.field("imagemap"), len(c.Imagemap))
+	case conversation.ContentCoupon:
+		if c.CouponID == "" {
+			v.field("coupon_id").wrong("This is missing.")
+		}
 	case "":
 		v.field("type").wrong("This is missing.")
 	default:
@@ -121,8 +137,8 @@ func checkContent(v value, c conversation.Content) {
 func checkQuickReply(v value, q conversation.QuickReply) {
 	checkLabel(v.field("label"), q.Label)
 	switch {
-	case q.URI != "" && (q.Text != "" || q.Data != ""), q.URI == "" && q.Text == "" && q.Data == "":
-		v.wrong("Exactly one of text, data and uri must be given; text may accompany data.")
+	case count(q.Text != "" || q.Data != "", q.URI != "", q.Action != nil) != 1:
+		v.wrong("Exactly one of text, data, uri and action must be given; text may accompany data.")
 	case q.URI != "":
 		checkURI(v.field("uri"), q.URI)
 	}
@@ -132,6 +148,17 @@ func checkQuickReply(v value, q conversation.QuickReply) {
 	if utf16Len(q.Data) > maxButtonData {
 		v.field("data").wrong("This is longer than 300 characters.")
 	}
+}
+
+// count tells how many of the facts are true.
+func count(facts ...bool) int {
+	n := 0
+	for _, is := range facts {
+		if is {
+			n++
+		}
+	}
+	return n
 }
 
 func checkLabel(v value, label string) {

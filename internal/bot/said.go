@@ -8,12 +8,12 @@ import (
 )
 
 // said is a message a script sends: a Content whose texts are phrases. In
-// template and contents, an object {"$text": phrase} stands for a text in the
+// template, contents and imagemap, an object {"$text": phrase} stands for a text in the
 // reader's language.
 type said struct {
 	content                   conversation.Content // what needs no translation
 	text, title, address, alt phrase
-	object                    any // template or contents, with phrases in the place of {"$text": …}
+	object                    any // template, contents or imagemap, with phrases in the place of {"$text": …}
 }
 
 // saidFields are the fields of each type beside "type".
@@ -26,6 +26,8 @@ var saidFields = map[string][]string{
 	conversation.ContentLocation: {"title", "address", "latitude", "longitude"},
 	conversation.ContentTemplate: {"alt_text", "template"},
 	conversation.ContentFlex:     {"alt_text", "contents"},
+	conversation.ContentImagemap: {"alt_text", "imagemap"},
+	conversation.ContentCoupon:   {"coupon_id", "delivery_tag"},
 }
 
 // readSaid reads a list of messages. A bare phrase is a text message.
@@ -56,7 +58,7 @@ func readOneSaid(v value, fallback string) said {
 	}
 	fields, known := saidFields[kind]
 	if !known {
-		v.field("type").wrong("This must be text, image, video, audio, sticker, location, template or flex.")
+		v.field("type").wrong("This must be text, image, video, audio, sticker, location, template, flex, imagemap or coupon.")
 		return said{}
 	}
 	problems := len(v.d.problems)
@@ -71,13 +73,16 @@ func readOneSaid(v value, fallback string) said {
 			StickerID:  v.field("sticker_id").text(),
 			Latitude:   v.field("latitude").number(-90, 90),
 			Longitude:  v.field("longitude").number(-180, 180),
+
+			CouponID:    v.field("coupon_id").text(),
+			DeliveryTag: v.field("delivery_tag").text(),
 		},
 		text:    readPhrase(v.field("text"), fallback, maxText, false),
 		title:   readPhrase(v.field("title"), fallback, maxPlace, true),
 		address: readPhrase(v.field("address"), fallback, maxPlace, true),
 		alt:     readPhrase(v.field("alt_text"), fallback, maxAltText, false),
 	}
-	for _, name := range []string{"template", "contents"} {
+	for _, name := range []string{"template", "contents", "imagemap"} {
 		if f := v.field(name); f.given() {
 			s.object = readObject(f, fallback)
 		}
@@ -127,9 +132,12 @@ func (s said) in(loc, fallback string, fill func(string) string) conversation.Co
 		}
 		return "–" // LINE refuses a whole message for one empty text in it
 	}))
-	if c.Type == conversation.ContentTemplate {
+	switch c.Type {
+	case conversation.ContentTemplate:
 		c.Template = object
-	} else {
+	case conversation.ContentImagemap:
+		c.Imagemap = object
+	default:
 		c.Contents = object
 	}
 	return c

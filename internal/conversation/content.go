@@ -7,6 +7,7 @@ import "encoding/json"
 // Type decides which of the other fields count:
 //
 //	text           Text
+//	text_v2        Text with {placeholders}, Substitution: LINE's objects by placeholder
 //	quick_replies  Text, QuickReplies (1 to 13)
 //	image, video   URL, PreviewURL (HTTPS)
 //	audio          URL, DurationMS
@@ -14,9 +15,11 @@ import "encoding/json"
 //	location       Title, Address, Latitude, Longitude
 //	template       AltText, Template: LINE's template object
 //	flex           AltText, Contents: LINE's flex container
+//	imagemap       AltText, Imagemap: LINE's baseUrl, baseSize, actions and video
+//	coupon         CouponID, DeliveryTag
 //
 // QuickReplies may stand on any type; LINE shows them under the last message
-// of a call only.
+// of a call only. Sender may, too. A quote may stand on texts and stickers.
 type Content struct {
 	Type         string          `json:"type"`
 	Text         string          `json:"text,omitempty"`
@@ -33,21 +36,50 @@ type Content struct {
 	AltText      string          `json:"alt_text,omitempty"`
 	Template     json.RawMessage `json:"template,omitempty"`
 	Contents     json.RawMessage `json:"contents,omitempty"`
+	Substitution json.RawMessage `json:"substitution,omitempty"`
+	Imagemap     json.RawMessage `json:"imagemap,omitempty"`
+	CouponID     string          `json:"coupon_id,omitempty"`
+	DeliveryTag  string          `json:"delivery_tag,omitempty"` // what LINE's statistics call the way it was sent; at most 30 characters
+
+	Sender *MessageSender `json:"sender,omitempty"` // nil: the account itself
+	// QuoteMessageID is the message of the customer that this one quotes, and
+	// QuoteToken LINE's token for it. Both or neither are there.
+	QuoteMessageID string `json:"quote_message_id,omitempty"`
+	QuoteToken     string `json:"quote_token,omitempty"`
+}
+
+// MessageSender is under which name and with which picture LINE shows a
+// message. An empty field is the account's own.
+type MessageSender struct {
+	Name    string `json:"name,omitempty"`     // at most 20 characters (UTF-16 units), not LINE
+	IconURL string `json:"icon_url,omitempty"` // HTTPS, a square picture of at most 1 MB
+}
+
+// SenderOf is s as a Content has it: nil for the account itself.
+func SenderOf(s MessageSender) *MessageSender {
+	if s == (MessageSender{}) {
+		return nil
+	}
+	return &s
 }
 
 // QuickReply is one button. Exactly one of Text (sent as the customer's own
-// message), Data (a postback; Text may accompany it as what the chat shows)
-// and URI says what tapping it does.
+// message), Data (a postback; Text may accompany it as what the chat shows),
+// URI and Action (any of LINE's action objects, without its label) says what
+// tapping it does.
 type QuickReply struct {
-	Label string `json:"label"` // at most 20 graphemes
-	Text  string `json:"text,omitempty"`
-	Data  string `json:"data,omitempty"` // at most 300 characters
-	URI   string `json:"uri,omitempty"`
+	Label    string          `json:"label"` // at most 20 graphemes
+	Text     string          `json:"text,omitempty"`
+	Data     string          `json:"data,omitempty"` // at most 300 characters
+	URI      string          `json:"uri,omitempty"`
+	Action   json.RawMessage `json:"action,omitempty"`
+	ImageURL string          `json:"image_url,omitempty"` // HTTPS, the button's icon
 }
 
 // The types of Content that may be sent.
 const (
 	ContentText         = "text"
+	ContentTextV2       = "text_v2"
 	ContentQuickReplies = "quick_replies"
 	ContentImage        = "image"
 	ContentVideo        = "video"
@@ -56,6 +88,8 @@ const (
 	ContentLocation     = "location"
 	ContentTemplate     = "template"
 	ContentFlex         = "flex"
+	ContentImagemap     = "imagemap"
+	ContentCoupon       = "coupon"
 )
 
 // TextContent is a plain text message.

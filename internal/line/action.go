@@ -1,11 +1,17 @@
 package line
 
-import "net/url"
+import (
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
 
-// actionRules is what a label must be, which differs by where an action stands.
+// actionRules are what differs by where an action stands.
 type actionRules struct {
 	label    int  // graphemes, at most
-	required bool // whether there must be one
+	required bool // whether there must be a label
+	quick    bool // on a quick reply, which may open the camera and ask for a place
 }
 
 var (
@@ -21,8 +27,8 @@ const (
 	maxClipboard = 1000
 )
 
-// action checks one of LINE's action objects within a template or a flex
-// message. Kinds of action it does not know are left to LINE.
+// action checks one of LINE's action objects within a template, a flex message
+// or a quick reply. Kinds of action it does not know are left to LINE.
 //
 // Source: https://developers.line.biz/en/reference/messaging-api/#action-objects
 func (c *check) action(at string, v any, rules actionRules) {
@@ -45,8 +51,17 @@ func (c *check) action(at string, v any, rules actionRules) {
 	case "uri":
 		uri, _ := a["uri"].(string)
 		c.actionURI(at+"/uri", uri)
+	case "camera", "cameraRoll", "location":
+		if !rules.quick {
+			c.add(at+"/type", "must not be %s: only a quick reply may", kind)
+		}
+	case "richmenuswitch":
+		c.add(at+"/type", "must not be richmenuswitch: only a rich menu may")
 	case "postback":
 		c.required(at, a, "data", maxPostback)
+		if option, ok := c.optional(at, a, "inputOption"); ok && !slices.Contains(inputOptions, option) {
+			c.add(at+"/inputOption", "must be %s", strings.Join(inputOptions, ", "))
+		}
 		for _, name := range []string{"displayText", "text", "fillInText"} {
 			if s, ok := c.optional(at, a, name); ok && UTF16Len(s) > maxActionText {
 				c.add(at+"/"+name, "must be at most %d characters (UTF-16 units), not %d", maxActionText, UTF16Len(s))
@@ -54,11 +69,42 @@ func (c *check) action(at string, v any, rules actionRules) {
 		}
 	case "datetimepicker":
 		c.required(at, a, "data", maxPostback)
-		if mode, _ := a["mode"].(string); mode != "date" && mode != "time" && mode != "datetime" {
-			c.add(at+"/mode", "must be date, time or datetime")
-		}
+		c.moments(at, a)
 	case "clipboard":
 		c.required(at, a, "clipboardText", maxClipboard)
+	}
+}
+
+// inputOptions are what a postback may do to the keyboard and the rich menu.
+var inputOptions = []string{"closeRichMenu", "openRichMenu", "openKeyboard", "openVoice"}
+
+// moments checks what a date or time may be chosen from.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#datetime-picker-action
+func (c *check) moments(at string, a map[string]any) {
+	mode, _ := a["mode"].(string)
+	layout, known := map[string]string{"date": "2006-01-02", "time": "15:04", "datetime": "2006-01-02T15:04"}[mode]
+	if !known {
+		c.add(at+"/mode", "must be date, time or datetime")
+		return
+	}
+	found := map[string]time.Time{}
+	for _, name := range []string{"initial", "max", "min"} {
+		s, ok := c.optional(at, a, name)
+		if !ok {
+			continue
+		}
+		m, err := time.Parse(layout, strings.ToUpper(s)) // LINE writes the T small
+		if err != nil {
+			c.add(at+"/"+name, "must be written as %s", layout)
+			continue
+		}
+		found[name] = m
+	}
+	low, hasLow := found["min"]
+	high, hasHigh := found["max"]
+	if hasLow && hasHigh && !low.Before(high) {
+		c.add(at+"/min", "must be before max")
 	}
 }
 

@@ -21,6 +21,7 @@ const (
 
 // endpoints name LINE's paths.
 var endpoints = []struct{ part, name string }{
+	{"/message/validate/", "validate"},
 	{"/message/reply", "reply"},
 	{"/message/push", "push"},
 	{"/message/quota", "quota"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -26,6 +27,9 @@ const (
 	maxMediaURL     = 2000
 	maxAltText      = 1500
 	maxPlace        = 100 // a location's title and address
+	maxSenderName   = 20
+	maxDeliveryTag  = 30
+	maxCouponID     = 200 // LINE names no limit; its own have some forty characters
 )
 
 var stickerShape = regexp.MustCompile(`^[0-9]{1,20}$`)
@@ -96,26 +100,20 @@ type message struct {
 	AltText  string          `json:"altText,omitempty"`
 	Template json.RawMessage `json:"template,omitempty"`
 	Contents json.RawMessage `json:"contents,omitempty"`
+	imagemap
 
-	QuickReply *quickReply `json:"quickReply,omitempty"`
+	CouponID    string `json:"couponId,omitempty"`
+	DeliveryTag string `json:"deliveryTag,omitempty"`
+
+	Substitution json.RawMessage `json:"substitution,omitempty"`
+	QuoteToken   string          `json:"quoteToken,omitempty"`
+	QuickReply   *quickReply     `json:"quickReply,omitempty"`
+	Sender       *sender         `json:"sender,omitempty"`
 }
 
-type quickReply struct {
-	Items []quickReplyItem `json:"items"`
-}
-
-type quickReplyItem struct {
-	Type   string `json:"type"`
-	Action action `json:"action"`
-}
-
-type action struct {
-	Type        string `json:"type"`
-	Label       string `json:"label"`
-	Text        string `json:"text,omitempty"`
-	Data        string `json:"data,omitempty"`
-	DisplayText string `json:"displayText,omitempty"`
-	URI         string `json:"uri,omitempty"`
+type sender struct {
+	Name    string `json:"name,omitempty"`
+	IconURL string `json:"iconUrl,omitempty"`
 }
 
 // check collects what is wrong.
@@ -144,6 +142,11 @@ func (c *check) message(at string, content conversation.Content) message {
 		if content.Type == conversation.ContentQuickReplies && len(content.QuickReplies) == 0 {
 			c.add(at+"/quick_replies", "must have 1 to %d items", maxQuickReplies)
 		}
+	case conversation.ContentTextV2:
+		m.Type = "textV2"
+		m.Text = c.units(at+"/text", content.Text, MaxText)
+		m.Substitution = content.Substitution
+		c.substitution(at, content.Text, content.Substitution)
 	case conversation.ContentImage:
 		m.OriginalContentURL = c.mediaURL(at+"/url", content.URL)
 		m.PreviewImageURL = m.OriginalContentURL
@@ -184,43 +187,65 @@ func (c *check) message(at string, content conversation.Content) message {
 		m.AltText = c.units(at+"/alt_text", content.AltText, maxAltText)
 		m.Contents = content.Contents
 		c.flex(at+"/contents", content.Contents)
+	case conversation.ContentImagemap:
+		m.AltText = c.units(at+"/alt_text", content.AltText, maxAltText)
+		m.imagemap = c.imagemap(at+"/imagemap", content.Imagemap)
+	case conversation.ContentCoupon:
+		m.CouponID, m.DeliveryTag = content.CouponID, content.DeliveryTag
+		c.units(at+"/coupon_id", content.CouponID, maxCouponID)
+		if content.DeliveryTag != "" {
+			c.units(at+"/delivery_tag", content.DeliveryTag, maxDeliveryTag)
+		}
 	default:
-		c.add(at+"/type", "must be text, quick_replies, image, video, audio, sticker, location, template or flex")
+		c.add(at+"/type", "must be text, text_v2, quick_replies, image, video, audio, sticker, location, template, flex, imagemap or coupon")
 	}
+	m.QuoteToken = c.quote(at+"/quote_message_id", content)
 	m.QuickReply = c.quickReplies(at+"/quick_replies", content.QuickReplies)
+	m.Sender = c.sender(at+"/sender", content.Sender)
 	return m
 }
 
-func (c *check) quickReplies(at string, replies []conversation.QuickReply) *quickReply {
-	if len(replies) == 0 {
+// quotes are the types of message that LINE lets quote another.
+//
+// Source: https://developers.line.biz/en/docs/messaging-api/get-quote-tokens/
+var quotes = []string{conversation.ContentText, conversation.ContentTextV2, conversation.ContentQuickReplies, conversation.ContentSticker}
+
+func (c *check) quote(at string, content conversation.Content) string {
+	switch {
+	case content.QuoteToken == "":
+	case !slices.Contains(quotes, content.Type):
+		c.add(at, "must be left out: only texts and stickers quote a message")
+	case !validToken(content.QuoteToken):
+		c.add(at, "has no usable quote token")
+	}
+	return content.QuoteToken
+}
+
+// sender checks under which name and picture a message is shown.
+//
+// Source: https://developers.line.biz/en/docs/messaging-api/icon-nickname-switch/
+func (c *check) sender(at string, s *conversation.MessageSender) *sender {
+	if s == nil || *s == (conversation.MessageSender{}) {
 		return nil
 	}
-	if len(replies) > maxQuickReplies {
-		c.add(at, "must have at most %d items", maxQuickReplies)
-		return nil
-	}
-	out := &quickReply{}
-	for i, r := range replies {
-		at := fmt.Sprintf("%s/%d", at, i)
-		a := action{Label: r.Label}
-		c.graphemes(at+"/label", r.Label, maxLabel)
-		switch {
-		case r.URI != "" && (r.Text != "" || r.Data != ""), r.URI == "" && r.Text == "" && r.Data == "":
-			c.add(at, "must have exactly one of text, data (which text may accompany) and uri")
-		case r.URI != "":
-			a.Type, a.URI = "uri", r.URI
-			c.actionURI(at+"/uri", r.URI)
-		case r.Data != "":
-			a.Type, a.Data = "postback", c.units(at+"/data", r.Data, maxPostback)
-			if r.Text != "" {
-				a.DisplayText = c.units(at+"/text", r.Text, maxActionText)
-			}
-		default:
-			a.Type, a.Text = "message", c.units(at+"/text", r.Text, maxActionText)
+	if s.Name != "" {
+		c.units(at+"/name", s.Name, maxSenderName)
+		if strings.EqualFold(strings.TrimSpace(s.Name), "LINE") {
+			c.add(at+"/name", "must not be LINE")
 		}
-		out.Items = append(out.Items, quickReplyItem{Type: "action", Action: a})
 	}
-	return out
+	if s.IconURL != "" {
+		c.mediaURL(at+"/icon_url", s.IconURL)
+	}
+	return &sender{s.Name, s.IconURL}
+}
+
+// ValidateSender checks a sender as Render does; its pointers start at the
+// sender itself, as /name.
+func ValidateSender(s conversation.MessageSender) error {
+	var c check
+	c.sender("", &s)
+	return c.err()
 }
 
 // units checks that s is a text of 1 to limit UTF-16 units, and returns it.

@@ -39,6 +39,27 @@ func TestRender(t *testing.T) {
 		"location":              {conversation.Content{Type: "location", Title: "Shop", Address: "1-9-1 Marunouchi", Latitude: 35.68, Longitude: 139.76}, `{"type":"location","title":"Shop","address":"1-9-1 Marunouchi","latitude":35.68,"longitude":139.76}`},
 		"location off Ghana":    {conversation.Content{Type: "location", Title: "Null", Address: "Island"}, `{"type":"location","title":"Null","address":"Island","latitude":0,"longitude":0}`},
 		"template":              {conversation.Content{Type: "template", AltText: "Sure?", Template: json.RawMessage(confirmTemplate)}, `{"type":"template","altText":"Sure?","template":` + confirmTemplate + `}`},
+		"text v2": {
+			conversation.Content{Type: "text_v2", Text: "Hi {smile} {{x}}", Substitution: json.RawMessage(`{ "smile": {"type":"emoji","productId":"p","emojiId":"001"} }`)},
+			`{"type":"textV2","text":"Hi {smile} {{x}}","substitution":{"smile":{"type":"emoji","productId":"p","emojiId":"001"}}}`,
+		},
+		"quote from somebody": {
+			conversation.Content{Type: "text", Text: "Yes", QuoteMessageID: "msg_1", QuoteToken: "q1", Sender: &conversation.MessageSender{Name: "Aya", IconURL: "https://f.example.com/a.png"}},
+			`{"type":"text","text":"Yes","quoteToken":"q1","sender":{"name":"Aya","iconUrl":"https://f.example.com/a.png"}}`,
+		},
+		"sender without a name": {conversation.Content{Type: "text", Text: "Yes", Sender: &conversation.MessageSender{}}, `{"type":"text","text":"Yes"}`},
+		"imagemap": {
+			conversation.Content{Type: "imagemap", AltText: "Map", Imagemap: json.RawMessage(mapOf(``))},
+			`{"type":"imagemap","altText":"Map","baseUrl":"https://e.co/map","baseSize":{"width":1040,"height":500},"actions":[]}`,
+		},
+		"coupon": {conversation.Content{Type: "coupon", CouponID: "c1", DeliveryTag: "tag"}, `{"type":"coupon","couponId":"c1","deliveryTag":"tag"}`},
+		"quick replies of LINE's": {
+			conversation.Content{Type: "quick_replies", Text: "?", QuickReplies: []conversation.QuickReply{
+				{Label: "When", Action: json.RawMessage(`{"type":"datetimepicker","data":"d","mode":"date"}`), ImageURL: "https://e.co/i.png"}, {Label: "Photo", Action: json.RawMessage(`{"type":"camera"}`)},
+			}},
+			`{"type":"text","text":"?","quickReply":{"items":[{"type":"action","imageUrl":"https://e.co/i.png","action":{"data":"d","label":"When","mode":"date","type":"datetimepicker"}},` +
+				`{"type":"action","action":{"label":"Photo","type":"camera"}}]}}`,
+		},
 		"flex with quick reply": {conversation.Content{Type: "flex", AltText: "Menu", Contents: json.RawMessage(bubble), QuickReplies: []conversation.QuickReply{{Label: "OK", Text: "OK"}}}, `{"type":"flex","altText":"Menu","contents":` + bubble + `,"quickReply":{"items":[{"type":"action","action":{"type":"message","label":"OK","text":"OK"}}]}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,6 +78,11 @@ const (
 	bubble          = `{"type":"bubble","body":{"type":"box","layout":"vertical","contents":[{"type":"text","text":"<Menu> & more"},{"type":"button","action":{"type":"postback","label":"Order","data":"order=1"}}]}}`
 )
 
+// mapOf is an imagemap with more members.
+func mapOf(more string) string {
+	return `{"baseUrl":"https://e.co/map","baseSize":{"width":1040,"height":500},"actions":[]` + more + `}`
+}
+
 func many(n int) []conversation.QuickReply {
 	out := make([]conversation.QuickReply, n)
 	for i := range out {
@@ -67,6 +93,14 @@ func many(n int) []conversation.QuickReply {
 
 func quick(r conversation.QuickReply) conversation.Content {
 	return conversation.Content{Type: "quick_replies", Text: "?", QuickReplies: []conversation.QuickReply{r}}
+}
+
+func v2(text, substitution string) conversation.Content {
+	return conversation.Content{Type: "text_v2", Text: text, Substitution: json.RawMessage(substitution)}
+}
+
+func imagemapOf(s string) conversation.Content {
+	return conversation.Content{Type: "imagemap", AltText: "alt", Imagemap: json.RawMessage(s)}
 }
 
 func templateOf(s string) conversation.Content {
@@ -95,7 +129,7 @@ func TestLINEsLimits(t *testing.T) {
 		pointer string // "" when LINE takes it
 	}{
 		"no type":                        {c{}, "/type"},
-		"another type":                   {c{Type: "imagemap"}, "/type"},
+		"another type":                   {c{Type: "file"}, "/type"},
 		"no text":                        {c{Type: "text"}, "/text"},
 		"longest text":                   {c{Type: "text", Text: long(5000)}, ""},
 		"text too long":                  {c{Type: "text", Text: long(5001)}, "/text"},
@@ -144,10 +178,65 @@ func TestLINEsLimits(t *testing.T) {
 		"alternative text too long":      {c{Type: "template", AltText: long(1501), Template: json.RawMessage(confirmTemplate)}, "/alt_text"},
 		"no alternative text":            {c{Type: "flex", Contents: json.RawMessage(bubble)}, "/alt_text"},
 
+		"emoji":                            {v2("{a}", `{"a":{"type":"emoji","productId":"p","emojiId":"e"}}`), ""},
+		"20 emoji":                         {v2(strings.Repeat("{a}", 20), `{"a":{"type":"emoji","productId":"p","emojiId":"e"}}`), ""},
+		"21 emoji":                         {v2(strings.Repeat("{a}", 21), `{"a":{"type":"emoji","productId":"p","emojiId":"e"}}`), "/text"},
+		"21 mentions":                      {v2(strings.Repeat("{a}", 21), `{"a":{"type":"mention","mentionee":{"type":"all"}}}`), "/text"},
+		"emoji without id":                 {v2("{a}", `{"a":{"type":"emoji","productId":"p"}}`), "/substitution/a/emojiId"},
+		"mention of nobody":                {v2("{a}", `{"a":{"type":"mention","mentionee":{"type":"user","userId":"me"}}}`), "/substitution/a/mentionee/userId"},
+		"mention of some":                  {v2("{a}", `{"a":{"type":"mention","mentionee":{"type":"some"}}}`), "/substitution/a/mentionee/type"},
+		"mention without anybody":          {v2("{a}", `{"a":{"type":"mention"}}`), "/substitution/a/mentionee"},
+		"another substitute":               {v2("{a}", `{"a":{"type":"image"}}`), "/substitution/a/type"},
+		"substitute that is none":          {v2("{a}", `{"a":"x"}`), "/substitution/a"},
+		"placeholder of nothing":           {v2("{a} {a}", ``), "/substitution/a"},
+		"placeholder of another name":      {v2("{a}", `{"b":{"type":"mention","mentionee":{"type":"all"}}}`), "/substitution/a"},
+		"substitution that is no object":   {v2("a", `[]`), "/substitution"},
+		"brace alone":                      {v2("a { b", ``), "/text"},
+		"closing brace alone":              {v2("a } b", ``), "/text"},
+		"braces around no name":            {v2("{a b}", ``), "/text"},
+		"name too long":                    {v2("{"+long(21)+"}", ``), "/text"},
+		"braces that stand for themselves": {v2("{{a}} {{{b}}}", `{"b":{"type":"mention","mentionee":{"type":"all"}}}`), ""},
+		"version 2 too long":               {v2(long(5001), ``), "/text"},
+
+		"sender of 20 letters":     {c{Type: "text", Text: "x", Sender: &conversation.MessageSender{Name: long(20)}}, ""},
+		"sender of 21 letters":     {c{Type: "text", Text: "x", Sender: &conversation.MessageSender{Name: long(21)}}, "/sender/name"},
+		"sender who is LINE":       {c{Type: "text", Text: "x", Sender: &conversation.MessageSender{Name: " Line"}}, "/sender/name"},
+		"icon without TLS":         {c{Type: "text", Text: "x", Sender: &conversation.MessageSender{IconURL: "http://e.co/a.png"}}, "/sender/icon_url"},
+		"sticker that quotes":      {c{Type: "sticker", PackageID: "1", StickerID: "1", QuoteToken: "q"}, ""},
+		"place that quotes":        {c{Type: "location", Title: "a", Address: "a", QuoteToken: "q"}, "/quote_message_id"},
+		"quote of no token":        {c{Type: "text", Text: "x", QuoteToken: "a b"}, "/quote_message_id"},
+		"coupon without id":        {c{Type: "coupon"}, "/coupon_id"},
+		"coupon with a long tag":   {c{Type: "coupon", CouponID: "c", DeliveryTag: long(31)}, "/delivery_tag"},
+		"imagemap":                 {imagemapOf(mapOf("")), ""},
+		"no imagemap":              {c{Type: "imagemap", AltText: "a"}, "/imagemap"},
+		"imagemap with more":       {imagemapOf(mapOf(`,"altText":"a"`)), "/imagemap/altText"},
+		"imagemap without URL":     {imagemapOf(`{"baseSize":{"width":1040,"height":500},"actions":[]}`), "/imagemap/baseUrl"},
+		"narrow imagemap":          {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1000,"height":500},"actions":[]}`), "/imagemap/baseSize/width"},
+		"imagemap of no height":    {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":0},"actions":[]}`), "/imagemap/baseSize/height"},
+		"imagemap without actions": {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":500}}`), "/imagemap/actions"},
+		"imagemap of 51 actions":   {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":500},"actions":` + list(`{"type":"message","text":"t","area":{"x":0,"y":0,"width":1,"height":1}}`, 51) + `}`), "/imagemap/actions"},
+		"imagemap action nowhere":  {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":500},"actions":[{"type":"message","text":"t","area":{"x":0,"y":-1,"width":1,"height":1}}]}`), "/imagemap/actions/0/area/y"},
+		"imagemap text too long":   {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":500},"actions":[{"type":"message","text":"` + long(401) + `","area":{"x":0,"y":0,"width":1,"height":1}}]}`), "/imagemap/actions/0/text"},
+		"imagemap postback":        {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":500},"actions":[{"type":"postback","area":{"x":0,"y":0,"width":1,"height":1}}]}`), "/imagemap/actions/0/type"},
+		"imagemap video":           {imagemapOf(mapOf(`,"video":{"originalContentUrl":"https://e.co/v.mp4","area":{"x":0,"y":0,"width":1,"height":1}}`)), "/imagemap/video/previewImageUrl"},
+
+		"quick camera":                 {quick(conversation.QuickReply{Label: "x", Action: json.RawMessage(`{"type":"camera"}`)}), ""},
+		"quick reply with two actions": {quick(conversation.QuickReply{Label: "x", Text: "x", Action: json.RawMessage(`{"type":"camera"}`)}), "/quick_replies/0"},
+		"quick reply to switch menus":  {quick(conversation.QuickReply{Label: "x", Action: json.RawMessage(`{"type":"richmenuswitch","richMenuAliasId":"a","data":"d"}`)}), "/quick_replies/0/action/type"},
+		"quick reply with two labels":  {quick(conversation.QuickReply{Label: "x", Action: json.RawMessage(`{"type":"camera","label":"y"}`)}), "/quick_replies/0/action/label"},
+		"quick reply of no JSON":       {quick(conversation.QuickReply{Label: "x", Action: json.RawMessage(`{`)}), "/quick_replies/0/action"},
+		"quick clipboard too long":     {quick(conversation.QuickReply{Label: "x", Action: json.RawMessage(`{"type":"clipboard","clipboardText":"` + long(1001) + `"}`)}), "/quick_replies/0/action/clipboardText"},
+		"quick reply's icon":           {quick(conversation.QuickReply{Label: "x", Text: "x", ImageURL: "http://e.co/i.png"}), "/quick_replies/0/image_url"},
+		"date that is a time":          {quick(conversation.QuickReply{Label: "x", Action: json.RawMessage(`{"type":"datetimepicker","data":"d","mode":"date","initial":"10:00"}`)}), "/quick_replies/0/action/initial"},
+		"last date before the first":   {quick(conversation.QuickReply{Label: "x", Action: json.RawMessage(`{"type":"datetimepicker","data":"d","mode":"date","min":"2026-01-02","max":"2026-01-01"}`)}), "/quick_replies/0/action/min"},
+
 		"no template":                        {c{Type: "template", AltText: "a"}, "/template"},
 		"template that is no JSON":           {templateOf(`{`), "/template"},
 		"template that is a list":            {templateOf(`[]`), "/template"},
 		"template of another kind":           {templateOf(`{"type":"poll"}`), "/template/type"},
+		"template with the camera":           {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"camera","label":"l"}]}`), "/template/actions/0/type"},
+		"template that switches menus":       {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"richmenuswitch","label":"l","richMenuAliasId":"a","data":"d"}]}`), "/template/actions/0/type"},
+		"template that opens something":      {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"postback","label":"l","data":"d","inputOption":"openDoor"}]}`), "/template/actions/0/inputOption"},
 		"template with NUL":                  {templateOf(`{"type":"buttons","text":"a\u0000","actions":` + acts(1) + `}`), "/template/text"},
 		"template of invalid UTF-8":          {templateOf("{\"type\":\"buttons\",\"text\":\"\xff\",\"actions\":" + acts(1) + "}"), "/template"},
 		"template nested endlessly":          {templateOf(`{"type":"buttons","x":` + strings.Repeat("[", 200) + strings.Repeat("]", 200) + `}`), "/template/x" + strings.Repeat("/0", 100)},

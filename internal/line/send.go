@@ -107,18 +107,24 @@ func (c *Client) send(ctx context.Context, path, key, value, retryKey string, me
 	return sent, nil
 }
 
+// sendBody is a request that carries messages, beside one value under a key, or
+// alone when the key is "".
 func sendBody(key, value string, messages []json.RawMessage) ([]byte, error) {
 	if n := len(messages); n < 1 || n > MaxMessages {
 		return nil, refused("a call carries 1 to %d messages, not %d", MaxMessages, n)
 	}
-	v, err := marshal(value)
-	if err != nil {
-		return nil, refused("%s cannot be encoded", key)
-	}
 	var b bytes.Buffer
-	b.WriteString(`{"` + key + `":`)
-	b.Write(v)
-	b.WriteString(`,"messages":[`)
+	b.WriteByte('{')
+	if key != "" {
+		v, err := marshal(value)
+		if err != nil {
+			return nil, refused("%s cannot be encoded", key)
+		}
+		b.WriteString(`"` + key + `":`)
+		b.Write(v)
+		b.WriteByte(',')
+	}
+	b.WriteString(`"messages":[`)
 	for i, m := range messages {
 		if _, ok := object(m); !ok {
 			return nil, refused("message %d is not a JSON object", i)

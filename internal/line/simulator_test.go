@@ -227,10 +227,14 @@ func TestASpentQuotaIsToldFromARateLimit(t *testing.T) {
 func TestEveryContentIsTakenByTheSimulator(t *testing.T) {
 	t.Parallel()
 	b := simulate(t, nil)
-	b.write(t, "hello")
-	for i, c := range everyContent() {
-		_, err := b.client.Push(t.Context(), b.user, conversation.RetryKey(string(rune('a'+i))), render(t, c))
-		require.NoError(t, err, c.Type)
+	said, err := line.ParseEvent(b.write(t, "hello").Raw)
+	require.NoError(t, err)
+	for name, c := range everyContent() {
+		if c.QuoteToken != "" {
+			c.QuoteToken = said.Message.QuoteToken
+		}
+		_, err := b.client.Push(t.Context(), b.user, conversation.RetryKey(name), render(t, c))
+		require.NoError(t, err, name)
 	}
 }
 

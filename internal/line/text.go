@@ -36,13 +36,25 @@ func unitsOf(r rune) int {
 // line, a sentence or a word, and never inside a character as people see it
 // (only one that is itself longer than MaxText is cut between code points).
 // The pieces joined are s again. An empty s has no pieces.
-func SplitText(s string) []string {
+func SplitText(s string) []string { return split(s, nil) }
+
+// split is SplitText of a text with atoms, in their order: no cut is within one.
+func split(s string, atoms []atom) []string {
 	var pieces []string
-	for left := UTF16Len(s); left > MaxText; {
-		cut := cutAt(s)
+	left := UTF16Len(s)
+	for _, a := range atoms {
+		left += a.extra
+	}
+	for begin := 0; left > MaxText; {
+		cut := cutAt(s, begin, atoms)
 		pieces = append(pieces, s[:cut])
 		left -= UTF16Len(s[:cut])
+		begin += cut
 		s = s[cut:]
+		for len(atoms) > 0 && atoms[0].begin < begin {
+			left -= atoms[0].extra
+			atoms = atoms[1:]
+		}
 	}
 	if s != "" {
 		pieces = append(pieces, s)
@@ -62,17 +74,25 @@ const (
 )
 
 // cutAt returns where to cut s, which is longer than MaxText: a byte offset
-// greater than 0.
-func cutAt(s string) int {
+// greater than 0. Atoms count their bytes from begin before s.
+func cutAt(s string, begin int, atoms []atom) int {
 	var last, halfway [cutRanks]int // the last place of each rank, anywhere and in the second half
-	rest, state, units, at := s, -1, 0, 0
-	for {
+	rest, state, units, at, begun := s, -1, 0, 0, 0
+	for rest != "" {
 		cluster, tail, boundaries, next := uniseg.StepString(rest, state)
+		rest, state = tail, next
 		units += UTF16Len(cluster)
+		at += len(cluster)
+		for begun < len(atoms) && atoms[begun].begin-begin < at {
+			units += atoms[begun].extra
+			begun++
+		}
 		if units > MaxText {
 			break
 		}
-		at += len(cluster)
+		if begun > 0 && atoms[begun-1].end-begin > at {
+			continue
+		}
 		rank := cutCharacter
 		switch {
 		case strings.HasSuffix(s[:at], "\n\n") || strings.HasSuffix(s[:at], "\r\n\r\n"):
@@ -88,7 +108,6 @@ func cutAt(s string) int {
 		if units >= MaxText/2 {
 			halfway[rank] = at
 		}
-		rest, state = tail, next
 	}
 	for _, places := range [][cutRanks]int{halfway, last} {
 		for rank := cutRanks - 1; rank >= cutWord; rank-- {
@@ -110,18 +129,42 @@ func cutAt(s string) int {
 	}
 }
 
-// Pieces splits a content whose text is too long for one message; the quick replies stay with
-// the last piece.
+// Pieces splits a content whose text is too long for one message. The quote stays
+// with the first piece, the quick replies with the last; each keeps the sender.
 func Pieces(c conversation.Content) []conversation.Content {
-	if c.Type != conversation.ContentText && c.Type != conversation.ContentQuickReplies || UTF16Len(c.Text) <= MaxText {
+	var atoms []atom
+	switch c.Type {
+	case conversation.ContentText, conversation.ContentQuickReplies:
+	case conversation.ContentTextV2:
+		atoms, _ = atomsOf(c.Text) // a text that is wrong has none, and is refused
+	default:
 		return []conversation.Content{c}
 	}
-	var out []conversation.Content
-	for _, text := range SplitText(c.Text) {
-		out = append(out, conversation.TextContent(text))
+	texts := split(c.Text, atoms)
+	if len(texts) < 2 {
+		return []conversation.Content{c}
 	}
-	last := c
-	last.Text = out[len(out)-1].Text
-	out[len(out)-1] = last
+	out := make([]conversation.Content, len(texts))
+	for i, text := range texts {
+		piece := conversation.Content{Type: c.Type, Text: text, Sender: c.Sender}
+		if c.Type == conversation.ContentQuickReplies {
+			piece.Type = conversation.ContentText
+		}
+		if c.Type == conversation.ContentTextV2 {
+			own, _ := atomsOf(text)
+			substitution, err := substitutionOf(c.Substitution, own)
+			if err != nil {
+				return []conversation.Content{c} // it is refused
+			}
+			piece.Substitution = substitution
+		}
+		if i == 0 {
+			piece.QuoteMessageID, piece.QuoteToken = c.QuoteMessageID, c.QuoteToken
+		}
+		if i == len(texts)-1 {
+			piece.Type, piece.QuickReplies = c.Type, c.QuickReplies
+		}
+		out[i] = piece
+	}
 	return out
 }

@@ -1,6 +1,7 @@
 package line
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -8,6 +9,8 @@ import (
 	"github.com/rivo/uniseg"
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"kaiwa/internal/conversation"
 )
 
 func TestUTF16Len(t *testing.T) {
@@ -92,4 +95,71 @@ func TestACharacterLongerThanAMessageIsCutBetweenCodePoints(t *testing.T) {
 	}
 	broken := strings.Repeat("\xff", 5001)
 	require.Equal(t, broken, strings.Join(SplitText(broken), ""))
+}
+
+func TestPiecesOfATextKeepItsQuoteItsButtonsAndItsSender(t *testing.T) {
+	t.Parallel()
+	aya := &conversation.MessageSender{Name: "Aya"}
+	long := strings.Repeat("a", 5000)
+	pieces := Pieces(conversation.Content{
+		Type: "quick_replies", Text: long + long + "b", QuickReplies: many(1), Sender: aya, QuoteMessageID: "msg_1", QuoteToken: "q",
+	})
+	require.Equal(t, []conversation.Content{
+		{Type: "text", Text: long, Sender: aya, QuoteMessageID: "msg_1", QuoteToken: "q"},
+		{Type: "text", Text: long, Sender: aya},
+		{Type: "quick_replies", Text: "b", QuickReplies: many(1), Sender: aya},
+	}, pieces)
+	image := conversation.Content{Type: "image", URL: "https://e.co/" + long}
+	require.Equal(t, []conversation.Content{image}, Pieces(image))
+}
+
+func TestATextIsNotCutWithinAnEmojiOrAMention(t *testing.T) {
+	t.Parallel()
+	smile := `{"type":"emoji","productId":"p","emojiId":"001"}`
+	all := `{"type":"mention","mentionee":{"type":"all"}}`
+	substitution := json.RawMessage(`{"smile":` + smile + `,"all":` + all + `}`)
+	a := func(n int) string { return strings.Repeat("a", n) }
+	piece := func(text, substitution string) conversation.Content {
+		c := conversation.Content{Type: "text_v2", Text: text}
+		if substitution != "" {
+			c.Substitution = json.RawMessage(substitution)
+		}
+		return c
+	}
+	for name, tc := range map[string]struct {
+		text string
+		want []conversation.Content
+	}{
+		"each piece has its own":         {a(4999) + "{smile}" + a(4960) + "{all}", []conversation.Content{piece(a(4999), ""), piece("{smile}"+a(4960), `{"smile":`+smile+`}`), piece("{all}", `{"all":`+all+`}`)}},
+		"room for what LINE counts":      {a(4980) + "{smile}", []conversation.Content{piece(a(4980), ""), piece("{smile}", `{"smile":`+smile+`}`)}},
+		"braces that stand for one":      {a(4999) + "{{" + a(1), []conversation.Content{piece(a(4999), ""), piece("{{a", "")}},
+		"short":                          {"{smile}", []conversation.Content{{Type: "text_v2", Text: "{smile}", Substitution: substitution}}},
+		"wrong, which is refused entire": {a(5000) + "{", []conversation.Content{piece(a(5000), ""), piece("{", "")}},
+	} {
+		require.Equal(t, tc.want, Pieces(conversation.Content{Type: "text_v2", Text: tc.text, Substitution: substitution}), name)
+	}
+}
+
+func TestPiecesOfVersion2KeepEverythingAndAreTaken(t *testing.T) {
+	t.Parallel()
+	substitution := json.RawMessage(`{"smile":{"type":"emoji","productId":"p","emojiId":"001"},"a":{"type":"mention","mentionee":{"type":"all"}}}`)
+	rapid.Check(t, func(rt *rapid.T) {
+		var b strings.Builder
+		for _, p := range rapid.SliceOfN(rapid.SampledFrom([]string{"x", "👨‍👩‍👧", "{{", "}}", "{{{smile}}}", ". ", "\n\n", "e\u0301", "\u0301", "\u0600"}), 1, 30).Draw(rt, "parts") {
+			b.WriteString(strings.Repeat(p, rapid.IntRange(1, 400).Draw(rt, "times")))
+			b.WriteString(rapid.SampledFrom([]string{"", "{smile}", "{a}"}).Draw(rt, "placeholder"))
+		}
+		whole := ""
+		for _, p := range Pieces(conversation.Content{Type: "text_v2", Text: b.String(), Substitution: substitution}) {
+			whole += p.Text
+			atoms, ok := atomsOf(p.Text)
+			require.True(rt, ok, p.Text)
+			units := UTF16Len(p.Text)
+			for _, a := range atoms {
+				units += a.extra
+			}
+			require.LessOrEqual(rt, units, MaxText)
+		}
+		require.Equal(rt, b.String(), whole)
+	})
 }

@@ -2,7 +2,6 @@ package linesim
 
 import (
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,24 +10,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// published loads one of LINE's OpenAPI files, which lie beside the
-// repository. https://github.com/line/line-openapi
+// published loads one of LINE's OpenAPI files.
+// https://github.com/line/line-openapi
 func published(t *testing.T, name string) *openapi3.T {
 	t.Helper()
-	dir, err := os.Getwd()
-	require.NoError(t, err)
-	for {
-		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-			break
-		}
-		require.NotEqual(t, dir, filepath.Dir(dir), "no go.mod above the package")
-		dir = filepath.Dir(dir)
-	}
-	file := filepath.Join(dir, "..", "shared", "line-openapi", name)
-	if _, err := os.Stat(file); err != nil {
-		t.Skip("LINE's OpenAPI files are not beside the repository, so there is nothing to hold this against.")
-	}
-	doc, err := openapi3.NewLoader().LoadFromFile(file)
+	doc, err := openapi3.NewLoader().LoadFromFile(filepath.Join("..", "line", "testdata", "openapi", name))
 	require.NoError(t, err)
 	return doc
 }

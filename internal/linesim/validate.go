@@ -3,6 +3,7 @@ package linesim
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -295,6 +296,7 @@ func (v *validator) message(m map[string]any, path string, index int) {
 		}
 	case "coupon":
 		v.text(m, path, "couponId", textRule{required: true})
+		v.text(m, path, "deliveryTag", textRule{max: 30})
 	}
 	v.quickReply(m, path)
 	v.sender(m, path)
@@ -337,7 +339,7 @@ func (v *validator) textV2(m map[string]any, path string) {
 			v.add(join(spath, match[1]), "Must be specified for the placeholder {%s}", match[1])
 		}
 	}
-	for name := range substitution {
+	for _, name := range slices.Sorted(maps.Keys(substitution)) {
 		o, opath := v.object(substitution, spath, name, true)
 		if o == nil {
 			continue
@@ -389,7 +391,15 @@ type actionRule struct {
 	quick         bool // in a quick reply: camera, camera roll and location too
 }
 
-var actionTypes = []string{"postback", "message", "uri", "datetimepicker", "clipboard", "richmenuswitch"}
+// actionTypes leaves out richmenuswitch, which only rich menus have.
+var actionTypes = []string{"postback", "message", "uri", "datetimepicker", "clipboard"}
+
+// momentShapes are how a datetime picker writes its dates and times, by mode.
+var momentShapes = map[string]*regexp.Regexp{
+	"date":     regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`),
+	"time":     regexp.MustCompile(`^\d{2}:\d{2}$`),
+	"datetime": regexp.MustCompile(`^\d{4}-\d{2}-\d{2}[Tt]\d{2}:\d{2}$`),
+}
 
 // action checks an action. Source:
 // https://developers.line.biz/en/reference/messaging-api/#action-objects
@@ -417,12 +427,15 @@ func (v *validator) action(a map[string]any, path string, r actionRule) {
 		}
 	case "datetimepicker":
 		v.text(a, path, "data", textRule{required: true, max: 300})
-		v.text(a, path, "mode", textRule{required: true, oneOf: []string{"date", "time", "datetime"}})
+		mode := v.text(a, path, "mode", textRule{required: true, oneOf: []string{"date", "time", "datetime"}})
+		for _, name := range []string{"initial", "max", "min"} {
+			s := v.text(a, path, name, textRule{})
+			if shape := momentShapes[mode]; s != "" && shape != nil && !shape.MatchString(s) {
+				v.add(join(path, name), "Must be a valid %s", mode)
+			}
+		}
 	case "clipboard":
 		v.text(a, path, "clipboardText", textRule{required: true, max: 1000})
-	case "richmenuswitch":
-		v.text(a, path, "richMenuAliasId", textRule{required: true, max: 32})
-		v.text(a, path, "data", textRule{required: true, max: 300})
 	}
 }
 

@@ -238,7 +238,7 @@ func (f *flexChecker) action(c map[string]any, path string, required bool) {
 	if uniseg.GraphemeClusterCount(label) > 40 {
 		f.add(path+"/label", "must be at most 40 characters")
 	}
-	field, limit := map[string]string{"postback": "data", "message": "text", "uri": "uri", "datetimepicker": "data", "clipboard": "clipboardText", "richmenuswitch": "data"}[kind], 300
+	field, limit := map[string]string{"postback": "data", "message": "text", "uri": "uri", "datetimepicker": "data", "clipboard": "clipboardText"}[kind], 300
 	if kind == "uri" || kind == "clipboard" {
 		limit = 1000
 	}

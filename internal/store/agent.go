@@ -43,9 +43,10 @@ type Agent struct {
 	Email    string // unique, lower case
 	Role     Role
 	Locale   string
-	Capacity int64        // units of work they can hold
-	AutoBusy bool         // shown busy while they hold all they can
-	Skills   []AgentSkill // in the order of their ids; an Identity leaves them out
+	Capacity int64                      // units of work they can hold
+	AutoBusy bool                       // shown busy while they hold all they can
+	Sender   conversation.MessageSender // how customers see who writes
+	Skills   []AgentSkill               // in the order of their ids; an Identity leaves them out
 	// CapacityProfiles are their limits, in the order of the profiles' ids; an
 	// Identity leaves them out.
 	CapacityProfiles []AgentCapacityProfile
@@ -55,21 +56,24 @@ type Agent struct {
 }
 
 type agentRow struct {
-	ID        string `db:"id"`
-	Name      string `db:"name"`
-	Email     string `db:"email"`
-	Role      string `db:"role"`
-	Locale    string `db:"locale"`
-	Capacity  int64  `db:"capacity"`
-	AutoBusy  bool   `db:"auto_busy"`
-	Version   int64  `db:"version"`
-	CreatedAt int64  `db:"created_at"`
-	UpdatedAt int64  `db:"updated_at"`
+	ID            string `db:"id"`
+	Name          string `db:"name"`
+	Email         string `db:"email"`
+	Role          string `db:"role"`
+	Locale        string `db:"locale"`
+	Capacity      int64  `db:"capacity"`
+	AutoBusy      bool   `db:"auto_busy"`
+	SenderName    string `db:"sender_name"`
+	SenderIconURL string `db:"sender_icon_url"`
+	Version       int64  `db:"version"`
+	CreatedAt     int64  `db:"created_at"`
+	UpdatedAt     int64  `db:"updated_at"`
 }
 
 func (r agentRow) agent() Agent {
 	return Agent{
 		ID: r.ID, Name: r.Name, Email: r.Email, Role: Role(r.Role), Locale: r.Locale, Capacity: r.Capacity, AutoBusy: r.AutoBusy,
+		Sender:  conversation.MessageSender{Name: r.SenderName, IconURL: r.SenderIconURL},
 		Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
 	}
 }
@@ -78,11 +82,12 @@ var agents = &family[Agent, agentRow]{
 	kind: "agent", table: "agents", prefix: conversation.PrefixAgent,
 	meta: func(a *Agent) meta { return meta{&a.ID, &a.Name, &a.Version, &a.CreatedAt, &a.UpdatedAt} },
 	seal: func(_ *Store, a Agent) (agentRow, error) {
-		return agentRow{a.ID, a.Name, a.Email, string(a.Role), a.Locale, a.Capacity, a.AutoBusy, a.Version, micros(a.CreatedAt), micros(a.UpdatedAt)}, nil
+		return agentRow{a.ID, a.Name, a.Email, string(a.Role), a.Locale, a.Capacity, a.AutoBusy, a.Sender.Name, a.Sender.IconURL, a.Version, micros(a.CreatedAt), micros(a.UpdatedAt)}, nil
 	},
 	open: func(_ *Store, r agentRow) (Agent, error) { return r.agent(), nil },
 	facts: func(a Agent) map[string]any {
 		f := map[string]any{"name": a.Name, "email": a.Email, "role": a.Role, "locale": a.Locale, "capacity": a.Capacity, "auto_busy": a.AutoBusy}
+		senderFacts(f, a.Sender)
 		for _, k := range a.Skills {
 			f["skills/"+k.SkillID] = k.Level
 		}

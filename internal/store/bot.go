@@ -23,21 +23,24 @@ type Bot struct {
 	URL       string // webhook: where it is asked
 	Secret    string // webhook: decrypted, whsec_…, signs the requests
 	Script    json.RawMessage
+	Sender    conversation.MessageSender // how customers see what it says
 	Version   int64
 	CreatedAt time.Time
 	UpdatedAt time.Time
 }
 
 type botRow struct {
-	ID        string `db:"id"`
-	Name      string `db:"name"`
-	Kind      string `db:"kind"`
-	URL       string `db:"url"`
-	Secret    string `db:"secret"`
-	Script    string `db:"script"`
-	Version   int64  `db:"version"`
-	CreatedAt int64  `db:"created_at"`
-	UpdatedAt int64  `db:"updated_at"`
+	ID            string `db:"id"`
+	Name          string `db:"name"`
+	Kind          string `db:"kind"`
+	URL           string `db:"url"`
+	Secret        string `db:"secret"`
+	Script        string `db:"script"`
+	SenderName    string `db:"sender_name"`
+	SenderIconURL string `db:"sender_icon_url"`
+	Version       int64  `db:"version"`
+	CreatedAt     int64  `db:"created_at"`
+	UpdatedAt     int64  `db:"updated_at"`
 }
 
 var bots = &family[Bot, botRow]{
@@ -45,7 +48,7 @@ var bots = &family[Bot, botRow]{
 	meta: func(b *Bot) meta { return meta{&b.ID, &b.Name, &b.Version, &b.CreatedAt, &b.UpdatedAt} },
 	seal: func(s *Store, b Bot) (botRow, error) {
 		secret, err := s.sealed(b.Secret, "bot/"+b.ID+"/secret")
-		return botRow{b.ID, b.Name, b.Kind, b.URL, secret, string(b.Script), b.Version, micros(b.CreatedAt), micros(b.UpdatedAt)}, err
+		return botRow{b.ID, b.Name, b.Kind, b.URL, secret, string(b.Script), b.Sender.Name, b.Sender.IconURL, b.Version, micros(b.CreatedAt), micros(b.UpdatedAt)}, err
 	},
 	open: func(s *Store, r botRow) (Bot, error) {
 		secret, err := s.unsealed(r.Secret, "bot/"+r.ID+"/secret")
@@ -53,6 +56,7 @@ var bots = &family[Bot, botRow]{
 			return Bot{}, fmt.Errorf("secret of bot %s: %w", r.ID, err)
 		}
 		b := Bot{ID: r.ID, Name: r.Name, Kind: r.Kind, URL: r.URL, Secret: secret, Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt)}
+		b.Sender = conversation.MessageSender{Name: r.SenderName, IconURL: r.SenderIconURL}
 		if r.Script != "" {
 			b.Script = json.RawMessage(r.Script)
 		}
@@ -63,6 +67,7 @@ var bots = &family[Bot, botRow]{
 		if b.Script != nil {
 			f["script"] = b.Script
 		}
+		senderFacts(f, b.Sender)
 		return f
 	},
 	uses: none[Bot],
@@ -70,6 +75,13 @@ var bots = &family[Bot, botRow]{
 		return c.inUse(ctx, "The workstream %q uses this bot. Give it another bot, or none, first.",
 			"SELECT name FROM workstreams WHERE bot_id = $1", b.ID)
 	},
+}
+
+// senderFacts adds what the audit log may know of a sender.
+func senderFacts(to map[string]any, s conversation.MessageSender) {
+	if s != (conversation.MessageSender{}) {
+		to["sender"] = s
+	}
 }
 
 // Bot reads one bot; CodeNotFound when there is none.

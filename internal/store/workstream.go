@@ -264,6 +264,10 @@ var workstreams = &family[Workstream, workstreamRow]{
 			"SELECT name FROM channels WHERE workstream_id = $1 AND status <> 'deleted'", w.ID); err != nil {
 			return err
 		}
+		if err := c.inUse(ctx, "The quick reply %q is for this workstream. Take it out there first.",
+			`SELECT title FROM quick_replies WHERE workstream_ids LIKE $1 ESCAPE '\'`, named(w.ID)); err != nil {
+			return err
+		}
 		return c.inUse(ctx, "The conversation %q of this workstream is live. Close it first.",
 			"SELECT id FROM conversations WHERE workstream_id = $1 AND status <> 'closed'", w.ID)
 	},
@@ -388,7 +392,8 @@ func (s *Store) Plan(ctx context.Context, channelID string) (Plan, error) {
 
 var planQuery = "SELECT " + prefixed[channelRow]("c.%s", "channel") + ", " + prefixed[workstreamRow]("w.%s", "workstream") + `,
 	COALESCE(b.id, '') AS "bot.id", COALESCE(b.name, '') AS "bot.name", COALESCE(b.kind, '') AS "bot.kind", COALESCE(b.url, '') AS "bot.url",
-	COALESCE(b.secret, '') AS "bot.secret", COALESCE(b.script, '') AS "bot.script", COALESCE(b.version, 0) AS "bot.version",
+	COALESCE(b.secret, '') AS "bot.secret", COALESCE(b.script, '') AS "bot.script",
+	COALESCE(b.sender_name, '') AS "bot.sender_name", COALESCE(b.sender_icon_url, '') AS "bot.sender_icon_url", COALESCE(b.version, 0) AS "bot.version",
 	COALESCE(b.created_at, 0) AS "bot.created_at", COALESCE(b.updated_at, 0) AS "bot.updated_at",
 	COALESCE((SELECT sum(r.deadline_ms) FROM rulesets r WHERE r.deadline_ms > 0 AND w.settings LIKE '%"' || r.id || '"%'), 0) AS services_ms
 	FROM channels c JOIN workstreams w ON w.id = c.workstream_id LEFT JOIN bots b ON b.id = w.bot_id WHERE c.id = $1`

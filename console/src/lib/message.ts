@@ -8,7 +8,13 @@ export type Shown = {
   text: string | null
   /** Labels of the buttons under it. */
   buttons: string[]
+  /** The file it carries, and a picture of it where Kaiwa keeps one. */
+  file: { url: string; picture: string | null } | null
+  /** The name under which the customer sees it, when that is not the account's own. */
+  as: string | null
 }
+
+type Said = Pick<Message, 'type' | 'text' | 'payload' | 'state'> & Partial<Pick<Message, 'attachment'>>
 
 const kinds: Record<string, string> = {
   image: 'Picture',
@@ -20,37 +26,91 @@ const kinds: Record<string, string> = {
   postback: 'Tapped a button',
   template: 'Template',
   flex: 'Card',
+  imagemap: 'Picture with links',
+  coupon: 'Coupon',
   unsupported: 'A kind of message that Kaiwa does not know',
 }
 
-export function show(m: Pick<Message, 'type' | 'text' | 'payload' | 'state'>): Shown {
+const plain = ['text', 'text_v2', 'quick_replies']
+
+export function show(m: Said): Shown {
   if (m.state === 'recalled') {
-    return { kind: null, text: null, buttons: [] }
+    return { kind: null, text: null, buttons: [], file: null, as: null }
   }
   const p = m.payload ?? {}
-  const kind = m.type === 'text' || m.type === 'quick_replies' ? null : (kinds[m.type] ?? m.type)
-  return { kind, text: text(m, p), buttons: buttons(p) }
+  const kind = plain.includes(m.type) ? null : (kinds[m.type] ?? m.type)
+  return { kind, text: text(m, p), buttons: buttons(p), file: file(m, p), as: words(object(p['sender'])['name']) }
 }
 
-function text(m: Pick<Message, 'type' | 'text'>, p: Record<string, unknown>): string | null {
+function text(m: Said, p: Record<string, unknown>): string | null {
+  if (m.type === 'text_v2' && m.text !== null) {
+    return substituted(m.text, object(p['substitution']))
+  }
   if (m.text !== null && m.text !== '') {
     return m.text
   }
   switch (m.type) {
     case 'file':
-      return words(p['fileName'])
+      return words(m.attachment?.file_name ?? p['fileName'])
     case 'location':
       return words(p['title'], p['address'])
     case 'sticker':
-      return Array.isArray(p['keywords']) ? words(...p['keywords'].slice(0, 3)) : null
+      return (Array.isArray(p['keywords']) ? words(...p['keywords'].slice(0, 3)) : null) ?? words(p['sticker_id'])
     case 'postback':
       return words(p['data'])
     case 'template':
     case 'flex':
+    case 'imagemap':
       return words(p['alt_text'])
+    case 'coupon':
+      return words(p['coupon_id'])
     default:
       return null
   }
+}
+
+/** A text of version 2 in words: LINE's emoji cannot be shown, so a sign stands for them. */
+function substituted(text: string, by: Record<string, unknown>): string {
+  return text.replace(/\{\{|\}\}|\{(\w{1,20})\}/g, (whole, name: string | undefined) => {
+    if (name === undefined) {
+      return whole.slice(1)
+    }
+    const o = object(by[name])
+    switch (o['type']) {
+      case 'emoji':
+        return '☺'
+      case 'mention':
+        return object(o['mentionee'])['type'] === 'all' ? '@all' : '@…'
+      default:
+        return whole
+    }
+  })
+}
+
+/** What can be loaded. Pictures are shown only where Kaiwa keeps them: others would tell their host who reads them. */
+function file(m: Said, p: Record<string, unknown>): Shown['file'] {
+  if (typeof m.attachment?.url === 'string') {
+    return { url: m.attachment.url, picture: m.attachment.preview_url }
+  }
+  const url = p['url']
+  return typeof url === 'string' && /^https?:/.test(url) ? { url, picture: null } : null
+}
+
+/** The message among others that this one quotes; null when it quotes none, or none of them. */
+export function quoted(m: Pick<Message, 'payload'>, among: Message[]): Message | null {
+  const ours = m.payload?.['quote_message_id']
+  const theirs = m.payload?.['quotedMessageId']
+  return among.find((o) => (typeof ours === 'string' && o.id === ours) || (typeof theirs === 'string' && o.line_message_id === theirs)) ?? null
+}
+
+/** A message in a few words, for where another quotes it. */
+export function excerpt(m: Said): string {
+  const { kind, text } = show(m)
+  return text ?? kind ?? 'A message that was taken back'
+}
+
+function object(v: unknown): Record<string, unknown> {
+  return typeof v === 'object' && v !== null ? (v as Record<string, unknown>) : {}
 }
 
 /** Those of the values that are text, in a row; null when none is. */

@@ -2,7 +2,7 @@ import { Anchor, Badge, Button, Code, Loader, Text, Title } from '@mantine/core'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useEffect, useLayoutEffect, useRef } from 'react'
 import type { Conversation, Message } from '../api.gen'
-import { fate, show } from '../lib/message'
+import { excerpt, fate, quoted, show } from '../lib/message'
 import { conversation, transcript } from '../lib/queries'
 import { link } from '../lib/route'
 import { truncate } from '../lib/text'
@@ -40,7 +40,7 @@ export function Transcript({ id }: { id: string }) {
       <div role="log" aria-label="Messages">
         <ol className="transcript">
           {messages.map((m) => (
-            <Line key={m.id} message={m} customer={name} language={about.data?.contact.language ?? undefined} />
+            <Line key={m.id} message={m} quotes={quoted(m, messages)} customer={name} language={about.data?.contact.language ?? undefined} />
           ))}
         </ol>
       </div>
@@ -89,7 +89,7 @@ function Standing({ conversation: c }: { conversation: Conversation }) {
   )
 }
 
-function Line({ message: m, customer, language }: { message: Message; customer: string; language: string | undefined }) {
+function Line({ message: m, quotes, customer, language }: { message: Message; quotes: Message | null; customer: string; language: string | undefined }) {
   const shown = show(m)
   const way = fate(m)
   const bad = m.state === 'failed' || m.state === 'uncertain'
@@ -98,11 +98,20 @@ function Line({ message: m, customer, language }: { message: Message; customer: 
     <li className={side}>
       <Text size="xs" c="dimmed">
         {sender(m, customer)}
+        {shown.as !== null && `, as “${shown.as}”`}
       </Text>
       {(shown.kind !== null || shown.text !== null || shown.buttons.length > 0) && (
         <div className="bubble" lang={language}>
+          {quotes !== null && (
+            <blockquote aria-label={`Quotes ${sender(quotes, customer)}`}>{truncate(excerpt(quotes), 120)}</blockquote>
+          )}
           {shown.kind !== null && <strong lang="en">{shown.text === null ? shown.kind : `${shown.kind}: `}</strong>}
           {shown.text}
+          {shown.file !== null && (
+            <a className="file" href={shown.file.url} target="_blank" rel="noreferrer" lang="en">
+              {shown.file.picture === null ? 'Open' : <img src={shown.file.picture} alt={shown.text ?? shown.kind ?? 'File'} loading="lazy" />}
+            </a>
+          )}
           {shown.buttons.length > 0 && (
             <ul className="buttons" aria-label="Buttons">
               {shown.buttons.map((b) => (
