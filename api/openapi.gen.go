@@ -1665,15 +1665,22 @@ type Channel struct {
 	CreatedAt Timestamp `json:"created_at"`
 
 	// EventsWhileDisabled Events that came while the channel was disabled and are never handled.
-	EventsWhileDisabled int64  `json:"events_while_disabled"`
-	ID                  string `json:"id"`
-	LINEChannelID       string `json:"line_channel_id"`
-	Locale              string `json:"locale"`
-	Name                string `json:"name"`
+	EventsWhileDisabled int64 `json:"events_while_disabled"`
+
+	// GroupChats What the account does in group chats and rooms: nothing; say a word and leave; or hold one conversation with the group, whoever
+	// speaks in it. A push to a group costs as many messages as it has members.
+	GroupChats    GroupChats `json:"group_chats"`
+	ID            string     `json:"id"`
+	LINEChannelID string     `json:"line_channel_id"`
+	Locale        string     `json:"locale"`
+	Name          string     `json:"name"`
 
 	// PreviousSecretUntil Until when the secret that was replaced is accepted.
 	PreviousSecretUntil Time          `json:"previous_secret_until"`
 	Status              ChannelStatus `json:"status"`
+
+	// SuspendedSince Since when LINE has the account suspended.
+	SuspendedSince Time `json:"suspended_since"`
 
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt    Timestamp `json:"updated_at"`
@@ -1709,7 +1716,11 @@ type ChannelInput struct {
 	AutomatedMessages  []AutomatedMessage `json:"automated_messages,omitempty"`
 	ChannelAccessToken string             `json:"channel_access_token"`
 	ChannelSecret      string             `json:"channel_secret"`
-	LINEChannelID      string             `json:"line_channel_id"`
+
+	// GroupChats What the account does in group chats and rooms: nothing; say a word and leave; or hold one conversation with the group, whoever
+	// speaks in it. A push to a group costs as many messages as it has members.
+	GroupChats    GroupChats `json:"group_chats,omitempty"`
+	LINEChannelID string     `json:"line_channel_id"`
 
 	// Locale A BCP 47 tag such as ja or zh-TW.
 	Locale       string `json:"locale,omitempty"`
@@ -1794,8 +1805,11 @@ type ContextPatch = map[string]json.RawMessage
 
 // Conversation defines model for Conversation.
 type Conversation struct {
-	AgentID       Nullable `json:"agent_id"`
-	ChannelID     string   `json:"channel_id"`
+	AgentID   Nullable `json:"agent_id"`
+	ChannelID string   `json:"channel_id"`
+
+	// ChatType With whom: a customer, or a group or room of them.
+	ChatType      string   `json:"chat_type"`
 	ClosedAt      Time     `json:"closed_at"`
 	ClosureReason Nullable `json:"closure_reason"`
 
@@ -1807,12 +1821,14 @@ type Conversation struct {
 	CreatedAt Timestamp `json:"created_at"`
 
 	// EstimatedWaitSeconds How long it will still take, where the queue keeps count (see wait_info). Not in lists.
-	EstimatedWaitSeconds int64             `json:"estimated_wait_seconds,omitempty"`
-	ID                   string            `json:"id"`
-	LINEUserID           Nullable          `json:"line_user_id"`
-	Owner                ConversationOwner `json:"owner"`
-	Priority             int64             `json:"priority"`
-	QueueID              Nullable          `json:"queue_id"`
+	EstimatedWaitSeconds int64  `json:"estimated_wait_seconds,omitempty"`
+	ID                   string `json:"id"`
+
+	// LINEUserID Of the customer; of a group or room its id.
+	LINEUserID Nullable          `json:"line_user_id"`
+	Owner      ConversationOwner `json:"owner"`
+	Priority   int64             `json:"priority"`
+	QueueID    Nullable          `json:"queue_id"`
 
 	// QueuePosition The place in the order of service of the queue in which it waits; 1 is the next. Not in lists.
 	QueuePosition int64              `json:"queue_position,omitempty"`
@@ -2067,6 +2083,10 @@ type FieldError struct {
 	Pointer string `json:"pointer"`
 }
 
+// GroupChats What the account does in group chats and rooms: nothing; say a word and leave; or hold one conversation with the group, whoever
+// speaks in it. A push to a group costs as many messages as it has members.
+type GroupChats = string
+
 // Health defines model for Health.
 type Health struct {
 	Status HealthStatus `json:"status"`
@@ -2074,6 +2094,15 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// ImageSet Images that were sent together. They may come in any order, and older LINE apps do not number them.
+type ImageSet struct {
+	ID string `json:"id"`
+
+	// Index Its place, from 1.
+	Index *int64 `json:"index"`
+	Total *int64 `json:"total"`
+}
 
 // IssuedToken defines model for IssuedToken.
 type IssuedToken struct {
@@ -2106,18 +2135,24 @@ type Message struct {
 	Automated Nullable `json:"automated"`
 
 	// CreatedAt RFC 3339, UTC, with milliseconds.
-	CreatedAt     Timestamp        `json:"created_at"`
-	Direction     MessageDirection `json:"direction"`
-	Failure       *MessageFailure  `json:"failure"`
-	ID            string           `json:"id"`
-	LINEMessageID Nullable         `json:"line_message_id"`
-	Payload       json.RawMessage  `json:"payload"`
-	Sender        MessageSender    `json:"sender"`
-	SentAt        Time             `json:"sent_at"`
-	State         MessageState     `json:"state"`
-	Text          Nullable         `json:"text"`
-	Type          string           `json:"type"`
-	Via           Nullable         `json:"via"`
+	CreatedAt Timestamp        `json:"created_at"`
+	Direction MessageDirection `json:"direction"`
+	EditedAt  Time             `json:"edited_at"`
+
+	// Edits What it said before the customer edited it, oldest first.
+	Edits         []MessageWords  `json:"edits"`
+	Failure       *MessageFailure `json:"failure"`
+	ID            string          `json:"id"`
+	ImageSet      *ImageSet       `json:"image_set"`
+	LINEMessageID Nullable        `json:"line_message_id"`
+	Payload       json.RawMessage `json:"payload"`
+	Quote         *Quote          `json:"quote"`
+	Sender        MessageSender   `json:"sender"`
+	SentAt        Time            `json:"sent_at"`
+	State         MessageState    `json:"state"`
+	Text          Nullable        `json:"text"`
+	Type          string          `json:"type"`
+	Via           Nullable        `json:"via"`
 }
 
 // MessageDirection defines model for Message.Direction.
@@ -2168,6 +2203,13 @@ type MessageSender struct {
 
 // MessageSenderKind defines model for MessageSender.Kind.
 type MessageSenderKind string
+
+// MessageWords defines model for MessageWords.
+type MessageWords struct {
+	// At RFC 3339, UTC, with milliseconds.
+	At   Timestamp `json:"at"`
+	Text string    `json:"text"`
+}
 
 // Named defines model for Named.
 type Named struct {
@@ -2413,6 +2455,19 @@ type QuickReplyInput struct {
 	Label string `json:"label"`
 	Text  string `json:"text,omitempty"`
 	URI   string `json:"uri,omitempty"`
+}
+
+// Quote The message that this one quotes, of the customer or of the account. All but LINE's id is null while it is not known here; it
+// may come later. One that was taken back has no text.
+type Quote struct {
+	ConversationID Nullable       `json:"conversation_id"`
+	Direction      Nullable       `json:"direction"`
+	LINEMessageID  string         `json:"line_message_id"`
+	MessageID      Nullable       `json:"message_id"`
+	Sender         *MessageSender `json:"sender"`
+	State          Nullable       `json:"state"`
+	Text           Nullable       `json:"text"`
+	Type           Nullable       `json:"type"`
 }
 
 // Readiness defines model for Readiness.

@@ -45,6 +45,7 @@ const (
 	PrefixCapacityProfile Prefix = "cpf_"
 	PrefixFinding         Prefix = "fnd_"
 	PrefixPresence        Prefix = "prs_"
+	PrefixErrand          Prefix = "ern_"
 )
 
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

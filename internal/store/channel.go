@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,13 @@ const (
 	ChannelDeleted  = "deleted"  // gone for everybody but what is still on its way to customers
 )
 
+// What a channel does in group chats and rooms.
+const (
+	GroupsIgnored = "ignore" // what happens there is noted, and its words are not kept
+	GroupsLeft    = "leave"  // the account says a word and leaves
+	GroupsServed  = "serve"  // a group is a customer: one conversation, whoever speaks in it
+)
+
 // Channel is one LINE Official Account.
 type Channel struct {
 	ID            string
@@ -27,6 +35,7 @@ type Channel struct {
 	Locale        string
 	Status        string
 	ChatMode      string   // chat or bot, as LINE says
+	GroupChats    string   // GroupsIgnored, GroupsLeft or GroupsServed; "" is GroupsIgnored
 	Secrets       []string // decrypted; current first, then the previous one while a rotation lasts; none once deleted
 	PreviousUntil time.Time
 	Token         string // decrypted; "" some time after deletion
@@ -58,6 +67,7 @@ type channelRow struct {
 	BotUserID      string `db:"bot_user_id"`
 	BasicID        string `db:"basic_id"`
 	ChatMode       string `db:"chat_mode"`
+	GroupChats     string `db:"group_chats"`
 	WorkstreamID   string `db:"workstream_id"`
 	Locale         string `db:"locale"`
 	Status         string `db:"status"`
@@ -79,7 +89,7 @@ var channels = &family[Channel, channelRow]{
 	seal: func(s *Store, c Channel) (channelRow, error) {
 		r := channelRow{
 			ID: c.ID, Name: c.Name, LINEChannelID: c.LINEChannelID, BotUserID: c.BotUserID, BasicID: c.BasicID, ChatMode: c.ChatMode,
-			WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, PreviousUntil: micros(c.PreviousUntil), DeletedAt: micros(c.DeletedAt),
+			GroupChats: cmp.Or(c.GroupChats, GroupsIgnored), WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, PreviousUntil: micros(c.PreviousUntil), DeletedAt: micros(c.DeletedAt),
 			Version: c.Version, CreatedAt: micros(c.CreatedAt), UpdatedAt: micros(c.UpdatedAt),
 		}
 		automated, err := json.Marshal(append([]AutomatedMessage{}, c.AutomatedMessages...))
@@ -100,7 +110,7 @@ var channels = &family[Channel, channelRow]{
 	open: func(s *Store, r channelRow) (Channel, error) {
 		c := Channel{
 			ID: r.ID, Name: r.Name, LINEChannelID: r.LINEChannelID, BotUserID: r.BotUserID, BasicID: r.BasicID, ChatMode: r.ChatMode,
-			WorkstreamID: r.WorkstreamID, Locale: r.Locale, Status: r.Status, DeletedAt: fromMicros(r.DeletedAt),
+			GroupChats: r.GroupChats, WorkstreamID: r.WorkstreamID, Locale: r.Locale, Status: r.Status, DeletedAt: fromMicros(r.DeletedAt),
 			Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
 		}
 		if err := json.Unmarshal([]byte(r.Automated), &c.AutomatedMessages); err != nil {
@@ -128,7 +138,7 @@ var channels = &family[Channel, channelRow]{
 	},
 	facts: func(c Channel) map[string]any {
 		f := map[string]any{
-			"name": c.Name, "line_channel_id": c.LINEChannelID, "bot_user_id": c.BotUserID, "workstream_id": c.WorkstreamID,
+			"name": c.Name, "line_channel_id": c.LINEChannelID, "bot_user_id": c.BotUserID, "workstream_id": c.WorkstreamID, "group_chats": c.GroupChats,
 			"locale": c.Locale, "status": c.Status, "channel_access_token": hidden(c.Token),
 			"automated_messages": c.AutomatedMessages,
 		}
