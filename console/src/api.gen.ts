@@ -1559,6 +1559,7 @@ export interface components {
             locale: string;
             /** @enum {string} */
             status: "active" | "disabled";
+            group_chats: components["schemas"]["GroupChats"];
             /** @description They win over those of the workstream. */
             automated_messages: components["schemas"]["AutomatedMessage"][];
             /** @description The webhook URL to set at LINE. */
@@ -1573,11 +1574,22 @@ export interface components {
              * @description Events that came while the channel was disabled and are never handled.
              */
             events_while_disabled: number;
+            /**
+             * Format: date-time
+             * @description Since when LINE has the account suspended.
+             */
+            suspended_since: string | null;
             /** Format: int64 */
             version: number;
             created_at: components["schemas"]["Timestamp"];
             updated_at: components["schemas"]["Timestamp"];
         };
+        /**
+         * @description What the account does in group chats and rooms: nothing; say a word and leave; or hold one conversation with the group, whoever
+         *     speaks in it. A push to a group costs as many messages as it has members.
+         * @enum {string}
+         */
+        GroupChats: "ignore" | "leave" | "serve";
         ChannelInput: {
             name: string;
             line_channel_id: string;
@@ -1586,6 +1598,7 @@ export interface components {
             workstream_id: string;
             /** @description A BCP 47 tag such as ja or zh-TW. */
             locale?: string;
+            group_chats?: components["schemas"]["GroupChats"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
         };
@@ -1599,6 +1612,7 @@ export interface components {
             locale?: string;
             /** @enum {string} */
             status?: "active" | "disabled";
+            group_chats?: components["schemas"]["GroupChats"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             /** @description How long a replaced channel_secret is still accepted; a day when left out. */
@@ -3098,6 +3112,12 @@ export interface components {
             queue_id: string | null;
             agent_id: string | null;
             contact: components["schemas"]["ConversationContact"];
+            /**
+             * @description With whom: a customer, or a group or room of them.
+             * @enum {string}
+             */
+            chat_type: "user" | "group" | "room";
+            /** @description Of the customer; of a group or room its id. */
             line_user_id: string | null;
             /** Format: int64 */
             priority: number;
@@ -3146,6 +3166,12 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             attachment: components["schemas"]["Attachment"] | null;
+            image_set: components["schemas"]["ImageSet"] | null;
+            quote: components["schemas"]["Quote"] | null;
+            /** @description What it said before the customer edited it, oldest first. */
+            edits: components["schemas"]["MessageWords"][];
+            /** Format: date-time */
+            edited_at: string | null;
             line_message_id: string | null;
             /** @enum {string} */
             state: "pending" | "accepted" | "failed" | "uncertain" | "recalled";
@@ -3157,6 +3183,36 @@ export interface components {
             created_at: components["schemas"]["Timestamp"];
             /** Format: date-time */
             sent_at: string | null;
+        };
+        /** @description Images that were sent together. They may come in any order, and older LINE apps do not number them. */
+        ImageSet: {
+            id: string;
+            /**
+             * Format: int64
+             * @description Its place, from 1.
+             */
+            index: number | null;
+            /** Format: int64 */
+            total: number | null;
+        };
+        /**
+         * @description The message that this one quotes, of the customer or of the account. All but LINE's id is null while it is not known here; it
+         *     may come later. One that was taken back has no text.
+         */
+        Quote: {
+            line_message_id: string;
+            message_id: string | null;
+            conversation_id: string | null;
+            /** @enum {string|null} */
+            direction: "inbound" | "outbound" | null;
+            sender: components["schemas"]["MessageSender"] | null;
+            type: string | null;
+            text: string | null;
+            state: string | null;
+        };
+        MessageWords: {
+            text: string;
+            at: components["schemas"]["Timestamp"];
         };
         /**
          * @description A file. Its URLs are there while it is stored; whoever has one can load it. Its content type is what its content
@@ -3451,6 +3507,7 @@ export type Nothing = components['schemas']['Nothing'];
 export type Problem = components['schemas']['Problem'];
 export type FieldError = components['schemas']['FieldError'];
 export type Channel = components['schemas']['Channel'];
+export type GroupChats = components['schemas']['GroupChats'];
 export type ChannelInput = components['schemas']['ChannelInput'];
 export type ChannelPatch = components['schemas']['ChannelPatch'];
 export type ChannelList = components['schemas']['ChannelList'];
@@ -3598,6 +3655,9 @@ export type Conversation = components['schemas']['Conversation'];
 export type ConversationList = components['schemas']['ConversationList'];
 export type MessageSender = components['schemas']['MessageSender'];
 export type Message = components['schemas']['Message'];
+export type ImageSet = components['schemas']['ImageSet'];
+export type Quote = components['schemas']['Quote'];
+export type MessageWords = components['schemas']['MessageWords'];
 export type Attachment = components['schemas']['Attachment'];
 export type MessageFailure = components['schemas']['MessageFailure'];
 export type MessageList = components['schemas']['MessageList'];

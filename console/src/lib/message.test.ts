@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { fate, show } from './message'
+import { fate, rows, show, stretches } from './message'
 
 const none = { text: null, payload: null, state: 'accepted' as const }
 
@@ -9,6 +9,7 @@ describe('show', () => {
       kind: null,
       text: 'Which?',
       buttons: ['A', 'B'],
+      map: null,
     })
   })
   it('says in words what is no text', () => {
@@ -18,10 +19,59 @@ describe('show', () => {
     expect(show({ ...none, type: 'sticker', payload: { keywords: ['love', 'cony'] } })).toMatchObject({ kind: 'Sticker', text: 'love, cony' })
   })
   it('names what it does not know', () => {
-    expect(show({ ...none, type: 'hologram', payload: {} })).toEqual({ kind: 'hologram', text: null, buttons: [] })
+    expect(show({ ...none, type: 'hologram', payload: {} })).toEqual({ kind: 'hologram', text: null, buttons: [], map: null })
   })
   it('shows nothing of what was taken back', () => {
-    expect(show({ type: 'text', text: 'secret', payload: null, state: 'recalled' })).toEqual({ kind: null, text: null, buttons: [] })
+    expect(show({ type: 'text', text: 'secret', payload: null, state: 'recalled' })).toEqual({ kind: null, text: null, buttons: [], map: null })
+  })
+})
+
+describe('show, of what is no text', () => {
+  it('says what a sticker says, before what it is about', () => {
+    expect(show({ ...none, type: 'sticker', payload: { text: 'おはよう', keywords: ['morning'] } }).text).toBe('おはよう')
+  })
+  it('links a place to a map', () => {
+    expect(show({ ...none, type: 'location', payload: { latitude: 35.68, longitude: 139.76 } }).map).toBe('https://www.google.com/maps/search/?api=1&query=35.68%2C139.76')
+    expect(show({ ...none, type: 'location', payload: { latitude: '35' } }).map).toBeNull()
+  })
+  it('shows what was picked with a button', () => {
+    expect(show({ ...none, type: 'postback', payload: { data: 'book', params: { datetime: '2026-12-24T18:30' } } }).text).toBe('book, 2026-12-24T18:30')
+    expect(show({ ...none, type: 'postback', payload: { data: 'book', params: null } }).text).toBe('book')
+  })
+  it('says in words what happened', () => {
+    const event = (name: string, detail?: object) => show({ ...none, type: 'event', payload: { event: name, detail } }).kind
+    expect(event('unfollow')).toBe('Blocked the account')
+    expect(event('follow', { isUnblocked: true })).toBe('Unblocked the account')
+    expect(event('beacon', { type: 'enter', hwid: 'a1' })).toBe('Came near a beacon (enter)')
+    expect(event('membership', { type: 'renewed', membershipId: 3 })).toBe('Membership (renewed)')
+    expect(event('accountLink', { result: 'failed' })).toBe('Linking their account failed')
+    expect(show({ ...none, type: 'unsupported', payload: { event: 'teleport' } }).text).toBe('teleport')
+  })
+})
+
+describe('stretches', () => {
+  const said = (text: string, mentionees: unknown) => stretches({ type: 'text', text, payload: { mention: { mentionees } } })
+  it('marks who is named', () => {
+    expect(said('🙂 @you now', [{ index: 3, length: 4, isSelf: true }])).toEqual([
+      { text: '🙂 ', mention: null },
+      { text: '@you', mention: 'self' },
+      { text: ' now', mention: null },
+    ])
+  })
+  it('leaves alone what does not fit the text', () => {
+    expect(said('hi', [{ index: 1, length: 9 }, { index: 'x' }, null])).toEqual([{ text: 'hi', mention: null }])
+    expect(said('hi', 'nobody')).toEqual([{ text: 'hi', mention: null }])
+  })
+})
+
+describe('rows', () => {
+  const m = (id: string, set: string | null, index: number | null = null) => ({ id, image_set: set === null ? null : { id: set, index, total: null } })
+  it('puts images that were sent together into their order, where the first is', () => {
+    const ids = rows([m('a', null), m('b', 's', 2), m('c', null), m('d', 's', 1), m('e', 't')]).map((row) => row.map((x) => x.id))
+    expect(ids).toEqual([['a'], ['d', 'b'], ['c'], ['e']])
+  })
+  it('keeps the order of arrival where LINE gives none', () => {
+    expect(rows([m('a', 's'), m('b', 's')]).map((row) => row.map((x) => x.id))).toEqual([['a', 'b']])
   })
 })
 
