@@ -192,7 +192,7 @@ func TestWhatIsSaidInGroupsThatAreNotServedIsNotKept(t *testing.T) {
 		`{"type":"memberJoined","joined":{"members":[{"userId":"U2"}]}}`: fact,
 	}
 	silent := map[string]store.Item{
-		`{"type":"unsend","unsend":{"messageId":"1"}}`: fact, `{"type":"leave"}`: fact, `{"type":"memberLeft","left":{"members":[{"userId":"U2"}]}}`: fact,
+		`{"type":"unsend","unsend":{"messageId":"1"}}`: {Kind: store.ItemUnsend, Unsent: "1"}, `{"type":"leave"}`: happens(store.ItemUnfollow, "leave", ""), `{"type":"memberLeft","left":{"members":[{"userId":"U2"}]}}`: fact,
 		`{"type":"messageEdited","message":{"id":"1","type":"text","text":"hello"}}`: forgotten(fact),
 	}
 	for _, source := range []string{"group", "room"} {

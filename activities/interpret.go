@@ -44,8 +44,13 @@ func unheard(event line.Event) store.Item {
 	return store.Item{Kind: store.ItemFact, Forget: event.Message != nil}
 }
 
-// ofGroup reads an event of a group or room by what the channel does there.
+// ofGroup reads an event of a group or room by what the channel does there. What
+// is taken back, and that the account is out of it, counts whatever that is: it
+// may have been another thing before.
 func (r reader) ofGroup(e store.LINEEvent, event line.Event) store.Item {
+	if event.Type == line.EventUnsend || event.Type == line.EventLeave {
+		return r.read(e, event)
+	}
 	switch r.groups {
 	case store.GroupsServed:
 		item := r.read(e, event)

@@ -263,3 +263,25 @@ func TestASuspendedAccountIsShownUntilItIsBack(t *testing.T) {
 		require.Equal(t, []string{"channel.suspended", "channel.resumed"}, told)
 	})
 }
+
+func TestWhatAChannelDoesInGroups(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		id := b.channel()
+		does := func() string {
+			t.Helper()
+			r := b.as(store.RoleAdmin, "GET", "/api/v1/channels/"+id, nil)
+			require.Equal(t, 200, r.Status)
+			return r.text(t, "group_chats")
+		}
+		require.Equal(t, "ignore", does())
+		for _, what := range []string{"serve", "leave", "ignore"} {
+			require.Equal(t, 200, b.patch("/api/v1/channels/"+id, map[string]any{"group_chats": what}).Status)
+			require.Equal(t, what, does())
+		}
+		r := b.patch("/api/v1/channels/"+id, map[string]any{"group_chats": "shout"})
+		require.Equal(t, 400, r.Status, "%s", r.Raw)
+		require.Equal(t, []string{"/group_chats"}, r.pointers())
+		require.Equal(t, "ignore", does())
+	})
+}

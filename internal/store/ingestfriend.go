@@ -15,6 +15,14 @@ func (g *ingest) friendship(ctx context.Context, e taken) error {
 		friendship, kind = "blocked", "customer.blocked"
 	}
 	id := profileID(g.req.ChannelID, g.req.ChatKey)
+	if e.SourceType != "user" {
+		n, err := g.c.exec(ctx, `UPDATE social_profiles SET friendship = $1, friendship_at = $2, updated_at = $3
+			WHERE id = $4 AND friendship_at <= $2`, friendship, e.LineTime, g.now, id)
+		if err != nil || n == 0 {
+			return err // a group that was never served is nobody
+		}
+		return g.c.record(ctx, kind, g.res.ConversationID, id, "{}", g.now)
+	}
 	if _, err := g.c.exec(ctx, `
 		INSERT INTO social_profiles (id, channel_id, chat_key, line_user_id, friendship, friendship_at, created_at, updated_at)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $7)

@@ -332,3 +332,25 @@ func TestALateReplyTokenIsNotAnErrands(t *testing.T) {
 		require.Empty(t, e.ReplyToken)
 	})
 }
+
+func TestAGroupThatWasNeverServedIsNobody(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		ofGroup := func(id, kind string) store.InboxEvent {
+			e := k.event(id, kind, "")
+			e.SourceType = "group"
+			return e
+		}
+		k.receive(ofGroup("invited", "follow"), ofGroup("removed", "unfollow"))
+		require.Empty(t, k.takes(store.IngestResult{}).ConversationID)
+		require.Equal(t, "0", k.value(`SELECT count(*) FROM social_profiles`))
+		require.Equal(t, "0", k.value(`SELECT count(*) FROM events WHERE type LIKE 'customer.%'`))
+		k.receive(ofGroup("said", "message"))
+		res := k.takes(store.IngestResult{})
+		require.NotEmpty(t, res.ConversationID)
+		k.receive(ofGroup("removed again", "unfollow"))
+		require.True(t, k.takes(res).Blocked)
+		require.Equal(t, "1", k.value(`SELECT count(*) FROM events WHERE type = 'customer.blocked'`))
+	})
+}
