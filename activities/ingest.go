@@ -9,11 +9,9 @@ import (
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/trace"
 
-	"kaiwa/internal/consent"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
-	"kaiwa/internal/survey"
 )
 
 // IngestInput says whose inbox to empty.
@@ -62,7 +60,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	res, err := a.store.Ingest(ctx, store.IngestRequest{
 		ChannelID: in.ChannelID, ChatKey: in.ChatKey, ConversationID: in.ConversationID, Seen: in.Seen, Epoch: in.Epoch,
 		Asking: in.Asking, Sending: in.Sending, RunID: in.RunID, Left: in.Left, Deadline: attemptDeadline(ctx), Plan: &plan, Took: took,
-	}, interpret)
+	}, reading(plan).interpret)
 	if err != nil {
 		return IngestOutput{}, final(err)
 	}
@@ -111,52 +109,6 @@ func (a *Activities) took(events []store.Taken) (parents []string) {
 		}
 	}
 	return parents
-}
-
-// interpret says what an event of LINE's means for a conversation. Groups and
-// rooms are no conversations, and a chat in standby belongs to another module:
-// both are noted only.
-func interpret(e store.LINEEvent) store.Item {
-	if e.Standby || e.SourceType != "user" {
-		return store.Item{Kind: store.ItemFact}
-	}
-	event, err := line.ParseEvent(e.Raw)
-	if err != nil {
-		return store.Item{Kind: store.ItemFact} // scrubbed since, or unreadable: its kind is in the inbox
-	}
-	switch event.Type {
-	case line.EventMessage:
-		if event.Message == nil {
-			return store.Item{Kind: store.ItemFact}
-		}
-		m := event.Message
-		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{
-			Type: m.Type, Text: m.Text, LINEMessageID: m.ID, Payload: payload(m), File: fileOf(m),
-			Unsupported: m.Type == line.MessageUnsupported,
-		}}
-	case line.EventPostback:
-		if event.Postback == nil {
-			return store.Item{Kind: store.ItemFact}
-		}
-		if tap, ours := consent.ReadTap(event.Postback.Data); ours {
-			return store.Item{Kind: store.ItemConsent, Tap: tap}
-		}
-		if invitation, question, value, ok := survey.ParseData(event.Postback.Data); ok {
-			return store.Item{Kind: store.ItemSurveyTap, Survey: store.SurveyTap{InvitationID: invitation, QuestionID: question, Value: value}}
-		}
-		data, err := json.Marshal(map[string]any{"data": event.Postback.Data, "params": event.Postback.Params})
-		if err != nil {
-			return store.Item{Kind: store.ItemFact}
-		}
-		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "postback", Payload: string(data)}}
-	case line.EventUnsend:
-		return store.Item{Kind: store.ItemUnsend, Unsent: event.UnsendMessageID}
-	case line.EventFollow:
-		return store.Item{Kind: store.ItemFollow}
-	case line.EventUnfollow:
-		return store.Item{Kind: store.ItemUnfollow}
-	}
-	return store.Item{Kind: store.ItemFact}
 }
 
 // payload is what the transcript keeps of a message beside its text: LINE's

@@ -34,6 +34,35 @@ func withFile(i store.Item, f store.InboundFile) store.Item {
 
 var fact = store.Item{Kind: store.ItemFact}
 
+// happens is an event that the transcript of an open conversation shows.
+func happens(kind store.ItemKind, event, detail string, members ...string) store.Item {
+	return store.Item{Kind: kind, Line: store.EventLine{Type: store.MessageEvent, Event: event, Detail: detail, Members: members}}
+}
+
+// forgotten is an item whose words are not kept.
+func forgotten(i store.Item) store.Item {
+	i.Forget = true
+	return i
+}
+
+// unknown is a kind of event that LINE has added.
+func unknown(event, detail string) store.Item {
+	return store.Item{Kind: store.ItemFact, Line: store.EventLine{Type: line.MessageUnsupported, Event: event, Detail: detail}}
+}
+
+func welcomed(i store.Item) store.Item {
+	i.Welcome = true
+	return i
+}
+
+func gone(i store.Item) store.Item {
+	i.Left = true
+	return i
+}
+
+// serving reads events of a channel that welcomes friends and serves groups.
+var serving = reader{groups: store.GroupsServed, welcomes: true}
+
 func TestWhatBecomesOfAnEvent(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
@@ -106,7 +135,9 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		},
 		"message without a message":   {`{"type":"message"}`, fact},
 		"message that is no object":   {`{"type":"message","message":"hello"}`, fact},
-		"message that was edited":     {`{"type":"messageEdited","message":{"id":"1","type":"text","text":"other words"}}`, fact},
+		"message that was edited":     {`{"type":"messageEdited","message":{"id":"1","type":"text","text":"other words"}}`, store.Item{Kind: store.ItemEdit, Edit: store.Edit{LINEMessageID: "1", Text: "other words"}}},
+		"edit of nothing":             {`{"type":"messageEdited"}`, fact},
+		"edit of another kind":        {`{"type":"messageEdited","message":{"id":"1","type":"hologram"}}`, forgotten(fact)},
 		"postback":                    {`{"type":"postback","postback":{"data":"buy=7"}}`, message("postback", "", "", `{"data":"buy=7","params":null}`)},
 		"postback of a date picker":   {`{"type":"postback","postback":{"data":"book","params":{"datetime":"2026-12-24T18:30"}}}`, message("postback", "", "", `{"data":"book","params":{"datetime":"2026-12-24T18:30"}}`)},
 		"postback of a rich menu":     {`{"type":"postback","postback":{"data":"menu","params":{"newRichMenuAliasId":"b","status":"SUCCESS"}}}`, message("postback", "", "", `{"data":"menu","params":{"newRichMenuAliasId":"b","status":"SUCCESS"}}`)},
@@ -115,22 +146,23 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		"postback without a postback": {`{"type":"postback"}`, fact},
 		"unsend":                      {`{"type":"unsend","unsend":{"messageId":"1"}}`, store.Item{Kind: store.ItemUnsend, Unsent: "1"}},
 		"unsend of nothing":           {`{"type":"unsend"}`, store.Item{Kind: store.ItemUnsend}},
-		"follow":                      {`{"type":"follow","follow":{"isUnblocked":false}}`, store.Item{Kind: store.ItemFollow}},
-		"follow after a block":        {`{"type":"follow","follow":{"isUnblocked":true}}`, store.Item{Kind: store.ItemFollow}},
-		"unfollow":                    {`{"type":"unfollow"}`, store.Item{Kind: store.ItemUnfollow}},
-		"join":                        {`{"type":"join"}`, fact},
-		"leave":                       {`{"type":"leave"}`, fact},
-		"memberJoined":                {`{"type":"memberJoined","joined":{"members":[{"type":"user","userId":"U2"}]}}`, fact},
-		"memberLeft":                  {`{"type":"memberLeft","left":{"members":[{"type":"user","userId":"U2"}]}}`, fact},
-		"accountLink":                 {`{"type":"accountLink","link":{"result":"ok","nonce":"n"}}`, fact},
-		"beacon":                      {`{"type":"beacon","beacon":{"hwid":"d41d8cd98f","type":"enter"}}`, fact},
-		"videoPlayComplete":           {`{"type":"videoPlayComplete","videoPlayComplete":{"trackingId":"t"}}`, fact},
-		"membership":                  {`{"type":"membership","membership":{"type":"joined","membershipId":1}}`, fact},
-		"module":                      {`{"type":"module","module":{"type":"attached"}}`, fact},
-		"activated":                   {`{"type":"activated","chatControl":{"expireAt":1}}`, fact},
+		"follow":                      {`{"type":"follow","follow":{"isUnblocked":false}}`, welcomed(happens(store.ItemFollow, "follow", `{"isUnblocked":false}`))},
+		"follow after a block":        {`{"type":"follow","follow":{"isUnblocked":true}}`, happens(store.ItemFollow, "follow", `{"isUnblocked":true}`)},
+		"unfollow":                    {`{"type":"unfollow"}`, happens(store.ItemUnfollow, "unfollow", "")},
+		"join":                        {`{"type":"join"}`, happens(store.ItemFollow, "join", "")},
+		"leave":                       {`{"type":"leave"}`, happens(store.ItemUnfollow, "leave", "")},
+		"memberJoined":                {`{"type":"memberJoined","joined":{"members":[{"type":"user","userId":"U2"}]}}`, happens(store.ItemFact, "memberJoined", "", "U2")},
+		"memberLeft":                  {`{"type":"memberLeft","left":{"members":[{"type":"user","userId":"U2"}]}}`, gone(happens(store.ItemFact, "memberLeft", "", "U2"))},
+		"accountLink":                 {`{"type":"accountLink","link":{"result":"ok","nonce":"n"}}`, happens(store.ItemFact, "accountLink", `{"nonce":"n","result":"ok"}`)},
+		"beacon":                      {`{"type":"beacon","beacon":{"hwid":"d41d8cd98f","type":"enter"}}`, happens(store.ItemFact, "beacon", `{"hwid":"d41d8cd98f","type":"enter"}`)},
+		"videoPlayComplete":           {`{"type":"videoPlayComplete","videoPlayComplete":{"trackingId":"t"}}`, happens(store.ItemFact, "videoPlayComplete", `{"trackingId":"t"}`)},
+		"membership":                  {`{"type":"membership","membership":{"type":"joined","membershipId":1}}`, happens(store.ItemFact, "membership", `{"membershipId":1,"type":"joined"}`)},
+		"module":                      {`{"type":"module","module":{"type":"attached"}}`, unknown("module", `{"type":"attached"}`)},
+		"activated":                   {`{"type":"activated","chatControl":{"expireAt":1}}`, happens(store.ItemFact, "activated", `{"expireAt":1}`)},
 		"delivery":                    {`{"type":"delivery","delivery":{"data":"d"}}`, fact},
-		"kind LINE has added":         {`{"type":"teleport","message":{"id":"1","type":"text","text":"no message"}}`, fact},
-		"kind in capitals":            {`{"type":"Message","message":{"id":"1","type":"text","text":"hello"}}`, fact},
+		"kind LINE has added":         {`{"type":"teleport","teleport":{"to":"osaka"}}`, unknown("teleport", `{"to":"osaka"}`)},
+		"kind with a message":         {`{"type":"teleport","message":{"id":"1","type":"text","text":"no message"}}`, forgotten(unknown("teleport", ""))},
+		"kind in capitals":            {`{"type":"Message","message":{"id":"1","type":"text","text":"hello"}}`, forgotten(unknown("Message", ""))},
 		"scrubbed since":              {``, fact},
 		"no JSON":                     {`hello`, fact},
 		"no object":                   {`[1]`, fact},
@@ -140,7 +172,7 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			got := interpret(arrived(c.raw))
+			got := serving.interpret(arrived(c.raw))
 			if c.want.Message.Payload != "" {
 				require.JSONEq(t, c.want.Message.Payload, got.Message.Payload)
 				got.Message.Payload = c.want.Message.Payload
@@ -150,22 +182,63 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 	}
 }
 
-// Who is not alone with the account, and who talks to another system, holds no
-// conversation here, whatever arrives.
-func TestGroupsAndStandbyAreNotedOnly(t *testing.T) {
+// Where groups are not served nothing that is said there is kept, and where the
+// account is to leave it does so as soon as anything calls for it.
+func TestWhatIsSaidInGroupsThatAreNotServedIsNotKept(t *testing.T) {
 	t.Parallel()
-	for _, raw := range []string{
-		`{"type":"message","message":{"id":"1","type":"text","text":"hello"}}`,
-		`{"type":"postback","postback":{"data":"x"}}`, `{"type":"unsend","unsend":{"messageId":"1"}}`, `{"type":"follow"}`, `{"type":"unfollow"}`,
-	} {
-		for _, source := range []string{"group", "room", "", "planet"} {
+	said := `{"type":"message","message":{"id":"1","type":"text","text":"hello"}}`
+	calls := map[string]store.Item{
+		said: forgotten(fact), `{"type":"postback","postback":{"data":"x"}}`: fact, `{"type":"join"}`: fact,
+		`{"type":"memberJoined","joined":{"members":[{"userId":"U2"}]}}`: fact,
+	}
+	silent := map[string]store.Item{
+		`{"type":"unsend","unsend":{"messageId":"1"}}`: {Kind: store.ItemUnsend, Unsent: "1"}, `{"type":"leave"}`: happens(store.ItemUnfollow, "leave", ""), `{"type":"memberLeft","left":{"members":[{"userId":"U2"}]}}`: fact,
+		`{"type":"messageEdited","message":{"id":"1","type":"text","text":"hello"}}`: forgotten(fact),
+	}
+	for _, source := range []string{"group", "room"} {
+		for raw, want := range calls {
 			e := arrived(raw)
 			e.SourceType = source
-			require.Equal(t, fact, interpret(e), "%s in %q", raw, source)
+			require.Equal(t, want, reader{groups: store.GroupsIgnored}.interpret(e), raw)
+			e.Standby = true
+			require.Equal(t, want, reader{groups: store.GroupsLeft}.interpret(e), "another system is there: %s", raw)
+			e.Standby, want.Kind = false, store.ItemUnwanted
+			require.Equal(t, want, reader{groups: store.GroupsLeft}.interpret(e), raw)
 		}
+		for raw, want := range silent {
+			e := arrived(raw)
+			e.SourceType = source
+			require.Equal(t, want, reader{groups: store.GroupsIgnored}.interpret(e), raw)
+			require.Equal(t, want, reader{groups: store.GroupsLeft}.interpret(e), raw)
+		}
+	}
+	e := arrived(said)
+	e.SourceType = "planet"
+	require.Equal(t, forgotten(fact), serving.interpret(e))
+}
+
+func TestInAGroupThatIsServedEachMessageHasItsSpeaker(t *testing.T) {
+	t.Parallel()
+	e := arrived(`{"type":"message","source":{"type":"group","groupId":"C1","userId":"U7"},"message":{"id":"1","type":"text","text":"hello"}}`)
+	e.SourceType = "group"
+	want := message("text", "hello", "1", "")
+	want.Speaker = "U7"
+	require.Equal(t, want, serving.interpret(e))
+}
+
+// In standby nothing is answered; what is taken back, and who leaves, counts.
+func TestStandbyIsNotedOnly(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]store.Item{
+		`{"type":"message","message":{"id":"1","type":"text","text":"hello"}}`: forgotten(fact),
+		`{"type":"postback","postback":{"data":"x"}}`:                          fact,
+		`{"type":"unsend","unsend":{"messageId":"1"}}`:                         {Kind: store.ItemUnsend, Unsent: "1"},
+		`{"type":"follow","follow":{"isUnblocked":false}}`:                     happens(store.ItemFollow, "follow", `{"isUnblocked":false}`),
+		`{"type":"unfollow"}`:                                                  happens(store.ItemUnfollow, "unfollow", ""),
+	} {
 		e := arrived(raw)
 		e.Standby = true
-		require.Equal(t, fact, interpret(e), "%s in standby", raw)
+		require.Equal(t, want, serving.interpret(e), raw)
 	}
 }
 
@@ -183,9 +256,9 @@ func TestEveryDocumentedEventIsInterpreted(t *testing.T) {
 		w, err := line.SplitWebhook(body)
 		require.NoError(t, err, file)
 		for i, e := range w.Events {
-			item := interpret(store.LINEEvent{SourceType: e.SourceType, SourceID: e.SourceID, Standby: e.Standby, Raw: e.Raw})
+			item := serving.interpret(store.LINEEvent{SourceType: e.SourceType, SourceID: e.SourceID, Standby: e.Standby, Raw: e.Raw})
 			what := fmt.Sprintf("%s, event %d: %s", filepath.Base(file), i, e.Type)
-			talks := (e.Type == line.EventMessage || e.Type == line.EventPostback) && e.SourceType == "user" && !e.Standby
+			talks := (e.Type == line.EventMessage || e.Type == line.EventPostback) && !e.Standby
 			require.Equal(t, talks, item.Kind == store.ItemMessage, what)
 			if !talks {
 				continue

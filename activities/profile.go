@@ -34,7 +34,7 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 		return ProfileOutput{}, lineError(err)
 	}
 	over := a.pace.begin()
-	p, err := client.Profile(ctx, known.LINEUserID)
+	p, err := whoIs(ctx, client, known.LINEUserID)
 	over(answered(err))
 	if err != nil && line.ClassOf(err) != line.ClassNotFound {
 		return ProfileOutput{}, lineError(err)
@@ -44,4 +44,49 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 		return ProfileOutput{}, final(err)
 	}
 	return ProfileOutput{Known: p.DisplayName != ""}, nil
+}
+
+// whoIs is what LINE tells of whom a conversation is held with: a user, or a
+// group, which has a name and a picture. Rooms have neither.
+func whoIs(ctx context.Context, client *line.Client, id string) (line.Profile, error) {
+	switch {
+	case line.ValidUserID(id) || !line.ValidChatID(id):
+		return client.Profile(ctx, id)
+	case id[0] == 'R':
+		return line.Profile{}, nil
+	}
+	g, err := client.GroupSummary(ctx, id)
+	return line.Profile{DisplayName: g.Name, PictureURL: g.PictureURL}, err
+}
+
+// MembersInput names members of a group or room whose names are due.
+type MembersInput struct {
+	ChannelID string   `json:"channel_id"`
+	IDs       []string `json:"ids"`
+}
+
+// FetchMembers asks LINE for the names of people in a group or room. Those LINE
+// tells nothing of stay without one.
+func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
+	plan, err := a.plans.get(ctx, in.ChannelID)
+	if err != nil {
+		return final(err)
+	}
+	members, err := a.store.ChatMembers(ctx, in.IDs)
+	if err != nil {
+		return final(err)
+	}
+	client := a.line.As(plan.Channel.Token)
+	for _, m := range members {
+		over := a.pace.begin()
+		p, err := client.MemberProfile(ctx, m.SourceID, m.LINEUserID)
+		over(answered(err))
+		if err != nil && line.ClassOf(err) != line.ClassNotFound {
+			return lineError(err)
+		}
+		if err := a.store.SaveChatMember(ctx, m.ID, p.DisplayName, p.PictureURL); err != nil {
+			return final(err)
+		}
+	}
+	return nil
 }

@@ -48,12 +48,17 @@ func (s *Server) showMessages(ctx context.Context, list []store.Message) ([]Mess
 	if err != nil {
 		return nil, err
 	}
+	quotes, err := s.quotes(ctx, list)
+	if err != nil {
+		return nil, err
+	}
 	return shown(list, func(m store.Message) Message {
 		out := showMessage(m)
 		if a, ok := files[m.AttachmentID]; ok {
 			file := s.showAttachment(a)
 			out.Attachment = &file
 		}
+		out.Quote = quotes[m.ID]
 		return out
 	}), nil
 }

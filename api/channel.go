@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -15,19 +16,23 @@ func (s *Server) callbackURL(channelID string) string {
 	return s.publicURL + "/webhooks/line/" + channelID
 }
 
-func (s *Server) showChannel(c store.Channel, whileDisabled int64) Channel {
+func (s *Server) showChannel(c store.Channel, whileDisabled int64, suspended time.Time) Channel {
 	return Channel{
 		ID: c.ID, Name: c.Name, LINEChannelID: c.LINEChannelID, BotUserID: c.BotUserID, BasicID: c.BasicID, ChatMode: c.ChatMode,
-		WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: ChannelStatus(c.Status),
+		WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: ChannelStatus(c.Status), GroupChats: c.GroupChats,
 		AutomatedMessages: append([]store.AutomatedMessage{}, c.AutomatedMessages...), CallbackURL: s.callbackURL(c.ID),
-		PreviousSecretUntil: Time(c.PreviousUntil), EventsWhileDisabled: whileDisabled, AccessToken: showAccessToken(c),
+		PreviousSecretUntil: Time(c.PreviousUntil), EventsWhileDisabled: whileDisabled, AccessToken: showAccessToken(c), SuspendedSince: Time(suspended),
 		Version: c.Version, CreatedAt: Time(c.CreatedAt), UpdatedAt: Time(c.UpdatedAt),
 	}
 }
 
 func (s *Server) channelResponse(ctx context.Context, c store.Channel) (ChannelJSONResponse, error) {
 	counts, err := s.store.EventsWhileDisabled(ctx, c.ID)
-	return ChannelJSONResponse{Body: s.showChannel(c, counts[c.ID]), Headers: ChannelResponseHeaders{ETag: etag(c.Version)}}, err
+	if err != nil {
+		return ChannelJSONResponse{}, err
+	}
+	suspended, err := s.store.Suspensions(ctx, c.ID)
+	return ChannelJSONResponse{Body: s.showChannel(c, counts[c.ID], suspended[c.ID]), Headers: ChannelResponseHeaders{ETag: etag(c.Version)}}, err
 }
 
 // channel reads a channel that is there for callers.
@@ -42,14 +47,19 @@ func (s *Server) channel(ctx context.Context, id string) (store.Channel, error) 
 // ListChannels lists channels.
 func (s *Server) ListChannels(ctx context.Context, r ListChannelsRequestObject) (ListChannelsResponseObject, error) {
 	var counts map[string]int64
+	var suspended map[string]time.Time
 	items, next, err := listed("channels", r.Params.Cursor, r.Params.Limit, func(after store.Cursor, limit int) ([]store.Channel, error) {
 		list, err := s.store.Channels(ctx, after, limit)
+		ids := shown(list, func(c store.Channel) string { return c.ID })
 		if err == nil {
-			counts, err = s.store.EventsWhileDisabled(ctx, shown(list, func(c store.Channel) string { return c.ID })...)
+			counts, err = s.store.EventsWhileDisabled(ctx, ids...)
+		}
+		if err == nil {
+			suspended, err = s.store.Suspensions(ctx, ids...)
 		}
 		return list, err
 	}, func(c store.Channel) store.Cursor { return store.Cursor{At: c.CreatedAt, ID: c.ID} },
-		func(c store.Channel) Channel { return s.showChannel(c, counts[c.ID]) })
+		func(c store.Channel) Channel { return s.showChannel(c, counts[c.ID], suspended[c.ID]) })
 	return ListChannels200JSONResponse{Items: items, NextCursor: next}, err
 }
 
@@ -58,6 +68,7 @@ func (s *Server) CreateChannel(ctx context.Context, r CreateChannelRequestObject
 	c := store.Channel{
 		ID: idFor(ctx, conversation.PrefixChannel), Name: r.Body.Name, LINEChannelID: r.Body.LINEChannelID, WorkstreamID: r.Body.WorkstreamID, Locale: r.Body.Locale,
 		Status: store.ChannelActive, Secrets: []string{r.Body.ChannelSecret}, AutomatedMessages: r.Body.AutomatedMessages,
+		GroupChats: cmp.Or(r.Body.GroupChats, store.GroupsIgnored),
 	}
 	if err := checkLocale(&c.Locale); err != nil {
 		return nil, err
@@ -126,6 +137,7 @@ type channelChange struct {
 	WorkstreamID      string                   `json:"workstream_id"`
 	Locale            string                   `json:"locale"`
 	Status            string                   `json:"status"`
+	GroupChats        string                   `json:"group_chats"`
 	AutomatedMessages []store.AutomatedMessage `json:"automated_messages"`
 	ChannelSecret     string                   `json:"channel_secret"`
 	GraceSeconds      *int64                   `json:"secret_grace_seconds"`
@@ -149,11 +161,12 @@ func (s *Server) UpdateChannel(ctx context.Context, r UpdateChannelRequestObject
 		return nil, err
 	}
 	c, err := s.store.UpdateChannel(ctx, origin(ctx), r.ID, version, func(c *store.Channel) error {
-		now := channelChange{Name: c.Name, WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, AutomatedMessages: c.AutomatedMessages}
+		now := channelChange{Name: c.Name, WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, GroupChats: c.GroupChats, AutomatedMessages: c.AutomatedMessages}
 		if err := mergePatch(now, *r.Body, &now); err != nil {
 			return err
 		}
 		c.Name, c.WorkstreamID, c.Locale, c.Status, c.AutomatedMessages = now.Name, now.WorkstreamID, now.Locale, now.Status, now.AutomatedMessages
+		c.GroupChats = now.GroupChats
 		if err := checkAutomatedMessages(c.AutomatedMessages); err != nil {
 			return err
 		}

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"strings"
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
@@ -16,10 +17,22 @@ func showConversation(c store.Conversation) Conversation {
 			ID: Nullable(c.ContactID), Name: c.DisplayName, PictureURL: Nullable(c.PictureURL), Language: Nullable(c.Language),
 			Friendship: ConversationContactFriendship(c.Friendship),
 		},
-		LINEUserID: Nullable(c.LINEUserID), Priority: c.Priority, Skills: json.RawMessage(c.Skills), Context: json.RawMessage(c.Context),
+		ChatType: chatType(c.LINEUserID), LINEUserID: Nullable(c.LINEUserID), Priority: c.Priority, Skills: json.RawMessage(c.Skills), Context: json.RawMessage(c.Context),
 		WaitingSince: fromMicros(c.WaitingSince), CreatedAt: fromMicros(c.CreatedAt), UpdatedAt: fromMicros(c.UpdatedAt), ClosedAt: fromMicros(c.ClosedAt),
 		ClosureReason: Nullable(c.ClosureReason), WorkflowID: c.WorkflowID(), RunID: Nullable(c.RunID),
 	}
+}
+
+// chatType tells with whom a conversation is held, by the first letter of LINE's
+// id: U, C or R.
+func chatType(id string) string {
+	switch {
+	case strings.HasPrefix(id, "C"):
+		return "group"
+	case strings.HasPrefix(id, "R"):
+		return "room"
+	}
+	return "user"
 }
 
 // me stands for the caller's own agent id in filters.
@@ -69,9 +82,13 @@ func (s *Server) GetConversation(ctx context.Context, r GetConversationRequestOb
 	return GetConversation200JSONResponse(out), nil
 }
 
+func showSender(m store.Message) MessageSender {
+	return MessageSender{Kind: MessageSenderKind(m.SenderKind), ID: Nullable(m.SenderID), Name: Nullable(m.SenderName)}
+}
+
 func showMessage(m store.Message) Message {
 	out := Message{
-		ID: m.ID, Direction: MessageDirection(m.Direction), Sender: MessageSender{Kind: MessageSenderKind(m.SenderKind), ID: Nullable(m.SenderID), Name: Nullable(m.SenderName)},
+		ID: m.ID, Direction: MessageDirection(m.Direction), Sender: showSender(m), ImageSet: imageSet(m), Edits: showEdits(m), EditedAt: fromMicros(m.EditedAt),
 		Type: m.Type, Text: Nullable(m.Text), LINEMessageID: Nullable(m.LINEMessageID), LINERequestID: Nullable(m.LINERequestID), State: MessageState(m.State), Via: Nullable(m.Via),
 		Charged: m.Charged, Automated: Nullable(m.Automated), RetryID: Nullable(m.RetryID), CreatedAt: fromMicros(m.CreatedAt), SentAt: fromMicros(m.SentAt),
 	}

@@ -1860,15 +1860,22 @@ type Channel struct {
 	CreatedAt Timestamp `json:"created_at"`
 
 	// EventsWhileDisabled Events that came while the channel was disabled and are never handled.
-	EventsWhileDisabled int64  `json:"events_while_disabled"`
-	ID                  string `json:"id"`
-	LINEChannelID       string `json:"line_channel_id"`
-	Locale              string `json:"locale"`
-	Name                string `json:"name"`
+	EventsWhileDisabled int64 `json:"events_while_disabled"`
+
+	// GroupChats What the account does in group chats and rooms: nothing; say a word and leave; or hold one conversation with the group, whoever
+	// speaks in it. A push to a group costs as many messages as it has members.
+	GroupChats    GroupChats `json:"group_chats"`
+	ID            string     `json:"id"`
+	LINEChannelID string     `json:"line_channel_id"`
+	Locale        string     `json:"locale"`
+	Name          string     `json:"name"`
 
 	// PreviousSecretUntil Until when the secret that was replaced is accepted.
 	PreviousSecretUntil Time          `json:"previous_secret_until"`
 	Status              ChannelStatus `json:"status"`
+
+	// SuspendedSince Since when LINE has the account suspended.
+	SuspendedSince Time `json:"suspended_since"`
 
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt    Timestamp `json:"updated_at"`
@@ -1943,7 +1950,11 @@ type ChannelInput struct {
 	// ChannelAccessToken Of long_lived.
 	ChannelAccessToken string `json:"channel_access_token,omitempty"`
 	ChannelSecret      string `json:"channel_secret"`
-	LINEChannelID      string `json:"line_channel_id"`
+
+	// GroupChats What the account does in group chats and rooms: nothing; say a word and leave; or hold one conversation with the group, whoever
+	// speaks in it. A push to a group costs as many messages as it has members.
+	GroupChats    GroupChats `json:"group_chats,omitempty"`
+	LINEChannelID string     `json:"line_channel_id"`
 
 	// Locale A BCP 47 tag such as ja or zh-TW.
 	Locale       string `json:"locale,omitempty"`
@@ -2058,8 +2069,11 @@ type ContextPatch = map[string]json.RawMessage
 
 // Conversation defines model for Conversation.
 type Conversation struct {
-	AgentID       Nullable `json:"agent_id"`
-	ChannelID     string   `json:"channel_id"`
+	AgentID   Nullable `json:"agent_id"`
+	ChannelID string   `json:"channel_id"`
+
+	// ChatType With whom: a customer, or a group or room of them.
+	ChatType      string   `json:"chat_type"`
 	ClosedAt      Time     `json:"closed_at"`
 	ClosureReason Nullable `json:"closure_reason"`
 
@@ -2075,7 +2089,9 @@ type Conversation struct {
 	ID                   string `json:"id"`
 
 	// LINEUsage What was sent in it. Not in lists.
-	LINEUsage  *LINEUsage        `json:"line_usage,omitempty"`
+	LINEUsage *LINEUsage `json:"line_usage,omitempty"`
+
+	// LINEUserID Of the customer; of a group or room its id.
 	LINEUserID Nullable          `json:"line_user_id"`
 	Owner      ConversationOwner `json:"owner"`
 	Priority   int64             `json:"priority"`
@@ -2351,6 +2367,10 @@ type FilledQuickReplyList struct {
 	Items []FilledQuickReply `json:"items"`
 }
 
+// GroupChats What the account does in group chats and rooms: nothing; say a word and leave; or hold one conversation with the group, whoever
+// speaks in it. A push to a group costs as many messages as it has members.
+type GroupChats = string
+
 // Health defines model for Health.
 type Health struct {
 	Status HealthStatus `json:"status"`
@@ -2358,6 +2378,15 @@ type Health struct {
 
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
+
+// ImageSet Images that were sent together. They may come in any order, and older LINE apps do not number them.
+type ImageSet struct {
+	ID string `json:"id"`
+
+	// Index Its place, from 1.
+	Index *int64 `json:"index"`
+	Total *int64 `json:"total"`
+}
 
 // IssuedToken defines model for IssuedToken.
 type IssuedToken struct {
@@ -2405,15 +2434,21 @@ type Message struct {
 	Charged int64 `json:"charged"`
 
 	// CreatedAt RFC 3339, UTC, with milliseconds.
-	CreatedAt     Timestamp        `json:"created_at"`
-	Direction     MessageDirection `json:"direction"`
-	Failure       *MessageFailure  `json:"failure"`
-	ID            string           `json:"id"`
-	LINEMessageID Nullable         `json:"line_message_id"`
+	CreatedAt Timestamp        `json:"created_at"`
+	Direction MessageDirection `json:"direction"`
+	EditedAt  Time             `json:"edited_at"`
+
+	// Edits What it said before the customer edited it, oldest first.
+	Edits         []MessageWords  `json:"edits"`
+	Failure       *MessageFailure `json:"failure"`
+	ID            string          `json:"id"`
+	ImageSet      *ImageSet       `json:"image_set"`
+	LINEMessageID Nullable        `json:"line_message_id"`
 
 	// LINERequestID What LINE called the call that sent it, or that it refused: its support asks for it.
 	LINERequestID Nullable        `json:"line_request_id"`
 	Payload       json.RawMessage `json:"payload"`
+	Quote         *Quote          `json:"quote"`
 
 	// RetryID The message that was sent in its place.
 	RetryID Nullable      `json:"retry_id"`
@@ -2499,6 +2534,13 @@ type MessageValidation struct {
 
 	// Messages LINE's message objects.
 	Messages []json.RawMessage `json:"messages"`
+}
+
+// MessageWords defines model for MessageWords.
+type MessageWords struct {
+	// At RFC 3339, UTC, with milliseconds.
+	At   Timestamp `json:"at"`
+	Text string    `json:"text"`
 }
 
 // Named defines model for Named.
@@ -2802,6 +2844,19 @@ type QuickReplyList struct {
 
 // QuickReplyPatch A JSON merge patch.
 type QuickReplyPatch = json.RawMessage
+
+// Quote The message that this one quotes, of the customer or of the account. All but LINE's id is null while it is not known here; it
+// may come later. One that was taken back has no text.
+type Quote struct {
+	ConversationID Nullable       `json:"conversation_id"`
+	Direction      Nullable       `json:"direction"`
+	LINEMessageID  string         `json:"line_message_id"`
+	MessageID      Nullable       `json:"message_id"`
+	Sender         *MessageSender `json:"sender"`
+	State          Nullable       `json:"state"`
+	Text           Nullable       `json:"text"`
+	Type           Nullable       `json:"type"`
+}
 
 // Readiness defines model for Readiness.
 type Readiness struct {

@@ -96,6 +96,9 @@ func (s *Server) takeWebhook(c echo.Context, receivedAt time.Time) (channelID, o
 	events := inboxEvents(channel, receivedAt, webhook.Events)
 	failpoint.Hit("webhook.before_insert")
 	chats, err := s.appendInTime(ctx, id, receivedAt, events)
+	if err == nil {
+		err = s.noteSuspensions(ctx, id, events)
+	}
 	if err != nil {
 		s.log.Error("a webhook could not be stored", "channel_id", id, "request_id", requestID(ctx), "events", len(events), "error", err)
 		return id, webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The events could not be stored. Deliver them again.")
@@ -112,6 +115,20 @@ func (s *Server) takeWebhook(c echo.Context, receivedAt time.Time) (channelID, o
 	}
 	failpoint.Hit("webhook.after_notify")
 	return id, webhookStored, nil
+}
+
+// noteSuspensions keeps what LINE says of the account itself: such events have no
+// chat whose workflow would. When it cannot be kept, LINE delivers them again.
+func (s *Server) noteSuspensions(ctx context.Context, channelID string, events []store.InboxEvent) error {
+	for _, e := range events {
+		if e.Kind != line.EventBotSuspended && e.Kind != line.EventBotResumed || e.Disposition == store.DispositionChannelDisabled {
+			continue
+		}
+		if err := s.store.NoteSuspension(ctx, channelID, e.Kind == line.EventBotSuspended, e.LineTime); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // confirmTime is what a database has to confirm that it gave a statement up.

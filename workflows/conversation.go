@@ -39,6 +39,7 @@ func (c *talk) live() error {
 		c.meet()
 	}
 	for !c.closed() {
+		c.meetMembers()
 		c.askConsent()
 		c.greet()
 		c.heedCustomer()

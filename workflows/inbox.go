@@ -29,6 +29,8 @@ func (c *talk) ingest() {
 	}
 	c.more = out.More
 	c.fetchMedia(out.Media)
+	c.doErrands(out.Errands)
+	c.strangers = out.Members
 	if out.ConversationID == "" {
 		return
 	}

@@ -66,7 +66,8 @@ func (c *talk) sendFor(ctx workflow.Context, conversationID string) {
 	}
 }
 
-// awaitMedia waits until no file is being fetched, or something arrives.
+// awaitMedia waits until no file is being fetched and no errand done, or
+// something arrives.
 func (c *talk) awaitMedia() error {
-	return workflow.Await(c.ctx, func() bool { return len(c.media) == 0 || c.arrived() })
+	return workflow.Await(c.ctx, func() bool { return len(c.media) == 0 && !c.onErrand || c.arrived() })
 }

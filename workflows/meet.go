@@ -24,6 +24,21 @@ func (c *talk) meet() {
 	}
 }
 
+// meetMembers finds out who speaks in a group or room.
+func (c *talk) meetMembers() {
+	if len(c.strangers) == 0 {
+		return
+	}
+	in := activities.MembersInput{ChannelID: c.in.ChannelID, IDs: c.strangers}
+	c.strangers = nil
+	if c.quick && workflow.ExecuteLocalActivity(quickLookup(c.ctx), acts.FetchMembers, in).Get(c.ctx, nil) == nil {
+		return
+	}
+	if err := workflow.ExecuteActivity(profileLookup(c.ctx), acts.FetchMembers, in).Get(c.ctx, nil); err != nil {
+		workflow.GetLogger(c.ctx).Info("no names of members", "error", err)
+	}
+}
+
 // greet says the automated greeting, once a conversation, and the privacy
 // notice before it. Where consent is awaited, it waits as well.
 func (c *talk) greet() {

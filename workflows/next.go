@@ -61,7 +61,7 @@ func (c *talk) tooLong() bool { return workflow.GetInfo(c.ctx).GetContinueAsNewS
 
 // quiet tells whether nothing is under way.
 func (c *talk) quiet() bool {
-	return !c.asking && c.answered == nil && !c.sending && !c.unsent && workflow.AllHandlersFinished(c.ctx)
+	return !c.asking && c.answered == nil && !c.sending && !c.unsent && !c.onErrand && workflow.AllHandlersFinished(c.ctx)
 }
 
 // continueAsNew goes on in a new run with a short history. Wake-ups that are
@@ -84,7 +84,7 @@ func (c *talk) finish() error {
 		c.unsent = true // a closed conversation gets no reply token to wait for
 	}
 	if err := workflow.Await(c.ctx, func() bool {
-		return !c.sending && !c.unsent && (len(c.media) == 0 || c.remains || c.arrived())
+		return !c.sending && !c.unsent && (len(c.media) == 0 && !c.onErrand || c.remains || c.arrived())
 	}); err != nil {
 		return err
 	}

@@ -22,6 +22,9 @@ const (
 	// sendAttempt bounds one run of the lane: it works for 15 s, and a call to
 	// LINE may take ten more.
 	sendAttempt = 30 * time.Second
+	// errandBudget bounds all attempts at what is done in a chat beside its
+	// conversations.
+	errandBudget = 24 * time.Hour
 	// liveness is how soon a worker that died in the middle of an activity is
 	// missed: the worker reports for its activities while they run.
 	liveness = 5 * time.Second
@@ -77,6 +80,18 @@ func profileLookup(ctx workflow.Context) workflow.Context {
 		ScheduleToCloseTimeout: profileBudget,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 300 * time.Millisecond, MaximumAttempts: 3},
 		Summary:                "ask LINE for the customer's name",
+	})
+}
+
+// errands are retried for as long as it makes sense to leave a group; what
+// remains is begun again when something happens in the chat.
+func errands(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              conversation.QueueLINE,
+		StartToCloseTimeout:    sendAttempt,
+		ScheduleToCloseTimeout: errandBudget,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: time.Minute},
+		Summary:                "do what is due in the chat",
 	})
 }
 

@@ -42,6 +42,10 @@ type talk struct {
 	plot     int                    // see activities.Plot
 	moved    bool                   // the search attributes are to be set
 
+	strangers []string // members of the group whose names are to be asked for
+	errands   bool     // something is to be done in the chat beside the conversation
+	onErrand  bool     // it is being done
+
 	media    []string // files that are being fetched
 	fetching int      // of these, at this moment
 

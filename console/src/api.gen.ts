@@ -1662,6 +1662,7 @@ export interface components {
             locale: string;
             /** @enum {string} */
             status: "active" | "disabled";
+            group_chats: components["schemas"]["GroupChats"];
             /** @description They win over those of the workstream. */
             automated_messages: components["schemas"]["AutomatedMessage"][];
             /** @description The webhook URL to set at LINE. */
@@ -1677,6 +1678,11 @@ export interface components {
              * @description Events that came while the channel was disabled and are never handled.
              */
             events_while_disabled: number;
+            /**
+             * Format: date-time
+             * @description Since when LINE has the account suspended.
+             */
+            suspended_since: string | null;
             /** Format: int64 */
             version: number;
             created_at: components["schemas"]["Timestamp"];
@@ -1721,6 +1727,7 @@ export interface components {
             workstream_id: string;
             /** @description A BCP 47 tag such as ja or zh-TW. */
             locale?: string;
+            group_chats?: components["schemas"]["GroupChats"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
         };
@@ -1740,6 +1747,7 @@ export interface components {
             locale?: string;
             /** @enum {string} */
             status?: "active" | "disabled";
+            group_chats?: components["schemas"]["GroupChats"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             /** @description How long a replaced channel_secret is still accepted; a day when left out. */
@@ -3491,6 +3499,12 @@ export interface components {
             queue_id: string | null;
             agent_id: string | null;
             contact: components["schemas"]["ConversationContact"];
+            /**
+             * @description With whom: a customer, or a group or room of them.
+             * @enum {string}
+             */
+            chat_type: "user" | "group" | "room";
+            /** @description Of the customer; of a group or room its id. */
             line_user_id: string | null;
             /** Format: int64 */
             priority: number;
@@ -3541,6 +3555,12 @@ export interface components {
                 [key: string]: unknown;
             } | null;
             attachment: components["schemas"]["Attachment"] | null;
+            image_set: components["schemas"]["ImageSet"] | null;
+            quote: components["schemas"]["Quote"] | null;
+            /** @description What it said before the customer edited it, oldest first. */
+            edits: components["schemas"]["MessageWords"][];
+            /** Format: date-time */
+            edited_at: string | null;
             line_message_id: string | null;
             /** @description What LINE called the call that sent it, or that it refused: its support asks for it. */
             line_request_id: string | null;
@@ -3561,6 +3581,36 @@ export interface components {
             created_at: components["schemas"]["Timestamp"];
             /** Format: date-time */
             sent_at: string | null;
+        };
+        /** @description Images that were sent together. They may come in any order, and older LINE apps do not number them. */
+        ImageSet: {
+            id: string;
+            /**
+             * Format: int64
+             * @description Its place, from 1.
+             */
+            index: number | null;
+            /** Format: int64 */
+            total: number | null;
+        };
+        /**
+         * @description The message that this one quotes, of the customer or of the account. All but LINE's id is null while it is not known here; it
+         *     may come later. One that was taken back has no text.
+         */
+        Quote: {
+            line_message_id: string;
+            message_id: string | null;
+            conversation_id: string | null;
+            /** @enum {string|null} */
+            direction: "inbound" | "outbound" | null;
+            sender: components["schemas"]["MessageSender"] | null;
+            type: string | null;
+            text: string | null;
+            state: string | null;
+        };
+        MessageWords: {
+            text: string;
+            at: components["schemas"]["Timestamp"];
         };
         /**
          * @description A file. Its URLs are there while it is stored; whoever has one can load it. Its content type is what its content
@@ -4031,6 +4081,9 @@ export type Conversation = components['schemas']['Conversation'];
 export type ConversationList = components['schemas']['ConversationList'];
 export type MessageSender = components['schemas']['MessageSender'];
 export type Message = components['schemas']['Message'];
+export type ImageSet = components['schemas']['ImageSet'];
+export type Quote = components['schemas']['Quote'];
+export type MessageWords = components['schemas']['MessageWords'];
 export type Attachment = components['schemas']['Attachment'];
 export type MessageFailure = components['schemas']['MessageFailure'];
 export type MessageList = components['schemas']['MessageList'];

@@ -206,4 +206,18 @@ var defaults = map[Trigger]map[string]string{
 		"zh-TW": "感謝您的回覆，您的意見會幫助我們做得更好。",
 		"da":    "Tak for dit svar. Det hjælper os med at blive bedre.",
 	},
+	Followed: {
+		"en":    "Thank you for adding us. If there is anything we can help with, just write to us here.",
+		"ja":    "友だち追加ありがとうございます。ご用件がございましたら、こちらにメッセージをお送りください。",
+		"th":    "ขอบคุณที่เพิ่มเราเป็นเพื่อน หากมีเรื่องที่ต้องการให้เราช่วยเหลือ ส่งข้อความมาที่นี่ได้เสมอ",
+		"zh-TW": "感謝您將我們加為好友。若有任何需要協助之處，歡迎在這裡留言。",
+		"da":    "Tak fordi du har tilføjet os. Er der noget, vi kan hjælpe med, skriver du bare her.",
+	},
+	GroupLeft: {
+		"en":    "Thank you for the invitation. We cannot answer in group chats; please write to us directly, and we will be glad to help.",
+		"ja":    "ご招待いただきありがとうございます。グループトークではご対応できないため、退出いたします。お手数ですが、個別のトークよりお問い合わせください。",
+		"th":    "ขอบคุณสำหรับคำเชิญ เราไม่สามารถตอบในแชทกลุ่มได้ กรุณาส่งข้อความหาเราโดยตรง เรายินดีช่วยเหลือ",
+		"zh-TW": "感謝您的邀請。我們無法在群組中回覆，因此將會退出；如需協助，歡迎直接傳訊息給我們。",
+		"da":    "Tak for invitationen. Vi kan ikke svare i gruppechats; skriv direkte til os, så hjælper vi gerne.",
+	},
 }

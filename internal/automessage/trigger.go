@@ -34,6 +34,8 @@ const (
 	MessageNotSent       Trigger = "message_not_sent"       // the agent's message did not reach LINE
 	SurveyInvitation     Trigger = "survey_invitation"      // the survey begins
 	SurveyThanks         Trigger = "survey_thanks"          // the survey was answered
+	Followed             Trigger = "followed"               // a new friend of the account has written nothing yet
+	GroupLeft            Trigger = "group_left"             // the account leaves a group chat it was invited to
 )
 
 // Audience is who reads an automated message.
@@ -87,6 +89,8 @@ var traits = []trait{
 	{MessageNotSent, ToAgent, true},
 	{SurveyInvitation, ToCustomer, true},
 	{SurveyThanks, ToCustomer, true},
+	{Followed, ToCustomer, false}, // LINE's own greeting message is on unless it is switched off there
+	{GroupLeft, ToCustomer, true},
 }
 
 // Triggers lists every trigger in the order of a conversation's life.

@@ -38,7 +38,7 @@ func TestWhatIsPaidAndUnaskedIsOffByDefault(t *testing.T) {
 	}
 	require.Equal(t, []Trigger{
 		AgentAssigned, AgentJoined, AgentLeft, AgentEnded, QueuePosition, NextInLine,
-		EstimatedWait, TransferAccepted, SessionEnded, Closed,
+		EstimatedWait, TransferAccepted, SessionEnded, Closed, Followed,
 	}, off)
 }
 

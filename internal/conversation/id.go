@@ -46,6 +46,7 @@ const (
 	PrefixFinding         Prefix = "fnd_"
 	PrefixPresence        Prefix = "prs_"
 	PrefixQuickReply      Prefix = "qrp_"
+	PrefixErrand          Prefix = "ern_"
 )
 
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

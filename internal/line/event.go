@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -13,12 +14,17 @@ import (
 // and fields without notice. Every text in it is valid UTF-8 without NULs.
 type Event struct {
 	Type            string
+	UserID          string       // who caused it; "" when LINE does not say
 	Message         *Message     // message, messageEdited
 	Postback        *Postback    // postback
 	UnsendMessageID string       // unsend
 	IsUnblocked     bool         // follow: a customer who had blocked the account
 	Members         []string     // memberJoined, memberLeft: user ids
 	Link            *AccountLink // accountLink
+	// Detail is the object that the kind has beside its envelope, as LINE sent it
+	// and in a form that any database takes (see Message.Payload); nil for a kind
+	// without one, for one with several, and for messages and postbacks.
+	Detail json.RawMessage
 }
 
 // The kinds of event that Kaiwa acts on.
@@ -34,7 +40,20 @@ const (
 	EventMemberJoined = "memberJoined"
 	EventMemberLeft   = "memberLeft"
 	EventAccountLink  = "accountLink"
+	EventVideoPlayed  = "videoPlayComplete"
+	EventBeacon       = "beacon"
+	EventMembership   = "membership"
+	EventDelivery     = "delivery"
+	// Another system begins, and ends, to serve the chat.
+	EventDeactivated = "deactivated"
+	EventActivated   = "activated"
+	// The account as a whole; these have no chat.
+	EventBotSuspended = "botSuspended"
+	EventBotResumed   = "botResumed"
 )
+
+// envelope are the members that every kind of event may have.
+var envelope = []string{"type", "mode", "timestamp", "source", "webhookEventId", "deliveryContext", "replyToken"}
 
 // Message is a message a customer sent.
 type Message struct {
@@ -94,6 +113,11 @@ func ParseEvent(raw []byte) (Event, error) {
 	if e.Type == "" {
 		return Event{}, errors.New("line event: no type")
 	}
+	if source, ok := object(fields["source"]); ok {
+		if id := str(source, "userId"); validToken(id) {
+			e.UserID = id
+		}
+	}
 	if m, ok := object(fields["message"]); ok {
 		e.Message = readMessage(m)
 	}
@@ -114,7 +138,30 @@ func ParseEvent(raw []byte) (Event, error) {
 			e.Members = append(e.Members, readMembers(o["members"])...)
 		}
 	}
+	if e.Message == nil && e.Postback == nil {
+		e.Detail = readDetail(fields)
+	}
 	return e, nil
+}
+
+// readDetail finds the one object that tells more about an event.
+func readDetail(fields map[string]json.RawMessage) json.RawMessage {
+	var detail map[string]json.RawMessage
+	for name, raw := range fields {
+		if slices.Contains(envelope, name) {
+			continue
+		}
+		if o, ok := object(raw); ok {
+			if detail != nil {
+				return nil
+			}
+			detail = o
+		}
+	}
+	if detail == nil {
+		return nil
+	}
+	return payload(detail, nil)
 }
 
 func readMessage(m map[string]json.RawMessage) *Message {

@@ -99,12 +99,33 @@ func TestParseEventIsLenient(t *testing.T) {
 	} {
 		e, err := ParseEvent([]byte(raw))
 		require.NoError(t, err, raw)
+		e.Detail = nil // see TestAnEventsDetailIsKept
 		require.Equal(t, want, e, raw)
 	}
 	for _, raw := range []string{``, `null`, `[]`, `3`, `{}`, `{"type":null}`, `{"type":4}`, `{"type":"message"`} {
 		_, err := ParseEvent([]byte(raw))
 		require.Error(t, err, raw)
 	}
+}
+
+func TestAnEventsDetailIsKept(t *testing.T) {
+	t.Parallel()
+	for raw, want := range map[string]string{
+		`{"type":"beacon","beacon":{"hwid":"a1","type":"enter","x\u0000":"y"}}`:                  `{"hwid":"a1","type":"enter","x":"y"}`,
+		`{"type":"teleport","teleport":{"to":"osaka"},"source":{"type":"user"},"note":"x"}`:      `{"to":"osaka"}`,
+		`{"type":"teleport","a":{},"b":{}}`:                                                      "",
+		`{"type":"teleport","deliveryContext":{"isRedelivery":false}}`:                           "",
+		`{"type":"message","message":{"id":"1","type":"text","text":"x"}}`:                       "",
+		`{"type":"membership","membership":{"type":"joined","membershipId":1e999999}}`:           `{"membershipId":"1e999999","type":"joined"}`,
+		`{"type":"follow","follow":{"isUnblocked":true},"source":{"type":"user","userId":"U1"}}`: `{"isUnblocked":true}`,
+	} {
+		e, err := ParseEvent([]byte(raw))
+		require.NoError(t, err)
+		require.Equal(t, want, string(e.Detail), raw)
+	}
+	e, err := ParseEvent([]byte(`{"type":"join","source":{"type":"group","userId":"U 1"}}`))
+	require.NoError(t, err)
+	require.Empty(t, e.UserID, "no id")
 }
 
 func TestWhatADatabaseRefusesIsTakenOut(t *testing.T) {

@@ -66,6 +66,47 @@ func (c *Client) MemberProfile(ctx context.Context, chatID, userID string) (Prof
 	return out, nil
 }
 
+// Group is what a group chat shows of itself.
+type Group struct {
+	RequestID  string
+	Name       string
+	PictureURL string // "" without a picture
+}
+
+// GroupSummary returns a group chat's name and picture. Rooms have neither.
+// ClassNotFound: the account is not a member.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#get-group-summary
+func (c *Client) GroupSummary(ctx context.Context, groupID string) (Group, error) {
+	if !ValidChatID(groupID) || groupID[0] != 'C' {
+		return Group{}, refused("not the id of a group")
+	}
+	sdk, x, err := c.sdk(ctx)
+	if err != nil {
+		return Group{}, err
+	}
+	_, g, err := sdk.GetGroupSummaryWithHttpInfo(groupID)
+	if err := x.fail(err); err != nil {
+		return Group{}, err
+	}
+	return Group{RequestID: x.requestID(), Name: clean(g.GroupName), PictureURL: clean(g.PictureUrl)}, nil
+}
+
+// Leave has the account leave a group or room. ClassNotFound: it is in none of
+// that id, any more. It returns LINE's request id.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#leave-group
+func (c *Client) Leave(ctx context.Context, chatID string) (requestID string, err error) {
+	if !ValidChatID(chatID) || chatID[0] == 'U' {
+		return "", refused("not the id of a group or room")
+	}
+	kind := "group"
+	if chatID[0] == 'R' {
+		kind = "room"
+	}
+	return c.plain(ctx, "/v2/bot/"+kind+"/"+chatID+"/leave", nil)
+}
+
 // LinkToken is a token for LINE's account link dialog: good once, for 10 minutes.
 type LinkToken struct {
 	RequestID string

@@ -50,7 +50,11 @@ func (s *Simulator) controlRoutes(mux *http.ServeMux) {
 	handle("POST "+chat+"/messages/{message}/unsend", func(r *http.Request) (any, error) {
 		return s.Unsend(r.Context(), r.PathValue("channel"), r.PathValue("user"), r.PathValue("message"))
 	})
+	handle("POST "+chat+"/messages/{message}/edit", s.controlEdit)
 	handle("POST "+chat+"/postback", s.controlPostback)
+	handle("POST "+chat+"/video-played", s.controlPlayVideo)
+	handle("POST "+chat+"/beacon", s.controlBeacon)
+	handle("POST "+chat+"/membership", s.controlMembership)
 	handle("POST "+chat+"/follow", func(r *http.Request) (any, error) {
 		return s.Follow(r.Context(), r.PathValue("channel"), r.PathValue("user"))
 	})
@@ -58,6 +62,15 @@ func (s *Simulator) controlRoutes(mux *http.ServeMux) {
 		return s.Unfollow(r.Context(), r.PathValue("channel"), r.PathValue("user"))
 	})
 	handle("POST "+chat+"/account-link", s.controlAccountLink)
+
+	handle("POST /_control/channels/{channel}/suspension", s.controlSuspension)
+	const group = "/_control/channels/{channel}/groups/{group}"
+	handle("POST "+group+"/invite", s.controlMembers((*Simulator).Invite))
+	handle("POST "+group+"/expel", func(r *http.Request) (any, error) {
+		return s.Expel(r.Context(), r.PathValue("channel"), r.PathValue("group"))
+	})
+	handle("POST "+group+"/joined", s.controlMembers((*Simulator).MembersJoin))
+	handle("POST "+group+"/left", s.controlMembers((*Simulator).MembersLeave))
 
 	handle("GET /_control/calls", s.controlCalls)
 	handle("DELETE /_control/calls", func(*http.Request) (any, error) { s.ForgetCalls(); return struct{}{}, nil })
@@ -82,13 +95,13 @@ func (s *Simulator) controlRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("GET /_control/media/{message}/preview", s.media)
 }
 
-// respond gives 200 with v, or {"error"} with 404, 409 (blocked) or 400.
+// respond gives 200 with v, or {"error"} with 404, 409 (blocked, not in the group) or 400.
 func (s *Simulator) respond(w http.ResponseWriter, v any, err error) {
 	status := http.StatusOK
 	switch {
 	case errors.Is(err, ErrNotFound):
 		status = http.StatusNotFound
-	case errors.Is(err, ErrBlocked):
+	case errors.Is(err, ErrBlocked), errors.Is(err, ErrNotMember):
 		status = http.StatusConflict
 	case errors.Is(err, context.DeadlineExceeded):
 		status = http.StatusRequestTimeout

@@ -123,3 +123,72 @@ func TestTheStreamTellsWhatHappens(t *testing.T) {
 	require.Contains(t, next("message"), `"push"`)
 	require.Contains(t, next("call"), `"accepted":true`)
 }
+
+func TestGroupsByTheControlAPI(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	const group = "C0123456789abcdef0123456789abcdef"
+	at := "/_control/channels/" + testChannel + "/groups/" + group
+	members := map[string]any{"user_ids": []string{alice}}
+	kinds := func() (list []string) {
+		t.Helper()
+		require.NoError(t, b.WaitIdle(b.ctx))
+		for _, d := range b.bot.received() {
+			for _, e := range d.Events {
+				list = append(list, strings.Trim(string(e["type"]), `"`))
+			}
+		}
+		return list
+	}
+	require.Equal(t, 200, b.call("POST", at+"/invite", members).Status)
+	require.Equal(t, 200, b.call("POST", at+"/joined", map[string]any{"user_ids": []string{bob}}).Status)
+	require.Equal(t, 200, b.call("POST", at+"/left", map[string]any{"user_ids": []string{bob}}).Status)
+	sent, err := b.Send(b.ctx, testChannel, alice, Message{Type: "text", Text: "at three", GroupID: group})
+	require.NoError(t, err)
+	require.Equal(t, 200, b.call("POST", "/_control/channels/"+testChannel+"/users/"+alice+"/messages/"+sent.MessageID+"/edit", map[string]any{"text": "at four"}).Status)
+	chat, err := b.Chat(b.ctx, testChannel, group)
+	require.NoError(t, err)
+	require.Equal(t, "at four", chat[0].Text())
+	require.Equal(t, 200, b.call("POST", "/v2/bot/group/"+group+"/leave", nil).Status)
+	require.Equal(t, 404, b.call("POST", "/v2/bot/group/"+group+"/leave", nil).Status, "it has left")
+	require.Equal(t, 400, b.push(group, "", "hi").Status, "nobody is there")
+	_, err = b.Send(b.ctx, testChannel, alice, Message{Type: "text", Text: "still there?", GroupID: group})
+	require.ErrorIs(t, err, ErrNotMember)
+	require.Equal(t, []string{"join", "memberJoined", "memberLeft", "message", "messageEdited", "leave"}, kinds())
+	require.Equal(t, 400, b.call("POST", "/_control/channels/"+testChannel+"/groups/"+alice+"/invite", members).Status)
+	require.Equal(t, 400, b.call("POST", "/v2/bot/group/"+alice+"/leave", nil).Status)
+	own, err := b.SendText(b.ctx, testChannel, alice, "alone")
+	require.NoError(t, err)
+	_, err = b.Edit(b.ctx, testChannel, alice, own.MessageID, "else")
+	require.Error(t, err, "LINE tells of edits in groups only")
+}
+
+func TestWhatCustomersDoBesideWriting(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	user := "/_control/channels/" + testChannel + "/users/" + alice
+	latest := func() map[string]json.RawMessage {
+		t.Helper()
+		require.NoError(t, b.WaitIdle(b.ctx))
+		got := b.bot.received()
+		return got[len(got)-1].Events[0]
+	}
+	for _, c := range []struct {
+		path string
+		body map[string]any
+		name string
+		want string
+	}{
+		{user + "/beacon", map[string]any{"type": "enter", "hwid": "a1", "dm": "b2"}, "beacon", `{"type":"enter","hwid":"a1","dm":"b2"}`},
+		{user + "/video-played", map[string]any{"tracking_id": "tour"}, "videoPlayComplete", `{"trackingId":"tour"}`},
+		{user + "/membership", map[string]any{"type": "renewed", "membership_id": 7}, "membership", `{"type":"renewed","membershipId":7}`},
+	} {
+		require.Equal(t, 200, b.call("POST", c.path, c.body).Status)
+		require.JSONEq(t, c.want, string(latest()[c.name]))
+		require.NotEmpty(t, latest()["replyToken"])
+	}
+	require.Equal(t, 400, b.call("POST", user+"/beacon", map[string]any{"type": "flies"}).Status)
+	require.Equal(t, 400, b.call("POST", user+"/membership", map[string]any{"type": "flies"}).Status)
+	require.Equal(t, 200, b.call("POST", "/_control/channels/"+testChannel+"/suspension", map[string]any{"suspended": true}).Status)
+	require.JSONEq(t, `"botSuspended"`, string(latest()["type"]))
+}

@@ -227,7 +227,7 @@ func (s *Simulator) AccountLink(ctx context.Context, channelID, userID, nonce st
 }
 
 // repliable are the events that carry a reply token.
-var repliable = []string{"message", "follow", "join", "memberJoined", "postback", "videoPlayComplete", "beacon", "accountLink", "membership"}
+var repliable = []string{"message", "messageEdited", "follow", "join", "memberJoined", "postback", "videoPlayComplete", "beacon", "accountLink", "membership"}
 
 // Raw injects any event: kinds and fields the simulator does not know, groups,
 // beacons, malformed ones. What every event has (id, time, mode, delivery
@@ -305,6 +305,7 @@ type occurrence struct {
 	kind    string
 	replies bool
 	bubble  *bubble
+	before  func(t *txn) error // comes first, and may refuse it
 	store   func(t *txn) error
 	event   func(e *event, messageID string)
 }
@@ -347,6 +348,14 @@ func (s *Simulator) happen(t *txn, c Channel, src eventSource, o occurrence) (ou
 	e := event{Type: o.kind, WebhookEventID: newULID(at), Timestamp: at, Source: src, Mode: modeOf(c)}
 	if o.replies {
 		e.ReplyToken = randomHex(16)
+	}
+	if o.before != nil {
+		if err := o.before(t); err != nil {
+			return nil, nil, err
+		}
+	}
+	if err := mayHear(t, c.ID, src); err != nil {
+		return nil, nil, err
 	}
 	if err := rememberMember(t, c.ID, src); err != nil {
 		return nil, nil, err
@@ -406,7 +415,13 @@ func (b *bubble) save(t *txn, c Channel, src eventSource, n, at int64, e event) 
 }
 
 func rememberMember(t *txn, channelID string, src eventSource) error {
-	if src.UserID == "" || src.chat() == src.UserID {
+	if src.chat() == "" || src.chat() == src.UserID {
+		return nil
+	}
+	if _, err := t.exec(`INSERT OR IGNORE INTO groups (channel_id, group_id, present) VALUES (?, ?, 1)`, channelID, src.chat()); err != nil {
+		return err
+	}
+	if src.UserID == "" {
 		return nil
 	}
 	_, err := t.exec(`INSERT OR IGNORE INTO members (channel_id, group_id, user_id) VALUES (?, ?, ?)`, channelID, src.chat(), src.UserID)

@@ -16,6 +16,11 @@ type event struct {
 	Follow          any             `json:"follow,omitempty"`
 	Postback        any             `json:"postback,omitempty"`
 	Link            any             `json:"link,omitempty"`
+	Joined          any             `json:"joined,omitempty"`
+	Left            any             `json:"left,omitempty"`
+	Video           any             `json:"videoPlayComplete,omitempty"`
+	Beacon          any             `json:"beacon,omitempty"`
+	Membership      any             `json:"membership,omitempty"`
 	WebhookEventID  string          `json:"webhookEventId"`
 	DeliveryContext deliveryContext `json:"deliveryContext"`
 	Timestamp       int64           `json:"timestamp"`

@@ -27,6 +27,15 @@ CREATE TABLE IF NOT EXISTS members (
     PRIMARY KEY (channel_id, group_id, user_id)
 ) WITHOUT ROWID;
 
+-- Whether the account is in a group or multi-person chat; one without a row is
+-- entered by what happens in it first.
+CREATE TABLE IF NOT EXISTS groups (
+    channel_id TEXT    NOT NULL,
+    group_id   TEXT    NOT NULL,
+    present    INTEGER NOT NULL,
+    PRIMARY KEY (channel_id, group_id)
+) WITHOUT ROWID;
+
 -- One row per chat bubble, both directions. chat_id is the user, group or room.
 CREATE TABLE IF NOT EXISTS messages (
     id          INTEGER PRIMARY KEY,

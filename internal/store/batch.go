@@ -149,16 +149,19 @@ type lane struct {
 	QuotaLimit     int64  `db:"quota_limit"`
 	QuotaUsed      int64  `db:"quota_used"`
 	QuotaReadAt    int64  `db:"quota_read_at"`
+	Standby        bool   `db:"standby"` // another system serves the chat: nothing is sent
+	Blocked        bool   `db:"blocked"` // the customer has blocked the account: nothing paid is sent
 }
 
 // lockLane keeps others from freezing what the conversation wants to send.
 func (c conn) lockLane(ctx context.Context, conversationID string) (lane, error) {
 	var to lane
-	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id, coalesce(h.held_at, 0) AS held_at, c.status,
+	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id, coalesce(t.standby, FALSE) AS standby,
+			coalesce(p.friendship = 'blocked', FALSE) AS blocked, coalesce(h.held_at, 0) AS held_at, c.status,
 			coalesce((SELECT settings FROM workstreams w WHERE w.id = c.workstream_id AND w.settings LIKE '%"sending":%'), '') AS settings,
 			coalesce(q.month, '') AS quota_month, coalesce(q.quota_limit, -1) AS quota_limit, coalesce(q.used, 0) AS quota_used, coalesce(q.read_at, 0) AS quota_read_at
 		FROM conversations c LEFT JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key LEFT JOIN channels h ON h.id = c.channel_id
-		LEFT JOIN channel_quotas q ON q.channel_id = c.channel_id
+			LEFT JOIN social_profiles p ON p.id = c.profile_id LEFT JOIN channel_quotas q ON q.channel_id = c.channel_id
 		WHERE c.id = $1`+c.s.d.forUpdateOf("c"), conversationID)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no conversation %s.", conversationID)
@@ -200,9 +203,11 @@ const (
 func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render) (*Batch, error) {
 	conversationID := to.ConversationID
 	var pending []pendingMessage
-	if err := c.list(ctx, &pending, `SELECT id, type, text, payload, sender_kind, created_at, coalesce(traceparent, '') AS trace FROM messages
-		WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '' ORDER BY occurred_at, ordinal`+limitTo(BatchSize), conversationID); err != nil {
+	if err := c.list(ctx, &pending, pendingQuery, conversationID); err != nil {
 		return nil, err
+	}
+	if to.Standby {
+		return nil, c.hush(ctx, conversationID, pending)
 	}
 	now := c.s.now()
 	var ids []string
@@ -250,9 +255,15 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	if err != nil {
 		return nil, err
 	}
-	if found {
+	switch {
+	case found:
 		b.Kind, b.ReplyToken, b.TokenReceivedAt = string(conversation.ViaReply), token.ReplyToken, token.ReceivedAt
-	} else if automated {
+	case to.Blocked:
+		if err := c.failMessages(ctx, ids, conversationID, FailureBlocked, "The customer has blocked the account.", ""); err != nil {
+			return nil, err
+		}
+		return c.freeze(ctx, to, last, render)
+	case automated:
 		held, err := c.hold(ctx, to, len(pending), oldest, now)
 		switch {
 		case err != nil:
@@ -284,6 +295,34 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	_, err = c.exec(ctx, `UPDATE messages SET batch_id = $1 WHERE id IN (`+list1(len(ids), 2)+`)`, append([]any{b.ID}, anys(ids)...)...)
 	return b, err
 }
+
+// The failures of messages that are not given to LINE at all.
+const (
+	FailureStandby = "standby"          // another system serves the chat
+	FailureBlocked = "customer_blocked" // the customer has blocked the account, and it would have been a paid push
+)
+
+// hush fails what waits in a chat that another system serves.
+func (c conn) hush(ctx context.Context, conversationID string, pending []pendingMessage) error {
+	for len(pending) > 0 {
+		ids := make([]string, len(pending))
+		for i, m := range pending {
+			ids[i] = m.ID
+		}
+		if err := c.failMessages(ctx, ids, conversationID, FailureStandby, "Another system serves this chat at the moment.", ""); err != nil {
+			return err
+		}
+		pending = nil
+		if err := c.list(ctx, &pending, pendingQuery, conversationID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pendingQuery reads what waits to be sent, in its order, for one batch.
+var pendingQuery = `SELECT id, type, text, payload, sender_kind, created_at, coalesce(traceparent, '') AS trace FROM messages
+	WHERE conversation_id = $1 AND state = 'pending' AND batch_id = '' ORDER BY occurred_at, ordinal` + limitTo(BatchSize)
 
 // hold decides whether automated messages, the first of what waits, are pushed.
 // They are when an agent or a bot says something behind them: it must not wait,

@@ -25,6 +25,13 @@ const (
 	TokenStateless = "stateless"  // each process has one issued, by the channel's id and secret, for 15 minutes; none is stored
 )
 
+// What a channel does in group chats and rooms.
+const (
+	GroupsIgnored = "ignore" // what happens there is noted, and its words are not kept
+	GroupsLeft    = "leave"  // the account says a word and leaves
+	GroupsServed  = "serve"  // a group is a customer: one conversation, whoever speaks in it
+)
+
 // Channel is one LINE Official Account.
 type Channel struct {
 	ID            string
@@ -36,6 +43,7 @@ type Channel struct {
 	Locale        string
 	Status        string
 	ChatMode      string   // chat or bot, as LINE says
+	GroupChats    string   // GroupsIgnored, GroupsLeft or GroupsServed; "" is GroupsIgnored
 	Secrets       []string // decrypted; current first, then the previous one while a rotation lasts; none once deleted, but for what issues tokens
 	PreviousUntil time.Time
 	TokenKind     string // "" is TokenLongLived
@@ -90,6 +98,7 @@ type channelRow struct {
 	BotUserID      string `db:"bot_user_id"`
 	BasicID        string `db:"basic_id"`
 	ChatMode       string `db:"chat_mode"`
+	GroupChats     string `db:"group_chats"`
 	WorkstreamID   string `db:"workstream_id"`
 	Locale         string `db:"locale"`
 	Status         string `db:"status"`
@@ -121,7 +130,7 @@ var channels = &family[Channel, channelRow]{
 	seal: func(s *Store, c Channel) (channelRow, error) {
 		r := channelRow{
 			ID: c.ID, Name: c.Name, LINEChannelID: c.LINEChannelID, BotUserID: c.BotUserID, BasicID: c.BasicID, ChatMode: c.ChatMode,
-			WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, PreviousUntil: micros(c.PreviousUntil), DeletedAt: micros(c.DeletedAt),
+			GroupChats: cmp.Or(c.GroupChats, GroupsIgnored), WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, PreviousUntil: micros(c.PreviousUntil), DeletedAt: micros(c.DeletedAt),
 			Version: c.Version, CreatedAt: micros(c.CreatedAt), UpdatedAt: micros(c.UpdatedAt),
 			TokenKind: cmp.Or(c.TokenKind, TokenLongLived), AssertionKeyID: c.AssertionKeyID, TokenExpiresAt: micros(c.TokenExpiresAt), RevokeAt: micros(c.RevokeAt),
 			HeldAt: micros(c.HeldAt), HeldBecause: c.HeldBecause, ResumedAt: micros(c.ResumedAt), TendAt: micros(c.TendAt),
@@ -150,7 +159,7 @@ var channels = &family[Channel, channelRow]{
 	open: func(s *Store, r channelRow) (Channel, error) {
 		c := Channel{
 			ID: r.ID, Name: r.Name, LINEChannelID: r.LINEChannelID, BotUserID: r.BotUserID, BasicID: r.BasicID, ChatMode: r.ChatMode,
-			WorkstreamID: r.WorkstreamID, Locale: r.Locale, Status: r.Status, DeletedAt: fromMicros(r.DeletedAt),
+			GroupChats: r.GroupChats, WorkstreamID: r.WorkstreamID, Locale: r.Locale, Status: r.Status, DeletedAt: fromMicros(r.DeletedAt),
 			Version: r.Version, CreatedAt: fromMicros(r.CreatedAt), UpdatedAt: fromMicros(r.UpdatedAt),
 			TokenKind: r.TokenKind, AssertionKeyID: r.AssertionKeyID, TokenExpiresAt: fromMicros(r.TokenExpiresAt), RevokeAt: fromMicros(r.RevokeAt),
 			HeldAt: fromMicros(r.HeldAt), HeldBecause: r.HeldBecause, ResumedAt: fromMicros(r.ResumedAt), TendAt: fromMicros(r.TendAt),
@@ -186,7 +195,7 @@ var channels = &family[Channel, channelRow]{
 	},
 	facts: func(c Channel) map[string]any {
 		f := map[string]any{
-			"name": c.Name, "line_channel_id": c.LINEChannelID, "bot_user_id": c.BotUserID, "workstream_id": c.WorkstreamID,
+			"name": c.Name, "line_channel_id": c.LINEChannelID, "bot_user_id": c.BotUserID, "workstream_id": c.WorkstreamID, "group_chats": c.GroupChats,
 			"locale": c.Locale, "status": c.Status, "channel_access_token": hidden(c.Token),
 			"automated_messages": c.AutomatedMessages, "access_token_kind": c.TokenKind,
 		}

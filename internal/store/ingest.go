@@ -40,9 +40,11 @@ type ItemKind int
 const (
 	ItemFact      ItemKind = iota // noted; nothing follows from it
 	ItemMessage                   // a message of the transcript; opens a conversation
+	ItemEdit                      // the customer changed the words of a message
 	ItemUnsend                    // the customer took a message back
-	ItemFollow                    // the customer added or unblocked the account
-	ItemUnfollow                  // the customer blocked the account
+	ItemFollow                    // the customer added or unblocked the account; a group has it
+	ItemUnfollow                  // the customer blocked the account; a group has removed it
+	ItemUnwanted                  // it is of a group or room that the account is to leave
 	ItemConsent                   // the customer tapped a button of the privacy notice
 	ItemSurveyTap                 // a button of a survey; belongs to that, whatever conversation is held
 )
@@ -51,9 +53,18 @@ const (
 type Item struct {
 	Kind    ItemKind
 	Message InboundMessage // ItemMessage
+	Edit    Edit           // ItemEdit
 	Unsent  string         // ItemUnsend: the LINE message id taken back
 	Tap     consent.Tap    // ItemConsent
 	Survey  SurveyTap      // ItemSurveyTap
+	// Line is what the transcript of an open conversation shows of an event that
+	// is no message; nothing without a Type.
+	Line EventLine
+	// Speaker is the LINE user id of who did it in a group or room; "" otherwise.
+	Speaker string
+	Left    bool // its members have left the group
+	Welcome bool // ItemFollow: a customer whom nobody talks with is to be welcomed
+	Forget  bool // its words are nobody's here: they are not kept
 }
 
 // InboundMessage is a customer's message as the transcript keeps it.
@@ -112,7 +123,9 @@ type IngestResult struct {
 	Messages       int                        `json:"messages,omitempty"`    // of the customer, after the position seen
 	Ask            bool                       `json:"ask,omitempty"`         // consent is awaited, and what the customer did is no answer
 	Unsupported    bool                       `json:"unsupported,omitempty"` // among the messages is one Kaiwa cannot show
-	Blocked        bool                       `json:"blocked,omitempty"`     // the customer blocked the account
+	Blocked        bool                       `json:"blocked,omitempty"`     // the customer has blocked the account, as they now say
+	Errands        bool                       `json:"errands,omitempty"`     // something is to be done in the chat beside the conversation
+	Members        []string                   `json:"members,omitempty"`     // of the group, whose names are missing or stale
 	More           bool                       `json:"more,omitempty"`        // unhandled events remain
 	Greeted        bool                       `json:"greeted,omitempty"`
 	ProfileDue     bool                       `json:"profile_due,omitempty"` // the profile is missing or stale
@@ -155,7 +168,7 @@ func (s *Store) Ingest(ctx context.Context, req IngestRequest, interpret Interpr
 		} else {
 			err = g.known(ctx)
 		}
-		took = g.took
+		took, res.Errands = g.took, g.chat.Errands > 0
 		failpoint.Hit("ingest.before_commit")
 		return err
 	})
@@ -171,9 +184,13 @@ func (s *Store) Ingest(ctx context.Context, req IngestRequest, interpret Interpr
 
 // lockedChat is a chat's row, locked until the transaction ends.
 type lockedChat struct {
-	Tick     int64  `db:"tick"`
-	SourceID string `db:"source_id"`
-	Unsent   string `db:"unsent"`
+	Tick      int64  `db:"tick"`
+	SourceID  string `db:"source_id"`
+	Unsent    string `db:"unsent"`
+	Edits     string `db:"edits"`
+	Standby   bool   `db:"standby"`
+	StandbyAt int64  `db:"standby_at"`
+	Errands   int64  `db:"errands"`
 }
 
 // lockChat locks the chat's row, creating it if need be, and advances its
@@ -186,7 +203,7 @@ func (c conn) lockChat(ctx context.Context, channelID, chatKey string) (lockedCh
 	_, err := c.get(ctx, &chat, `
 		INSERT INTO chats (channel_id, chat_key, tick, created_at) VALUES ($1, $2, 1, $3)
 		ON CONFLICT (channel_id, chat_key) DO UPDATE SET tick = chats.tick + 1, wanted_at = 0
-		RETURNING tick, source_id, unsent`, channelID, chatKey, micros(c.s.now()))
+		RETURNING tick, source_id, unsent, edits, standby, standby_at, errands`, channelID, chatKey, micros(c.s.now()))
 	return chat, err
 }
 
@@ -293,9 +310,16 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if err := g.taps(ctx, events); err != nil {
 		return err
 	}
+	if err := g.members(ctx, events); err != nil {
+		return err
+	}
 	var arrived []arrival
 	var records []happened
 	var files []arrivedFile
+	var edited []taken
+	var lines []eventLine
+	var forgotten []int64
+	friendship := false
 	for _, e := range events {
 		file := ""
 		if e.item.Kind == ItemMessage && !unsent.has(e.item.Message) {
@@ -307,8 +331,15 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			g.res.Unsupported = g.res.Unsupported || e.item.Message.Unsupported && g.asking == nil
 		}
 		g.res.Seen = max(g.res.Seen, e.Position)
+		friendship = friendship || e.item.Kind == ItemFollow || e.item.Kind == ItemUnfollow
 		if !e.new {
 			continue
+		}
+		if e.item.Forget {
+			forgotten = append(forgotten, e.ID)
+		}
+		if conversationID != "" {
+			lines = append(lines, g.linesOf(e)...)
 		}
 		switch e.item.Kind {
 		case ItemMessage:
@@ -321,7 +352,7 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			id := conversation.DerivedID(conversation.PrefixMessage, g.req.ChannelID, e.WebhookEventID)
 			arrived = append(arrived, arrival{
 				ID: id, Ordinal: e.ID, OccurredAt: e.LineTime, Position: e.Position, Type: m.Type, Text: m.Text, Payload: m.Payload, State: string(state),
-				WebhookEventID: e.WebhookEventID, LINEMessageID: m.LINEMessageID, AttachmentID: file, Trace: e.Trace,
+				WebhookEventID: e.WebhookEventID, LINEMessageID: m.LINEMessageID, AttachmentID: file, SenderID: g.senderID(e), Trace: e.Trace,
 			})
 			if file != "" {
 				files = append(files, arrivedFile{file, id, *m.File})
@@ -333,7 +364,22 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			if err := g.friendship(ctx, e); err != nil {
 				return err
 			}
-			g.res.Blocked = e.item.Kind == ItemUnfollow
+			if e.item.Welcome && conversationID == "" {
+				if err := g.errand(ctx, ErrandWelcome, e); err != nil {
+					return err
+				}
+			}
+		case ItemUnwanted:
+			if err := g.errand(ctx, ErrandLeave, e); err != nil {
+				return err
+			}
+		case ItemEdit:
+			edited, forgotten = append(edited, e), append(forgotten, e.ID) // its words are the message's
+		}
+	}
+	if friendship {
+		if err := g.blocked(ctx); err != nil {
+			return err
 		}
 	}
 	if len(arrived) > 0 {
@@ -347,7 +393,33 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if err := g.c.recordAll(ctx, records, g.now); err != nil {
 		return err
 	}
+	if err := g.insertLines(ctx, conversationID, lines); err != nil {
+		return err
+	}
+	if err := g.edit(ctx, edited, unsent, len(arrived) > 0); err != nil {
+		return err
+	}
+	if err := g.forget(ctx, forgotten); err != nil {
+		return err
+	}
+	if err := g.standby(ctx, events); err != nil {
+		return err
+	}
 	return g.recall(ctx, unsent)
+}
+
+// forget empties the raw bytes of events whose words are kept elsewhere, or are
+// nobody's here.
+func (g *ingest) forget(ctx context.Context, ids []int64) error {
+	if len(ids) == 0 {
+		return nil
+	}
+	args := []any{[]byte{}}
+	for _, id := range ids {
+		args = append(args, id)
+	}
+	_, err := g.c.exec(ctx, `UPDATE line_events SET raw = $1 WHERE id IN (`+list1(len(ids), 2)+`)`, args...)
+	return err
 }
 
 // arrival is a customer's message as it is stored.
@@ -357,29 +429,28 @@ type arrival struct {
 	Type, Text, Payload, State    string
 	WebhookEventID, LINEMessageID string
 	AttachmentID                  string
+	SenderID                      string
 	Trace                         string // "" for none
 }
 
 // insertArrived stores messages of the customer: one as it mostly is, or many in
 // a text that does not depend on how many.
 func (g *ingest) insertArrived(ctx context.Context, conversationID string, arrived []arrival) error {
-	into := `INSERT INTO messages (conversation_id, channel_id, direction, sender_kind, sender_id, held, created_at,
-		id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, traceparent) `
-	args := []any{
-		conversationID, g.req.ChannelID, string(conversation.Inbound), string(conversation.SenderCustomer), profileID(g.req.ChannelID, g.req.ChatKey), g.asking != nil, g.now,
-	}
+	into := `INSERT INTO messages (conversation_id, channel_id, direction, sender_kind, held, created_at,
+		id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, traceparent) `
+	args := []any{conversationID, g.req.ChannelID, string(conversation.Inbound), string(conversation.SenderCustomer), g.asking != nil, g.now}
 	rows := make([][]any, len(arrived))
 	for i, m := range arrived {
-		rows[i] = []any{m.ID, m.Ordinal, m.OccurredAt, m.Position, m.Type, m.Text, m.Payload, m.State, m.WebhookEventID, m.LINEMessageID, m.AttachmentID, m.Trace}
+		rows[i] = []any{m.ID, m.Ordinal, m.OccurredAt, m.Position, m.Type, m.Text, m.Payload, m.State, m.WebhookEventID, m.LINEMessageID, m.AttachmentID, m.SenderID, m.Trace}
 	}
 	var err error
 	if len(rows) == 1 {
 		_, err = g.c.exec(ctx, into+`VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18, NULLIF($19, '')) ON CONFLICT DO NOTHING`, append(args, rows[0]...)...)
 	} else {
-		_, err = g.c.exec(ctx, into+`SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS BOOLEAN), CAST($7 AS BIGINT),
-				id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, NULLIF(traceparent, '') FROM `+
-			g.c.s.d.rows(8, "id TEXT", "ordinal BIGINT", "occurred_at BIGINT", "position BIGINT", "type TEXT", "text TEXT", "payload TEXT", "state TEXT",
-				"webhook_event_id TEXT", "line_message_id TEXT", "attachment_id TEXT", "traceparent TEXT")+` AS arrived WHERE TRUE ON CONFLICT DO NOTHING`,
+		_, err = g.c.exec(ctx, into+`SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BOOLEAN), CAST($6 AS BIGINT),
+				id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, NULLIF(traceparent, '') FROM `+
+			g.c.s.d.rows(7, "id TEXT", "ordinal BIGINT", "occurred_at BIGINT", "position BIGINT", "type TEXT", "text TEXT", "payload TEXT", "state TEXT",
+				"webhook_event_id TEXT", "line_message_id TEXT", "attachment_id TEXT", "sender_id TEXT", "traceparent TEXT")+` AS arrived WHERE TRUE ON CONFLICT DO NOTHING`,
 			append(args, jsonOf(rows))...)
 	}
 	return err
@@ -438,7 +509,7 @@ func (g *ingest) recall(ctx context.Context, u *unsends) error {
 			Held           bool   `db:"held"`
 		}
 		found, err := g.c.get(ctx, &m, `
-			UPDATE messages SET state = $1, text = '', payload = ''
+			UPDATE messages SET state = $1, text = '', payload = '', edits = ''
 			WHERE channel_id = $2 AND line_message_id = $3 AND direction = 'inbound'
 			RETURNING id, conversation_id, webhook_event_id, attachment_id, held`, string(conversation.MessageRecalled), g.req.ChannelID, id)
 		if err != nil {
@@ -482,31 +553,6 @@ func (g *ingest) recall(ctx context.Context, u *unsends) error {
 	}
 	_, err = g.c.exec(ctx, `UPDATE chats SET unsent = $1 WHERE channel_id = $2 AND chat_key = $3`, string(list), g.req.ChannelID, g.req.ChatKey)
 	return err
-}
-
-// friendship notes that the customer follows or blocks the account.
-func (g *ingest) friendship(ctx context.Context, e taken) error {
-	friendship := "friend"
-	if e.item.Kind == ItemUnfollow {
-		friendship = "blocked"
-	}
-	_, err := g.c.exec(ctx, `
-		INSERT INTO social_profiles (id, channel_id, chat_key, line_user_id, friendship, created_at, updated_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $6)
-		ON CONFLICT (channel_id, chat_key) DO UPDATE SET friendship = excluded.friendship, updated_at = excluded.updated_at`,
-		profileID(g.req.ChannelID, g.req.ChatKey), g.req.ChannelID, g.req.ChatKey, e.SourceID, friendship, g.now)
-	if err != nil {
-		return err
-	}
-	kind := "customer.followed"
-	if e.item.Kind == ItemUnfollow {
-		kind = "customer.blocked"
-	}
-	return g.c.record(ctx, kind, g.res.ConversationID, profileID(g.req.ChannelID, g.req.ChatKey), "{}", g.now)
-}
-
-func profileID(channelID, chatKey string) string {
-	return conversation.DerivedID(conversation.PrefixProfile, channelID, chatKey)
 }
 
 // phaseRow is the part of a conversation's row that the workflow needs.
@@ -759,7 +805,7 @@ func (g *ingest) facts(ctx context.Context, events []taken, more bool) error {
 	if err := g.store(ctx, "", events); err != nil {
 		return err
 	}
-	*g.res = IngestResult{More: more, Media: g.res.Media, Surveys: g.res.Surveys}
+	*g.res = IngestResult{More: more, Media: g.res.Media, Surveys: g.res.Surveys, Members: g.res.Members}
 	return nil
 }
 
@@ -863,8 +909,9 @@ func (g *ingest) create(ctx context.Context, first taken, asks bool) error {
 	}
 	if _, err := g.c.exec(ctx, `
 		INSERT INTO social_profiles (id, channel_id, chat_key, line_user_id, created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $5)
-		ON CONFLICT (channel_id, chat_key) DO NOTHING`,
-		profileID(g.req.ChannelID, g.req.ChatKey), g.req.ChannelID, g.req.ChatKey, first.SourceID, g.now); err != nil {
+		ON CONFLICT (channel_id, chat_key) DO UPDATE SET friendship = 'unknown', updated_at = excluded.updated_at
+		WHERE social_profiles.friendship = 'blocked' AND social_profiles.friendship_at < $6`, // who writes after a block has lifted it
+		profileID(g.req.ChannelID, g.req.ChatKey), g.req.ChannelID, g.req.ChatKey, first.SourceID, g.now, first.LineTime); err != nil {
 		return err
 	}
 	g.res.ConversationID, g.res.Created = id, true
@@ -890,10 +937,14 @@ func (g *ingest) create(ctx context.Context, first taken, asks bool) error {
 }
 
 func (g *ingest) profileDue(ctx context.Context) error {
-	var fetched int64
-	if _, err := g.c.get(ctx, &fetched, `SELECT fetched_at FROM social_profiles WHERE channel_id = $1 AND chat_key = $2`, g.req.ChannelID, g.req.ChatKey); err != nil {
+	var p struct {
+		FetchedAt int64 `db:"fetched_at"`
+		Blocked   bool  `db:"blocked"`
+	}
+	if _, err := g.c.get(ctx, &p, `SELECT fetched_at, friendship = 'blocked' AS blocked FROM social_profiles WHERE channel_id = $1 AND chat_key = $2`, g.req.ChannelID, g.req.ChatKey); err != nil {
 		return err
 	}
-	g.res.ProfileDue = fetched < g.now-profileFresh.Microseconds()
+	g.res.ProfileDue = p.FetchedAt < g.now-profileFresh.Microseconds()
+	g.res.Blocked = p.Blocked // what began it came late
 	return nil
 }

@@ -176,10 +176,13 @@ func (c conn) invite(ctx context.Context, row conversationRow, policy survey.Pol
 	var from struct {
 		Settings string `db:"settings"`
 		Language string `db:"language"`
+		Group    bool   `db:"of_group"`
 	}
-	found, err := c.get(ctx, &from, `SELECT s.settings, c.language FROM surveys s, conversations c WHERE s.id = $1 AND c.id = $2`, surveyID, row.ID)
-	if err != nil || !found {
-		return false, err // one that was deleted meanwhile asks nobody
+	found, err := c.get(ctx, &from, `SELECT s.settings, c.language, coalesce((SELECT source_type <> 'user' FROM chats t
+			WHERE t.channel_id = c.channel_id AND t.chat_key = c.chat_key), FALSE) AS of_group
+		FROM surveys s, conversations c WHERE s.id = $1 AND c.id = $2`, surveyID, row.ID)
+	if err != nil || !found || from.Group {
+		return false, err // one that was deleted meanwhile asks nobody, and a group is nobody to ask
 	}
 	var settings survey.Settings
 	if err := json.Unmarshal([]byte(from.Settings), &settings); err != nil {

@@ -131,6 +131,9 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO contact_agents (contact_id, agent_id, place)` + numbers + `SELECT 'k' || i, 'k' || i, 0 FROM n`,
 		`INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'route', 'k', '{}', i FROM n`,
 		`INSERT INTO idempotency_keys (caller, route, idem_key, request, lease, lease_until, created_at, expires_at)` + numbers + `SELECT 'k', 'k', 'k' || i, '', '', 0, i, 9000000000000000 FROM n`,
+		`INSERT INTO chat_members (id, channel_id, chat_key, source_id, line_user_id, created_at)` + numbers + `SELECT 'k' || i, 'k', 'k' || i, 'k', 'k', i FROM n`,
+		`INSERT INTO errands (id, channel_id, chat_key, kind, source_id, webhook_event_id, state, created_at)` + numbers +
+			`SELECT 'k' || i, 'k', 'k' || i, 'leave', 'k', 'k' || i, CASE WHEN i % 1000 = 0 THEN 'due' ELSE 'done' END, i FROM n`,
 		`INSERT INTO service_findings (id, findings, expires_at)` + numbers + `SELECT 'k' || i, '{}', 9000000000000000 + i FROM n`,
 		`INSERT INTO rulesets (id, name, kind, rules, version, created_at, updated_at, deadline_ms)` + numbers +
 			`SELECT 'k' || i, 'k', 'classification', '[]', 1, i, i, CASE WHEN i % 10000 = 0 THEN 1000 ELSE 0 END FROM n`,
@@ -302,6 +305,14 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		p.receive(p.event("e5", "unsend", "line-e4"), p.event("e6", "unfollow", ""))
 		by("an ingest of a recall and a block", func() { res = p.ingest(res.ConversationID, res.Seen) }, "messages_by_line_id", "line_events_once")
 		id := res.ConversationID
+		p.receive(p.event("g1", "edit", "e1 hi"), p.event("g2", "follow", ""), p.event("g3", "spoken", "U1 hi"), p.event("g4", "unwanted", ""))
+		by("an ingest of what happens in a group", func() { res = p.takes(res) }, "messages_by_line_id", "errands_due")
+		by("what is quoted", func() { _, err := s.Quoted(ctx, id, []string{"line-e1", "1"}); check(err) }, "messages_by_line_id", "messages_sent_by_line_id")
+		by("an errand", func() {
+			e, err := s.NextErrand(ctx, p.plan.Channel.ID, p.chat)
+			check(err)
+			check(s.FinishErrand(ctx, p.plan.Channel.ID, p.chat, *e, store.ErrandDone, ""))
+		}, "errands_due", "line_events_once")
 
 		by("the relay's look", func() { _, err := s.UnhandledChats(ctx, time.Now(), 200); check(err) }, "line_events_unhandled|line_events_received")
 

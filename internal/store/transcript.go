@@ -80,7 +80,7 @@ type Message struct {
 	Direction      conversation.Direction    `db:"direction"`
 	SenderKind     conversation.SenderKind   `db:"sender_kind"`
 	SenderID       string                    `db:"sender_id"`
-	SenderName     string                    `db:"sender_name"`
+	SenderName     string                    `db:"sender_name"` // of a customer in a group or room: as LINE told it last
 	Type           string                    `db:"type"`
 	Text           string                    `db:"text"`
 	Payload        string                    `db:"payload"` // JSON, or ""
@@ -96,13 +96,20 @@ type Message struct {
 	FailureDetail  string                    `db:"failure_detail"`
 	RetryID        string                    `db:"retry_id"` // the message that was sent in its place
 	Charged        int64                     `db:"charged"`  // paid messages LINE counts for it; see Batch
+	Edits          string                    `db:"edits"`     // JSON: what it said before, oldest first; see EarlierWords
+	EditedAt       int64                     `db:"edited_at"` // 0: never
 	CreatedAt      int64                     `db:"created_at"`
 	SentAt         int64                     `db:"sent_at"`
 }
 
-const messageColumns = `id, conversation_id, ordinal, occurred_at, position, direction, sender_kind, sender_id, sender_name, type, text, payload,
-	automated, state, via, batch_id, attachment_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail,
-	retry_id, charged, created_at, sent_at`
+const messageColumns = `id, conversation_id, ordinal, occurred_at, position, direction, sender_kind, sender_id,
+	CASE WHEN sender_kind = 'customer' AND sender_name = '' THEN coalesce((SELECT display_name FROM chat_members WHERE chat_members.id = messages.sender_id), '')
+		ELSE sender_name END AS sender_name,
+	type, text, payload, automated, state, via, batch_id, attachment_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail,
+	retry_id, charged, edits, edited_at, created_at, sent_at`
+
+// EarlierWords is what a message said before it was edited, oldest first.
+func (m Message) EarlierWords() ([]Words, error) { return earlierWords(m.Edits) }
 
 // MessagePosition is a place in a transcript.
 type MessagePosition struct {
@@ -129,6 +136,31 @@ func (s *Store) Message(ctx context.Context, id string) (Message, error) {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no message %s.", id)
 	}
 	return m, err
+}
+
+// Quoted finds what messages of a conversation's chat quote, by LINE's ids: of
+// the customer or of the account, in this or another conversation of the chat.
+// What is not known, or held until the customer consents, is left out.
+func (s *Store) Quoted(ctx context.Context, conversationID string, lineMessageIDs []string) (map[string]Message, error) {
+	found := map[string]Message{}
+	if len(lineMessageIDs) == 0 {
+		return found, nil
+	}
+	args := append([]any{conversationID}, anys(lineMessageIDs)...)
+	var list []Message
+	for _, which := range []string{`direction = 'inbound'`, `direction = 'outbound' AND line_message_id <> ''`} {
+		var some []Message
+		if err := s.read().list(ctx, &some, `SELECT `+messageColumns+` FROM messages
+			WHERE channel_id = (SELECT channel_id FROM conversations WHERE id = $1) AND line_message_id IN (`+list1(len(lineMessageIDs), 2)+`) AND `+which+` AND NOT held
+			AND (SELECT chat_key FROM conversations c WHERE c.id = messages.conversation_id) = (SELECT chat_key FROM conversations WHERE id = $1)`, args...); err != nil {
+			return nil, err
+		}
+		list = append(list, some...)
+	}
+	for _, m := range list {
+		found[m.LINEMessageID] = m
+	}
+	return found, nil
 }
 
 // TimelineEntry is one step of a conversation's life.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Message } from '../api.gen'
-import { excerpt, fate, quoted, show } from './message'
+import { fate, rows, show, stretches } from './message'
 
 const none = { text: null, payload: null, state: 'accepted' as const }
 
@@ -12,6 +12,7 @@ describe('show', () => {
       buttons: ['A', 'B'],
       file: null,
       as: null,
+      map: null,
     })
   })
   it('says in words what is no text', () => {
@@ -24,7 +25,7 @@ describe('show', () => {
     expect(show({ ...none, type: 'hologram', payload: {} })).toMatchObject({ kind: 'hologram', text: null, buttons: [] })
   })
   it('shows nothing of what was taken back', () => {
-    expect(show({ type: 'text', text: 'secret', payload: null, state: 'recalled' })).toEqual({ kind: null, text: null, buttons: [], file: null, as: null })
+    expect(show({ type: 'text', text: 'secret', payload: null, state: 'recalled' })).toEqual({ kind: null, text: null, buttons: [], file: null, as: null, map: null })
   })
   it('says what agents and bots send', () => {
     const emoji = { type: 'emoji', productId: 'p', emojiId: '001' }
@@ -43,18 +44,52 @@ describe('show', () => {
   })
 })
 
-describe('quoted', () => {
-  const said = { id: 'msg_1', line_message_id: '4711', type: 'text', text: 'Which one?', payload: null, state: 'accepted' } as Message
-  it('finds what an agent and what a customer quote', () => {
-    expect(quoted({ payload: { quote_message_id: 'msg_1' } }, [said])).toBe(said)
-    expect(quoted({ payload: { quotedMessageId: '4711' } }, [said])).toBe(said)
-    expect(quoted({ payload: { quote_message_id: 'msg_2' } }, [said])).toBeNull()
-    expect(quoted({ payload: null }, [said])).toBeNull()
+describe('show, of what is no text', () => {
+  it('says what a sticker says, before what it is about', () => {
+    expect(show({ ...none, type: 'sticker', payload: { text: 'おはよう', keywords: ['morning'] } }).text).toBe('おはよう')
   })
-  it('says it in a few words', () => {
-    expect(excerpt(said)).toBe('Which one?')
-    expect(excerpt({ ...said, type: 'image', text: null })).toBe('Picture')
-    expect(excerpt({ ...said, state: 'recalled' })).toBe('A message that was taken back')
+  it('links a place to a map', () => {
+    expect(show({ ...none, type: 'location', payload: { latitude: 35.68, longitude: 139.76 } }).map).toBe('https://www.google.com/maps/search/?api=1&query=35.68%2C139.76')
+    expect(show({ ...none, type: 'location', payload: { latitude: '35' } }).map).toBeNull()
+  })
+  it('shows what was picked with a button', () => {
+    expect(show({ ...none, type: 'postback', payload: { data: 'book', params: { datetime: '2026-12-24T18:30' } } }).text).toBe('book, 2026-12-24T18:30')
+    expect(show({ ...none, type: 'postback', payload: { data: 'book', params: null } }).text).toBe('book')
+  })
+  it('says in words what happened', () => {
+    const event = (name: string, detail?: object) => show({ ...none, type: 'event', payload: { event: name, detail } }).kind
+    expect(event('unfollow')).toBe('Blocked the account')
+    expect(event('follow', { isUnblocked: true })).toBe('Unblocked the account')
+    expect(event('beacon', { type: 'enter', hwid: 'a1' })).toBe('Came near a beacon (enter)')
+    expect(event('membership', { type: 'renewed', membershipId: 3 })).toBe('Membership (renewed)')
+    expect(event('accountLink', { result: 'failed' })).toBe('Linking their account failed')
+    expect(show({ ...none, type: 'unsupported', payload: { event: 'teleport' } }).text).toBe('teleport')
+  })
+})
+
+describe('stretches', () => {
+  const said = (text: string, mentionees: unknown) => stretches({ type: 'text', text, payload: { mention: { mentionees } } })
+  it('marks who is named', () => {
+    expect(said('🙂 @you now', [{ index: 3, length: 4, isSelf: true }])).toEqual([
+      { text: '🙂 ', mention: null },
+      { text: '@you', mention: 'self' },
+      { text: ' now', mention: null },
+    ])
+  })
+  it('leaves alone what does not fit the text', () => {
+    expect(said('hi', [{ index: 1, length: 9 }, { index: 'x' }, null])).toEqual([{ text: 'hi', mention: null }])
+    expect(said('hi', 'nobody')).toEqual([{ text: 'hi', mention: null }])
+  })
+})
+
+describe('rows', () => {
+  const m = (id: string, set: string | null, index: number | null = null) => ({ id, image_set: set === null ? null : { id: set, index, total: null } })
+  it('puts images that were sent together into their order, where the first is', () => {
+    const ids = rows([m('a', null), m('b', 's', 2), m('c', null), m('d', 's', 1), m('e', 't')]).map((row) => row.map((x) => x.id))
+    expect(ids).toEqual([['a'], ['d', 'b'], ['c'], ['e']])
+  })
+  it('keeps the order of arrival where LINE gives none', () => {
+    expect(rows([m('a', 's'), m('b', 's')]).map((row) => row.map((x) => x.id))).toEqual([['a', 'b']])
   })
 })
 

@@ -12,6 +12,8 @@ export type Shown = {
   file: { url: string; picture: string | null } | null
   /** The name under which the customer sees it, when that is not the account's own. */
   as: string | null
+  /** Where a place is on a map. */
+  map: string | null
 }
 
 type Said = Pick<Message, 'type' | 'text' | 'payload' | 'state'> & Partial<Pick<Message, 'attachment'>>
@@ -33,13 +35,120 @@ const kinds: Record<string, string> = {
 
 const plain = ['text', 'text_v2', 'quick_replies']
 
+/** What happened, where it is no message, in words; {type} stands for what LINE says more closely. */
+const events: Record<string, string> = {
+  follow: 'Added the account as a friend',
+  unfollow: 'Blocked the account',
+  join: 'Invited the account into the group',
+  leave: 'The account is no longer in the group',
+  memberJoined: 'Joined the group',
+  memberLeft: 'Left the group',
+  accountLink: 'Linked their account',
+  videoPlayComplete: 'Watched the video to its end',
+  beacon: 'Came near a beacon',
+  membership: 'Membership',
+  deactivated: 'Another system serves this chat now; nothing is sent from here',
+  activated: 'The chat is served from here again',
+}
+
+const nothing = { text: null, buttons: [], file: null, as: null, map: null }
+
 export function show(m: Said): Shown {
   if (m.state === 'recalled') {
-    return { kind: null, text: null, buttons: [], file: null, as: null }
+    return { kind: null, ...nothing }
   }
   const p = m.payload ?? {}
+  if (m.type === 'event') {
+    return { kind: happened(p), ...nothing }
+  }
   const kind = plain.includes(m.type) ? null : (kinds[m.type] ?? m.type)
-  return { kind, text: text(m, p), buttons: buttons(p), file: file(m, p), as: words(object(p['sender'])['name']) }
+  return {
+    kind,
+    text: text(m, p),
+    buttons: buttons(p),
+    file: file(m, p),
+    as: words(object(p['sender'])['name']),
+    map: m.type === 'location' ? map(p) : null,
+  }
+}
+
+function happened(p: Record<string, unknown>): string {
+  const event = typeof p['event'] === 'string' ? p['event'] : ''
+  const detail = typeof p['detail'] === 'object' && p['detail'] !== null ? (p['detail'] as Record<string, unknown>) : {}
+  if (event === 'follow' && detail['isUnblocked'] === true) {
+    return 'Unblocked the account'
+  }
+  if (event === 'accountLink' && detail['result'] !== 'ok') {
+    return 'Linking their account failed'
+  }
+  const said = events[event] ?? event
+  const more = words(detail['type'])
+  return more === null ? said : `${said} (${more})`
+}
+
+/** A place on Google Maps. Source: https://developers.google.com/maps/documentation/urls/get-started */
+function map(p: Record<string, unknown>): string | null {
+  const [lat, lon] = [p['latitude'], p['longitude']]
+  if (typeof lat !== 'number' || typeof lon !== 'number') {
+    return null
+  }
+  return `https://www.google.com/maps/search/?api=1&query=${encodeURIComponent(`${lat},${lon}`)}`
+}
+
+/** A stretch of a text; mention is set where somebody is named in it. */
+export type Stretch = { text: string; mention: 'self' | 'other' | null }
+
+/** The text with the mentions in it. LINE counts in UTF-16 units, as JavaScript does. */
+export function stretches(m: Pick<Message, 'type' | 'text' | 'payload'>): Stretch[] {
+  const said = m.text ?? ''
+  const list = field(field(m.payload, 'mention'), 'mentionees')
+  const found = (Array.isArray(list) ? list : []).flatMap((x: unknown) => {
+    const [from, length] = [field(x, 'index'), field(x, 'length')]
+    const fits = typeof from === 'number' && typeof length === 'number' && from >= 0 && length > 0 && from + length <= said.length
+    return fits ? [{ from, to: from + length, self: field(x, 'isSelf') === true }] : []
+  })
+  const out: Stretch[] = []
+  let at = 0
+  for (const f of found.sort((a, b) => a.from - b.from)) {
+    if (f.from < at) {
+      continue
+    }
+    if (f.from > at) {
+      out.push({ text: said.slice(at, f.from), mention: null })
+    }
+    out.push({ text: said.slice(f.from, f.to), mention: f.self ? 'self' : 'other' })
+    at = f.to
+  }
+  if (at < said.length) {
+    out.push({ text: said.slice(at), mention: null })
+  }
+  return out
+}
+
+function field(of: unknown, name: string): unknown {
+  return typeof of === 'object' && of !== null ? (of as Record<string, unknown>)[name] : undefined
+}
+
+/** Messages in rows: images that were sent together are one, in their order, where the first of them is. */
+export function rows<M extends Pick<Message, 'image_set'>>(messages: M[]): M[][] {
+  const out: M[][] = []
+  const sets = new Map<string, M[]>()
+  for (const m of messages) {
+    const set = m.image_set === null ? undefined : sets.get(m.image_set.id)
+    if (set !== undefined) {
+      set.push(m)
+      continue
+    }
+    const row = [m]
+    out.push(row)
+    if (m.image_set !== null) {
+      sets.set(m.image_set.id, row)
+    }
+  }
+  for (const row of sets.values()) {
+    row.sort((a, b) => (a.image_set?.index ?? Infinity) - (b.image_set?.index ?? Infinity) || 0)
+  }
+  return out
 }
 
 function text(m: Said, p: Record<string, unknown>): string | null {
@@ -55,9 +164,11 @@ function text(m: Said, p: Record<string, unknown>): string | null {
     case 'location':
       return words(p['title'], p['address'])
     case 'sticker':
-      return (Array.isArray(p['keywords']) ? words(...p['keywords'].slice(0, 3)) : null) ?? words(p['sticker_id'])
+      return words(p['text']) ?? (Array.isArray(p['keywords']) ? words(...p['keywords'].slice(0, 3)) : null) ?? words(p['sticker_id'])
     case 'postback':
-      return words(p['data'])
+      return words(p['data'], ...Object.values(typeof p['params'] === 'object' && p['params'] !== null ? p['params'] : {}))
+    case 'unsupported':
+      return words(p['type'], p['event'])
     case 'template':
     case 'flex':
     case 'imagemap':
@@ -94,19 +205,6 @@ function file(m: Said, p: Record<string, unknown>): Shown['file'] {
   }
   const url = p['url']
   return typeof url === 'string' && /^https?:/.test(url) ? { url, picture: null } : null
-}
-
-/** The message among others that this one quotes; null when it quotes none, or none of them. */
-export function quoted(m: Pick<Message, 'payload'>, among: Message[]): Message | null {
-  const ours = m.payload?.['quote_message_id']
-  const theirs = m.payload?.['quotedMessageId']
-  return among.find((o) => (typeof ours === 'string' && o.id === ours) || (typeof theirs === 'string' && o.line_message_id === theirs)) ?? null
-}
-
-/** A message in a few words, for where another quotes it. */
-export function excerpt(m: Said): string {
-  const { kind, text } = show(m)
-  return text ?? kind ?? 'A message that was taken back'
 }
 
 function object(v: unknown): Record<string, unknown> {

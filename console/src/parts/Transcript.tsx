@@ -2,7 +2,7 @@ import { Anchor, Badge, Button, Code, Loader, Text, Title } from '@mantine/core'
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useEffect, useLayoutEffect, useRef } from 'react'
 import type { Conversation, Message } from '../api.gen'
-import { excerpt, fate, quoted, show } from '../lib/message'
+import { fate, rows, show, stretches } from '../lib/message'
 import { conversation, transcript } from '../lib/queries'
 import { link } from '../lib/route'
 import { truncate } from '../lib/text'
@@ -17,10 +17,10 @@ export function Transcript({ id }: { id: string }) {
   const heading = useRef<HTMLHeadingElement>(null)
   const end = useEnd(messages.length)
 
-  const name = about.data === undefined ? 'Conversation' : customerName(about.data)
+  const title = about.data === undefined ? 'Conversation' : customerName(about.data)
   useEffect(() => {
-    document.title = `${truncate(name, 30)} – Kaiwa`
-  }, [name])
+    document.title = `${truncate(title, 30)} – Kaiwa`
+  }, [title])
   useEffect(() => heading.current?.focus({ preventScroll: true }), [])
 
   return (
@@ -30,7 +30,7 @@ export function Transcript({ id }: { id: string }) {
           Overview
         </Anchor>
         <Title order={1} size="h4" ref={heading} tabIndex={-1} className="name" lang={about.data?.contact.language ?? undefined}>
-          {name}
+          {title}
         </Title>
         {about.data !== undefined && <Standing conversation={about.data} />}
       </div>
@@ -39,8 +39,8 @@ export function Transcript({ id }: { id: string }) {
       {list.isPending && <Loader m="md" size="sm" aria-label="Reading the conversation" />}
       <div role="log" aria-label="Messages">
         <ol className="transcript">
-          {messages.map((m) => (
-            <Line key={m.id} message={m} quotes={quoted(m, messages)} customer={name} language={about.data?.contact.language ?? undefined} />
+          {rows(messages).map((row) => (
+            <Row key={row[0]?.id} messages={row} customer={title} language={about.data?.contact.language ?? undefined} />
           ))}
         </ol>
       </div>
@@ -89,7 +89,41 @@ function Standing({ conversation: c }: { conversation: Conversation }) {
   )
 }
 
-function Line({ message: m, quotes, customer, language }: { message: Message; quotes: Message | null; customer: string; language: string | undefined }) {
+/** One message, or the images of a set in a list of their own. */
+function Row({ messages, customer, language }: { messages: Message[]; customer: string; language: string | undefined }) {
+  const [first] = messages
+  if (first === undefined) {
+    return null
+  }
+  if (messages.length === 1) {
+    return <Line message={first} customer={customer} language={language} />
+  }
+  const total = first.image_set?.total ?? messages.length
+  return (
+    <li className="message">
+      <ol className="album" aria-label={`${messages.length} of ${total} pictures sent together`}>
+        {messages.map((m) => (
+          <Line key={m.id} message={m} customer={customer} language={language} />
+        ))}
+      </ol>
+    </li>
+  )
+}
+
+/** What a message quotes; where the original is not known here, that there is one. */
+function Quoted({ quote, customer }: { quote: NonNullable<Message['quote']>; customer: string }) {
+  if (quote.message_id === null || quote.sender === null) {
+    return <blockquote className="quoted">A message that is not known here</blockquote>
+  }
+  const said = quote.state === 'recalled' ? 'taken back' : (quote.text ?? quote.type)
+  return (
+    <blockquote className="quoted">
+      <strong>{name(quote.sender, customer)}</strong> {truncate(said ?? '', 80)}
+    </blockquote>
+  )
+}
+
+function Line({ message: m, customer, language }: { message: Message; customer: string; language: string | undefined }) {
   const shown = show(m)
   const way = fate(m)
   const bad = m.state === 'failed' || m.state === 'uncertain'
@@ -102,15 +136,18 @@ function Line({ message: m, quotes, customer, language }: { message: Message; qu
       </Text>
       {(shown.kind !== null || shown.text !== null || shown.buttons.length > 0) && (
         <div className="bubble" lang={language}>
-          {quotes !== null && (
-            <blockquote aria-label={`Quotes ${sender(quotes, customer)}`}>{truncate(excerpt(quotes), 120)}</blockquote>
-          )}
+          {m.quote !== null && <Quoted quote={m.quote} customer={customer} />}
           {shown.kind !== null && <strong lang="en">{shown.text === null ? shown.kind : `${shown.kind}: `}</strong>}
-          {shown.text}
+          {m.type === 'text' ? stretches(m).map((s, i) => (s.mention === null ? s.text : <mark key={i}>{s.text}</mark>)) : shown.text}
           {shown.file !== null && (
             <a className="file" href={shown.file.url} target="_blank" rel="noreferrer" lang="en">
               {shown.file.picture === null ? 'Open' : <img src={shown.file.picture} alt={shown.text ?? shown.kind ?? 'File'} loading="lazy" />}
             </a>
+          )}
+          {shown.map !== null && (
+            <Anchor href={shown.map} target="_blank" rel="noopener noreferrer" size="sm" display="block">
+              Map
+            </Anchor>
           )}
           {shown.buttons.length > 0 && (
             <ul className="buttons" aria-label="Buttons">
@@ -123,6 +160,7 @@ function Line({ message: m, quotes, customer, language }: { message: Message; qu
       )}
       <div className="fate">
         <When at={m.created_at} />
+        {m.edited_at !== null && m.state !== 'recalled' && <span title={m.edits.map((e) => e.text).join(' → ')}>Edited</span>}
         {way !== null && <span className={bad ? 'bad' : undefined}>{way}</span>}
       </div>
     </li>
@@ -131,14 +169,24 @@ function Line({ message: m, quotes, customer, language }: { message: Message; qu
 
 function sender(m: Message, customer: string): string {
   switch (m.sender.kind) {
-    case 'customer':
-      return customer
-    case 'bot':
-      return m.sender.name ?? 'Bot'
-    case 'agent':
-      return m.sender.name ?? 'Agent'
     case 'system':
       return m.automated === null ? 'Kaiwa' : `Automated: ${m.automated.replaceAll('_', ' ')}`
+    default:
+      return name(m.sender, customer)
+  }
+}
+
+/** Whom a message is of. In a group the speaker has a name; otherwise the customer is whom the conversation is with. */
+function name(sender: Message['sender'], customer: string): string {
+  switch (sender.kind) {
+    case 'customer':
+      return sender.name ?? customer
+    case 'bot':
+      return sender.name ?? 'Bot'
+    case 'agent':
+      return sender.name ?? 'Agent'
+    case 'system':
+      return 'Kaiwa'
   }
 }
 

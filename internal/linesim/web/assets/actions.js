@@ -6,15 +6,17 @@ export async function perform(action, phone) {
   const { channel, user } = phone;
   try {
     switch (action.type) {
-      case "message": await api.send(channel.id, user.id, { type: "text", text: action.text }); break;
+      case "message": await phone.send({ type: "text", text: action.text }); break;
       case "postback":
-        await api.postback(channel.id, user.id, action.data, action.displayText || action.text);
+        if (user.speaker) await api.raw(channel.id, { type: "postback", source: groupSource(user), postback: { data: action.data } });
+        else await api.postback(channel.id, user.id, action.data, action.displayText || action.text);
         if (action.fillInText) phone.fill(action.fillInText);
         break;
       case "uri": open(action.uri); break;
       case "datetimepicker": {
         const picked = await pickTime(action, phone.words);
-        if (picked) await api.postback(channel.id, user.id, action.data, "", { [action.mode]: picked });
+        if (picked && user.speaker) await api.raw(channel.id, { type: "postback", source: groupSource(user), postback: { data: action.data, params: { [action.mode]: picked } } });
+        else if (picked) await api.postback(channel.id, user.id, action.data, "", { [action.mode]: picked });
         break;
       }
       case "clipboard":
@@ -29,6 +31,9 @@ export async function perform(action, phone) {
     toast(error.message);
   }
 }
+
+// groupSource is who did something in a group or room.
+const groupSource = (user) => (user.id.startsWith("C") ? { type: "group", groupId: user.id, userId: user.speaker.id } : { type: "room", roomId: user.id, userId: user.speaker.id });
 
 function open(uri) {
   if (/^https?:/i.test(uri)) window.open(uri, "_blank", "noopener,noreferrer");

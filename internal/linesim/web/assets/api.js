@@ -14,6 +14,7 @@ async function request(method, path, body) {
 }
 
 const chatPath = (channel, user) => `/channels/${encodeURIComponent(channel)}/users/${encodeURIComponent(user)}`;
+const groupPath = (channel, group) => `/channels/${encodeURIComponent(channel)}/groups/${encodeURIComponent(group)}`;
 
 export const api = {
   channels: () => request("GET", "/channels"),
@@ -36,6 +37,17 @@ export const api = {
   },
   postback: (channel, user, data, displayText, params) =>
     request("POST", `${chatPath(channel, user)}/postback`, { data, display_text: displayText || "", params: params || {} }),
+  edit: (channel, user, message, text) => request("POST", `${chatPath(channel, user)}/messages/${message}/edit`, { text }),
+  beacon: (channel, user, type) => request("POST", `${chatPath(channel, user)}/beacon`, { type, hwid: "a41c8d7e2f" }),
+  videoPlayed: (channel, user, id) => request("POST", `${chatPath(channel, user)}/video-played`, { tracking_id: id }),
+  membership: (channel, user, type) => request("POST", `${chatPath(channel, user)}/membership`, { type, membership_id: 3189 }),
+  accountLink: (channel, user, ok) => request("POST", `${chatPath(channel, user)}/account-link`, { nonce: "phone-page-nonce", ok }),
+  suspension: (channel, suspended) => request("POST", `/channels/${encodeURIComponent(channel)}/suspension`, { suspended }),
+  raw: (channel, event) => request("POST", `/channels/${encodeURIComponent(channel)}/events`, event),
+  invite: (channel, group, users) => request("POST", `${groupPath(channel, group)}/invite`, { user_ids: users }),
+  expel: (channel, group) => request("POST", `${groupPath(channel, group)}/expel`),
+  joined: (channel, group, users) => request("POST", `${groupPath(channel, group)}/joined`, { user_ids: users }),
+  left: (channel, group, users) => request("POST", `${groupPath(channel, group)}/left`, { user_ids: users }),
   follow: (channel, user) => request("POST", `${chatPath(channel, user)}/follow`),
   unfollow: (channel, user) => request("POST", `${chatPath(channel, user)}/unfollow`),
   unsend: (channel, user, message) => request("POST", `${chatPath(channel, user)}/messages/${message}/unsend`),

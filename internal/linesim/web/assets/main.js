@@ -136,12 +136,17 @@ $("add").addEventListener("click", async () => {
   phone.input?.focus();
 });
 
+// A group that the account was invited to is a phone of its own, until the page
+// is loaded again.
+document.addEventListener("group", (e) => openPhone(e.detail).then((phone) => phone.node.scrollIntoView({ inline: "center", behavior: "smooth" })));
+
 const mine = (v) => v.channel_id === state.channel?.id;
 const phoneOf = (v) => (mine(v) ? state.phones.get(v.chat_id ?? v.user_id) : undefined);
 
 listen({
   message: (m) => phoneOf(m)?.add(m),
   unsend: (v) => phoneOf(v)?.unsend(v.message_id),
+  edit: (v) => phoneOf(v)?.edited(v.message_id, v.text),
   read: (v) => phoneOf(v)?.read(v.message_id),
   loading: (v) => phoneOf(v)?.startTyping(v.seconds),
   block: (v) => { const p = phoneOf(v); if (p) { p.setBlocked(v.blocked); p.drawQuick(); } },

@@ -1,5 +1,6 @@
 import { api, avatarURL } from "./api.js";
 import { ask, el, icon, iconButton, svg, toast } from "./dom.js";
+import { groupHappenings, happenings, reword } from "./happenings.js";
 import { content, quickReplies, summary, wide } from "./messages.js";
 import { catalogue, drawSticker } from "./stickers.js";
 import { clockOf, dayOf, wordsFor } from "./words.js";
@@ -14,10 +15,13 @@ const places = [
   { title: "Rådhuspladsen", address: "1550 København", latitude: 55.676098, longitude: 12.568337 },
 ];
 
-// Phone is one customer's phone, open on the chat with one account.
+// Phone is one customer's phone, open on the chat with one account; or on a group
+// with the account in it, whose speaker the customer is.
 export class Phone {
   constructor(user, channel, hide) {
     this.user = user;
+    this.speaker = user.speaker ?? user;
+    this.where = !user.speaker ? {} : user.id.startsWith("C") ? { group_id: user.id } : { room_id: user.id };
     this.channel = channel;
     this.words = wordsFor(user.language);
     this.lang = user.language || "en";
@@ -113,7 +117,7 @@ export class Phone {
     if (this.quote && (message.type === "text" || message.type === "sticker")) message.quoted_message_id = this.quote;
     this.quoteMessage(null);
     this.atEnd = true;
-    return this.try(api.send(this.channel.id, this.user.id, message, blob, preview));
+    return this.try(api.send(this.channel.id, this.speaker.id, { ...message, ...this.where }, blob, preview));
   }
 
   async sendText() {
@@ -169,7 +173,12 @@ export class Phone {
 
   openMenu(anchor) {
     const { words } = this;
+    if (this.user.speaker) {
+      this.menu(anchor, [["more", words.events, () => groupHappenings(this)], ["hide", words.hide, this.hide]]);
+      return;
+    }
     this.menu(anchor, [
+      ["more", words.events, () => happenings(this)],
       this.blocked ? ["undo", words.unblock, () => this.try(api.follow(this.channel.id, this.user.id))]
         : ["block", words.block, () => this.try(api.unfollow(this.channel.id, this.user.id)), "danger"],
       ["hide", words.hide, this.hide],
@@ -183,7 +192,9 @@ export class Phone {
     const items = [];
     if (m.body.text) items.push(["copy", words.copy, () => this.try(navigator.clipboard.writeText(m.body.text))]);
     if (m.quote_token && !this.blocked) items.push(["reply", words.reply, () => this.quoteMessage(id)]);
-    if (m.direction === "customer" && m.user_id === this.user.id) items.push(["undo", words.unsend, () => this.try(api.unsend(this.channel.id, this.user.id, id)), "danger"]);
+    const own = m.direction === "customer" && m.user_id === this.speaker.id;
+    if (own && m.type === "text" && this.user.speaker) items.push(["edit", words.edit, () => this.edit(id)]);
+    if (own) items.push(["undo", words.unsend, () => this.try(api.unsend(this.channel.id, this.speaker.id, id)), "danger"]);
     if (items.length) this.menu(anchor, items);
   }
 
@@ -307,10 +318,23 @@ export class Phone {
     }) : []));
   }
 
+  async edit(id) {
+    const text = await reword(this.messages.get(id).body.text, this.words);
+    if (text) await this.try(api.edit(this.channel.id, this.speaker.id, id, text));
+  }
+
+  edited(id, text) {
+    const m = this.messages.get(id);
+    if (m) this.change(id, { ...m, body: { ...m.body, text } });
+  }
+
   unsend(id) {
     const m = this.messages.get(id);
-    if (!m) return;
-    this.messages.set(id, { ...m, unsent: true, body: {} });
+    if (m) this.change(id, { ...m, unsent: true, body: {} });
+  }
+
+  change(id, m) {
+    this.messages.set(id, m);
     const atEnd = this.atEnd, top = this.log.scrollTop;
     this.draw();
     if (!atEnd) this.log.scrollTop = top;

@@ -1,0 +1,97 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+
+	"kaiwa/internal/automessage"
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
+	"kaiwa/internal/store"
+)
+
+// ErrandsInput names a chat in which something is to be done.
+type ErrandsInput struct {
+	ChannelID string `json:"channel_id"`
+	ChatKey   string `json:"chat_key"`
+}
+
+// RunErrands does what is due in a chat beside any conversation: a new friend is
+// welcomed, a group is left with a word. It may run again wherever it was
+// interrupted: a reply token works once, and who has left is not there to leave.
+// Words that no fresh token carries are left out, for they would be a paid push.
+func (a *Activities) RunErrands(ctx context.Context, in ErrandsInput) error {
+	for {
+		e, err := a.store.NextErrand(ctx, in.ChannelID, in.ChatKey)
+		if err != nil || e == nil {
+			return final(err)
+		}
+		plan, err := a.plans.get(ctx, in.ChannelID)
+		if err != nil {
+			return final(err)
+		}
+		state, detail := store.ErrandDone, ""
+		if err := a.errand(ctx, plan, *e); err != nil {
+			var refusal *line.Error
+			if !errors.As(err, &refusal) || refusal.Retryable() {
+				return lineError(err)
+			}
+			state, detail = store.ErrandDropped, wordsOf(refusal)
+			a.logger.WarnContext(ctx, "LINE does not have an errand", slog.String("errand", e.ID), slog.String("kind", e.Kind), slog.Any("error", refusal))
+		}
+		if err := a.store.FinishErrand(ctx, in.ChannelID, in.ChatKey, *e, state, detail); err != nil {
+			return final(err)
+		}
+	}
+}
+
+func (a *Activities) errand(ctx context.Context, plan store.Plan, e store.Errand) error {
+	client := a.line.As(plan.Channel.Token)
+	trigger := automessage.Followed
+	if e.Kind == store.ErrandLeave {
+		trigger = automessage.GroupLeft
+	}
+	err := a.sayOnce(ctx, client, plan, e, trigger)
+	if e.Kind != store.ErrandLeave {
+		return err
+	}
+	if err != nil && retryable(err) {
+		return err
+	}
+	over := a.pace.begin()
+	_, err = client.Leave(ctx, e.SourceID)
+	over(answered(err))
+	if line.ClassOf(err) == line.ClassNotFound {
+		return nil // it has left
+	}
+	return err
+}
+
+// sayOnce says an automated message with the errand's own reply token. That LINE
+// takes the token for used or expired means that it was said, or cannot be.
+func (a *Activities) sayOnce(ctx context.Context, client *line.Client, plan store.Plan, e store.Errand, trigger automessage.Trigger) error {
+	text, on := automessage.Text(trigger, plan.Channel.Locale, overrides(plan)...)
+	said := automessage.Fill(text, automessage.Values{Context: map[string]string{}})
+	if !on || said == "" || e.ReplyToken == "" || a.now().Sub(e.ReceivedAt) >= tokenLife {
+		return nil
+	}
+	messages, err := line.Render([]conversation.Content{conversation.TextContent(said)})
+	if err != nil {
+		return err
+	}
+	call, cancel := context.WithTimeout(ctx, tokenLife-a.now().Sub(e.ReceivedAt))
+	defer cancel()
+	over := a.pace.begin()
+	_, err = client.Reply(call, e.ReplyToken, messages)
+	over(answered(err))
+	if line.ClassOf(err) == line.ClassInvalidReplyToken {
+		return nil
+	}
+	return err
+}
+
+func retryable(err error) bool {
+	var refusal *line.Error
+	return errors.As(err, &refusal) && refusal.Retryable()
+}

@@ -1,0 +1,88 @@
+package api
+
+import (
+	"context"
+	"encoding/json"
+
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
+	"kaiwa/internal/store"
+)
+
+// lineFields reads LINE's own message object: what has another type than it
+// should counts as absent, since LINE changes fields without notice.
+func lineFields(raw []byte) map[string]json.RawMessage {
+	var fields map[string]json.RawMessage
+	if json.Unmarshal(raw, &fields) != nil {
+		return nil
+	}
+	return fields
+}
+
+// lineValue reads one of the fields; the zero value when it is absent.
+func lineValue[T any](fields map[string]json.RawMessage, name string) (v T) {
+	var read T
+	if json.Unmarshal(fields[name], &read) != nil {
+		return v
+	}
+	return read
+}
+
+func quotedID(m store.Message) string {
+	if m.Direction != conversation.Inbound || m.Payload == "" {
+		return ""
+	}
+	return lineValue[string](lineFields([]byte(m.Payload)), "quotedMessageId")
+}
+
+func imageSet(m store.Message) *ImageSet {
+	if m.Direction != conversation.Inbound || m.Type != line.MessageImage || m.Payload == "" {
+		return nil
+	}
+	set := lineFields(lineFields([]byte(m.Payload))["imageSet"])
+	id := lineValue[string](set, "id")
+	if id == "" {
+		return nil
+	}
+	return &ImageSet{ID: id, Index: lineValue[*int64](set, "index"), Total: lineValue[*int64](set, "total")}
+}
+
+// quotes finds what messages of one conversation quote, by their ids. It costs
+// nothing where none does.
+func (s *Server) quotes(ctx context.Context, list []store.Message) (map[string]*Quote, error) {
+	quoted := map[string]string{} // LINE's id of what a message quotes
+	var ids []string
+	for _, m := range list {
+		if id := quotedID(m); id != "" {
+			quoted[m.ID], ids = id, append(ids, id)
+		}
+	}
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	found, err := s.store.Quoted(ctx, list[0].ConversationID, ids)
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]*Quote{}
+	for id, lineID := range quoted {
+		q := &Quote{LINEMessageID: lineID}
+		if m, ok := found[lineID]; ok {
+			sender := showSender(m)
+			q.MessageID, q.ConversationID, q.Direction, q.Sender = Nullable(m.ID), Nullable(m.ConversationID), Nullable(m.Direction), &sender
+			q.Type, q.Text, q.State = Nullable(m.Type), Nullable(m.Text), Nullable(m.State)
+		}
+		out[id] = q
+	}
+	return out, nil
+}
+
+// showEdits is what a message said before. Words that cannot be read are left
+// out: the message itself is there.
+func showEdits(m store.Message) []MessageWords {
+	list, err := m.EarlierWords()
+	if err != nil {
+		return []MessageWords{}
+	}
+	return shown(list, func(w store.Words) MessageWords { return MessageWords{Text: w.Text, At: fromMicros(w.At)} })
+}

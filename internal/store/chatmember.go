@@ -1,0 +1,89 @@
+package store
+
+import (
+	"context"
+	"slices"
+
+	"kaiwa/internal/conversation"
+)
+
+// ChatMember is somebody in a group chat or room, as one channel knows them.
+type ChatMember struct {
+	ID         string `db:"id"`
+	SourceID   string `db:"source_id"` // the group or room
+	LINEUserID string `db:"line_user_id"`
+}
+
+// membersAtOnce bounds how many names one ingest has looked up; who speaks again
+// is looked up then.
+const membersAtOnce = 20
+
+// memberID is the id of somebody in the group or room of this chat.
+func (g *ingest) memberID(lineUserID string) string {
+	return conversation.DerivedID(conversation.PrefixProfile, g.req.ChannelID, g.req.ChatKey, lineUserID)
+}
+
+// senderID is who a message is of: in a group or room whoever spoke, if LINE
+// says it, and the customer otherwise.
+func (g *ingest) senderID(e taken) string {
+	if e.item.Speaker != "" {
+		return g.memberID(e.item.Speaker)
+	}
+	return profileID(g.req.ChannelID, g.req.ChatKey)
+}
+
+// members notes who is in a group or room, and whose names are to be asked for.
+// It costs nothing where there is none.
+func (g *ingest) members(ctx context.Context, events []taken) error {
+	var ids []string
+	for _, e := range events {
+		users := e.item.Line.Members
+		if e.item.Speaker != "" {
+			users = append(slices.Clone(users), e.item.Speaker)
+		}
+		for _, user := range users {
+			id, leftAt := g.memberID(user), int64(0)
+			if e.item.Left {
+				leftAt = e.LineTime // LINE tells nothing of them any more
+			} else if !slices.Contains(ids, id) && len(ids) < membersAtOnce {
+				ids = append(ids, id)
+			}
+			if !e.new {
+				continue
+			}
+			if _, err := g.c.exec(ctx, `
+				INSERT INTO chat_members (id, channel_id, chat_key, source_id, line_user_id, left_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7)
+				ON CONFLICT (id) DO UPDATE SET left_at = excluded.left_at WHERE chat_members.left_at <> excluded.left_at`,
+				id, g.req.ChannelID, g.req.ChatKey, e.SourceID, user, leftAt, g.now); err != nil {
+				return err
+			}
+		}
+	}
+	if len(ids) == 0 {
+		return nil
+	}
+	return g.c.list(ctx, &g.res.Members, `SELECT id FROM chat_members WHERE id IN (`+list1(len(ids), 2)+`) AND fetched_at < $1 ORDER BY id`,
+		append([]any{g.now - profileFresh.Microseconds()}, anys(ids)...)...)
+}
+
+// ChatMembers reads members of groups and rooms; those that are not there are
+// left out.
+func (s *Store) ChatMembers(ctx context.Context, ids []string) ([]ChatMember, error) {
+	if len(ids) == 0 {
+		return nil, nil
+	}
+	var list []ChatMember
+	err := s.read().list(ctx, &list, `SELECT id, source_id, line_user_id FROM chat_members WHERE id IN (`+list1(len(ids), 1)+`) ORDER BY id`, anys(ids)...)
+	return list, err
+}
+
+// SaveChatMember stores what LINE tells of a member. An empty name keeps the one
+// that is known: LINE refuses the profile of somebody who has left.
+func (s *Store) SaveChatMember(ctx context.Context, id, displayName, pictureURL string) error {
+	_, err := s.write().exec(ctx, `
+		UPDATE chat_members SET fetched_at = $1,
+			display_name = CASE WHEN $2 = '' THEN display_name ELSE $2 END,
+			picture_url  = CASE WHEN $2 = '' THEN picture_url ELSE $3 END
+		WHERE id = $4`, micros(s.now()), displayName, pictureURL, id)
+	return err
+}

@@ -1,0 +1,28 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"kaiwa/activities"
+)
+
+// doErrands has done what is due in the chat beside the conversation, beside the
+// plot: a new friend is welcomed, a group is left. The database knows what is
+// due, so that a run that ends meanwhile leaves the rest to the next.
+func (c *talk) doErrands(due bool) {
+	c.errands = due
+	if !due || c.onErrand {
+		return
+	}
+	c.onErrand = true
+	workflow.Go(c.ctx, func(ctx workflow.Context) {
+		for c.errands {
+			c.errands = false
+			in := activities.ErrandsInput{ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey}
+			if err := workflow.ExecuteActivity(errands(ctx), acts.RunErrands, in).Get(ctx, nil); err != nil {
+				workflow.GetLogger(ctx).Warn("not done in the chat", "error", err)
+			}
+		}
+		c.onErrand = false
+	})
+}
