@@ -139,7 +139,10 @@ func (a *Activities) tendChannel(ctx context.Context, c store.Channel) (next tim
 		}
 	}
 	if c.HeldAt.IsZero() && !c.ResumedAt.IsZero() {
-		return next, a.resume(ctx, c)
+		if err := a.resume(ctx, c); err != nil {
+			a.logger.WarnContext(ctx, "not all that waited goes yet; it is tried again", slog.String("channel", c.ID), slog.Any("error", err))
+			soonest(a.now().Add(tendPause)) // what is begun has its time
+		}
 	}
 	return next, nil
 }
@@ -203,21 +206,31 @@ func (a *Activities) askAgainAbout(ctx context.Context, c store.Channel) error {
 
 // resume has sent what waited while a channel was held: by the workflows that
 // have it, and what was closed meanwhile, of which no workflow is left, from
-// here. A conversation that began earlier comes before one that began later.
+// here. A conversation that began earlier comes before one of the same chat that
+// began later; what LINE does not take at once holds up no other chat.
 func (a *Activities) resume(ctx context.Context, c store.Channel) error {
 	var after store.WaitingConversation
+	var failed error
+	late := map[string]bool{} // chats that have something yet
 	for {
 		list, err := a.store.WaitingConversations(ctx, c.ID, after, resumeAtOnce)
 		if err != nil {
 			return err
 		}
 		for _, w := range list {
-			if err := a.resumeConversation(ctx, w); err != nil {
-				return err
-			}
 			after = w
+			if late[w.ChatKey] {
+				continue
+			}
+			if err := a.resumeConversation(ctx, w); err != nil {
+				late[w.ChatKey], failed = true, err
+			}
 		}
-		if len(list) < resumeAtOnce {
+		switch {
+		case len(list) == resumeAtOnce:
+		case failed != nil:
+			return failed
+		default:
 			return a.store.Resumed(ctx, c)
 		}
 	}

@@ -225,6 +225,31 @@ func TestWhatAClosedConversationHadToSayIsSaidFirst(t *testing.T) {
 	})
 }
 
+func TestALINEThatIsInTroubleWhenAChannelIsRestoredCostsNoMessage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c, other := w.newChat(), w.newChat()
+	w.lineTakes("good")
+	for _, each := range []*chat{c, other} {
+		each.says(1)
+		require.Empty(t, each.empty())
+		each.closes()
+	}
+	w.isGiven(func(c *store.Channel) { c.Replace("good", time.Time{}, w.Now()) })
+	c.acts = w.activities()
+	c.pass(time.Minute)
+	c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "push", Times: 1})
+	c.tends()
+	require.ElementsMatch(t, []int{0, 1}, []int{len(c.reads()), len(other.reads())}, "one chat does not wait for the other")
+	c.pass(2 * time.Second)
+	c.tends()
+	c.acceptedOnce(1)
+	other.acceptedOnce(1)
+	c.pass(2 * time.Second)
+	c.tends()
+	require.True(t, w.read().ResumedAt.IsZero())
+}
+
 func TestWhoeverDiesWhileAChannelIsRestoredLosesAndDoublesNothing(t *testing.T) {
 	t.Parallel()
 	for at := int64(1); ; at++ {

@@ -152,16 +152,21 @@ func (l *look) lookAtToken(ctx context.Context) error {
 		info, err = client.BotInfo(ctx)
 	}
 	if err != nil {
-		words, err := refusal(err)
-		if err != nil {
-			return err
+		words, unclear := refusal(err)
+		if unclear != nil {
+			return unclear
 		}
 		found := guide.TokenRefused
 		if l.channel.TokenKind != store.TokenLongLived {
 			found = guide.TokenNotIssued
 		}
 		l.add(guide.AccessToken, guide.Todo, found, "detail", words)
-		return l.hold(ctx, words)
+		var e *line.Error
+		if !errors.As(err, &e) || !e.RefusesToken() { // such as a plan that does not allow it
+			return nil
+		}
+		_, err := l.s.store.HoldChannel(ctx, l.channel, accesstoken.Words(err))
+		return err
 	}
 	if l.channel.BotUserID != "" && l.channel.BotUserID != info.UserID {
 		l.add(guide.AccessToken, guide.Todo, guide.TokenOfOtherBot, "detail", info.BasicID)
@@ -170,15 +175,6 @@ func (l *look) lookAtToken(ctx context.Context) error {
 	l.client, l.info = client, info
 	l.add(guide.AccessToken, guide.Done, guide.TokenAccepted)
 	return l.s.store.RestoreChannel(ctx, l.channel) // what waited for it goes
-}
-
-// hold notes what LINE said of the token: nothing is to be tried by it any more.
-func (l *look) hold(ctx context.Context, words string) error {
-	if words == "" {
-		words = accesstoken.Words(nil)
-	}
-	_, err := l.s.store.HoldChannel(ctx, l.channel, strings.TrimPrefix(words, "LINE: "))
-	return err
 }
 
 // lookAtID compares the LINE channel ID with that of the token. A stateless token

@@ -178,9 +178,9 @@ func (s *Store) WaitingConversations(ctx context.Context, channelID string, afte
 	err := s.read().list(ctx, &list, `SELECT c.id, c.channel_id, c.chat_key, c.created_at, c.status = 'closed' AS closed,
 			EXISTS (SELECT 1 FROM survey_invitations i WHERE i.conversation_id = c.id AND NOT (`+notBegun+`)) AS survey,
 			EXISTS (SELECT 1 FROM survey_invitations i WHERE i.conversation_id = c.id AND `+notBegun+`) AS not_begun
-		FROM conversations c
-		WHERE c.id IN (SELECT conversation_id FROM messages WHERE state = 'pending' AND batch_id = '' UNION SELECT conversation_id FROM batches WHERE state = 'frozen')
-			AND c.channel_id = $1 AND (c.created_at, c.id) > ($2, $3) ORDER BY c.created_at, c.id LIMIT $4`, channelID, after.CreatedAt, after.ID, limit)
+		FROM (SELECT conversation_id FROM messages`+s.d.indexedBy("messages_unsent")+` WHERE state = 'pending' AND batch_id = ''
+			UNION SELECT conversation_id FROM batches WHERE state = 'frozen') AS waits CROSS JOIN conversations c
+		WHERE c.id = waits.conversation_id AND c.channel_id = $1 AND (c.created_at, c.id) > ($2, $3) ORDER BY c.created_at, c.id LIMIT $4`, channelID, after.CreatedAt, after.ID, limit)
 	if err != nil {
 		return nil, fmt.Errorf("what waits in channel %s: %w", channelID, err)
 	}

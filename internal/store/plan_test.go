@@ -186,7 +186,7 @@ var (
 	parameter = regexp.MustCompile(`\$(\d+)`)
 	sqliteAll = regexp.MustCompile(`^SCAN ([a-z]\w*)(?: USING (?:COVERING )?INDEX (\w+))?`)
 	// derived are not tables: rows that the statement itself has made.
-	derived = []string{"unnumbered", "batch", "head", "said", "json_each", "page", "of_open", "of_active", "of_waiting", "of_wrap_up", "of_closed", "each_status"}
+	derived = []string{"waits", "unnumbered", "batch", "head", "said", "json_each", "page", "of_open", "of_active", "of_waiting", "of_wrap_up", "of_closed", "each_status"}
 )
 
 func (p *planner) wholeSQLite(t *testing.T, q string) (whole []string, plan string) {

@@ -59,7 +59,7 @@ func TestTheBacklogIsAskedForOnceInAWhileAndFailsNoScrape(t *testing.T) {
 		`)))
 		away = false
 		time.Sleep(backlogEvery)
-		require.Equal(t, 8, testutil.CollectAndCount(b))
+		require.Equal(t, 9, testutil.CollectAndCount(b))
 	})
 }
 
