@@ -253,6 +253,9 @@ func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (
 	if told.ContentProvider.Type == "external" {
 		return a.openExternal(ctx, f, told.ContentProvider.OriginalContentURL)
 	}
+	if !a.mayCall(ctx, plan.Channel.ID, "content") {
+		return a.notThere(f, tooFast("content"))
+	}
 	client := a.line.As(plan.Channel.Token)
 	if f.Kind == store.FileVideo || f.Kind == store.FileAudio {
 		t, err := client.Transcoding(ctx, f.LINEMessageID)

@@ -29,6 +29,9 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 	if err != nil {
 		return ProfileOutput{}, final(err)
 	}
+	if !a.mayCall(ctx, in.ChannelID, "profile") {
+		return ProfileOutput{}, lineError(tooFast("profile"))
+	}
 	over := a.pace.begin()
 	p, err := a.line.As(plan.Channel.Token).Profile(ctx, known.LINEUserID)
 	over(answered(err))
