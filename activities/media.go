@@ -295,6 +295,9 @@ func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (
 	if told.ContentProvider.Type == "external" {
 		return a.openExternal(ctx, f, told.ContentProvider.OriginalContentURL)
 	}
+	if !a.mayCall(ctx, plan.Channel.ID, "content") {
+		return a.notThere(f, tooFast("content"))
+	}
 	client, _, err := a.tokens.As(ctx, plan.Channel)
 	if err != nil {
 		return a.notThere(f, err)

@@ -29,6 +29,9 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 	if err != nil {
 		return ProfileOutput{}, final(err)
 	}
+	if !a.mayCall(ctx, in.ChannelID, "profile") {
+		return ProfileOutput{}, lineError(tooFast("profile"))
+	}
 	client, _, err := a.tokens.As(ctx, plan.Channel)
 	if err != nil {
 		return ProfileOutput{}, lineError(err)

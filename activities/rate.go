@@ -9,15 +9,16 @@ import (
 	"kaiwa/internal/line"
 )
 
-// LINE's limits of calls a second, for one channel. Source:
+// callsPerSecond are LINE's limits for one channel, of the endpoints that
+// conversations call. Source:
 // https://developers.line.biz/en/reference/messaging-api/#rate-limits
-var callsPerSecond = map[string]int64{"reply": 2000, "push": 2000, "loading": 100}
+var callsPerSecond = map[string]int64{"reply": 2000, "push": 2000, "profile": 2000, "content": 2000, "loading": 100}
 
 // How a limit is shared out. Each worker makes a part of it without asking
 // anybody; what is above that it takes in lots, out of three quarters of the
-// limit, which all workers share by the database. So a channel that is not busy costs no
-// statement, one that is costs one for so many calls, and ten workers together
-// stay within the limit. LINE's own refusal remains for more.
+// limit, which all workers share by the database. So a channel that is not busy
+// costs no statement, one that is costs one for so many calls, and ten workers
+// together stay within the limit. LINE's own refusal remains for more.
 const (
 	ownPart = 40 // a fortieth of the limit, which is a lot, too
 	shared  = 0.75
@@ -35,6 +36,7 @@ type callsIn struct {
 	mu     sync.Mutex // held while a lot is taken: others of the same endpoint wait for it
 	second int64
 	left   int64
+	over   bool // nothing was left to take in this second
 }
 
 // allow tells whether a call may be made now. When the database cannot be asked
@@ -46,12 +48,18 @@ func (r *rates) allow(ctx context.Context, channelID, endpoint string, now time.
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if second := now.Unix(); c.second != second {
-		c.second, c.left = second, lot
+		c.second, c.left, c.over = second, lot, false
+	}
+	if c.over {
+		return false, nil
 	}
 	if c.left == 0 {
 		granted, err := r.take(ctx, channelID, endpoint, now, lot, int64(shared*float64(limit)))
-		if err != nil || !granted {
-			return err != nil, err
+		if err != nil {
+			return true, err
+		}
+		if c.over = !granted; c.over {
+			return false, nil
 		}
 		c.left = lot
 	}

@@ -49,6 +49,12 @@ func TestEachThresholdOfAQuotaIsToldOnceAMonth(t *testing.T) {
 		use(200, 161)
 		require.Equal(t, []string{"2026-01 80"}, warnings(t, s))
 
+		for agent, sees := range map[string]int{"": 1, "agt_1": 0} { // "" is a supervisor
+			page, err := s.EventPage(t.Context(), store.EventQuery{Limit: 10, AgentID: agent})
+			require.NoError(t, err)
+			require.Len(t, page.Events, sees, agent)
+		}
+
 		late, err := s.SaveQuota(t.Context(), "chn_1", 200, 200, at.Add(-time.Millisecond))
 		require.NoError(t, err)
 		require.Equal(t, int64(161), late.Used, "what was said earlier changes nothing")
