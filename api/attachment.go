@@ -208,7 +208,7 @@ func (s *Server) beginUpload(ctx context.Context, conversationID, key, name stri
 func (s *Server) finishUpload(ctx context.Context, row store.Attachment, kept attachment.Kept) (store.Attachment, error) {
 	var err error
 	if kept.ContentType == "video/mp4" && kept.Film.Video {
-		if kept.PreviewKey, err = attachment.KeepPreview(ctx, s.blobs, row.ID, media.VideoFrame()); err != nil {
+		if kept.PreviewKey, err = attachment.KeepFrame(ctx, s.blobs, row.ID, kept.Key); err != nil {
 			return row, err
 		}
 	}

@@ -123,3 +123,21 @@ func KeepPreview(ctx context.Context, bucket *blob.Bucket, attachmentID string, 
 	_, err := bucket.Write(ctx, key, bytes.NewReader(jpeg), media.MaxPreview)
 	return key, err
 }
+
+// KeepFrame stores a frame of a film as its preview and returns its key: one of
+// its own where ffmpeg is installed and can read it, otherwise a neutral one.
+func KeepFrame(ctx context.Context, bucket *blob.Bucket, attachmentID, film string) (string, error) {
+	file, err := bucket.Open(ctx, film)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }() // it was only read
+	jpeg := media.VideoFrame()
+	switch p, err := media.Frame(ctx, file); {
+	case err == nil:
+		jpeg = p.JPEG
+	case !errors.Is(err, media.ErrNoFrame):
+		return "", err
+	}
+	return KeepPreview(ctx, bucket, attachmentID, jpeg)
+}

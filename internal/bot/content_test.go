@@ -39,6 +39,16 @@ func TestEveryKindOfMessageIsCheckedForWhatItNeeds(t *testing.T) {
 		{`{"type": "template", "alt_text": "x", "template": "confirm"}`, "/template"},
 		{`{"type": "flex", "alt_text": "` + strings.Repeat("x", 1501) + `", "contents": {"a": 1}}`, "/alt_text"},
 		{`{"type": "flex", "alt_text": "x", "contents": {"a": "` + strings.Repeat("x", 51<<10) + `"}}`, "/contents"},
+		{`{"type": "text_v2", "text": "hi {a}", "substitution": {"a": {"type": "emoji"}}, "quote_message_id": "msg_1"}`, "ok"},
+		{`{"type": "text_v2", "text": " "}`, "/text"},
+		{`{"type": "text_v2", "text": "hi", "substitution": []}`, "/substitution"},
+		{`{"type": "imagemap", "alt_text": "x", "imagemap": {"baseUrl": "https://example.com"}}`, "ok"},
+		{`{"type": "imagemap", "alt_text": "x"}`, "/imagemap"},
+		{`{"type": "coupon", "coupon_id": "c", "delivery_tag": "t"}`, "ok"},
+		{`{"type": "coupon"}`, "/coupon_id"},
+		{`{"type": "text", "text": "hi", "quick_replies": [{"label": "a", "action": {"type": "camera"}, "image_url": "https://example.com/i.png"}]}`, "ok"},
+		{`{"type": "text", "text": "hi", "quick_replies": [{"label": "a", "text": "b", "action": {"type": "camera"}}]}`, "/quick_replies/0"},
+		{`{"type": "text", "text": "hi", "quick_replies": [{"label": "a", "action": "camera"}]}`, "/quick_replies/0/action"},
 	} {
 		d := &document{}
 		v, err := d.read([]byte(c.message))

@@ -534,3 +534,18 @@ func TestWhatFollowsAnEndInTheSameTurnBeginsAnew(t *testing.T) {
 	}
 	require.Equal(t, []string{"Goodbye", "Welcome"}, said)
 }
+
+func TestAScriptSendsImagemapsAndCoupons(t *testing.T) {
+	t.Parallel()
+	s := parsed(t, `{"version": 1, "default_locale": "en", "start": "only", "nodes": {"only": {"say": [
+		{"type": "imagemap", "alt_text": {"en": "Map", "ja": "地図"}, "imagemap": {"baseUrl": "https://example.com/map", "baseSize": {"width": 1040, "height": 500},
+			"actions": [{"type": "message", "text": {"$text": {"en": "Here", "ja": "ここ"}}, "area": {"x": 0, "y": 0, "width": 10, "height": 10}}]}},
+		{"type": "coupon", "coupon_id": "c1", "delivery_tag": "bot"}], "end": true}, "person": {"handoff": {}}}, "handoff": {"node": "person"}}`)
+	reply, err := s.Answer(context.Background(), Turn{Locale: "ja", First: true, Messages: []Message{{Direction: conversation.Inbound, Type: "text", Text: "hi"}}})
+	require.NoError(t, err)
+	require.Len(t, reply.Messages, 2)
+	require.Equal(t, "地図", reply.Messages[0].AltText)
+	require.JSONEq(t, `{"baseUrl":"https://example.com/map","baseSize":{"width":1040,"height":500},"actions":[{"type":"message","text":"ここ","area":{"x":0,"y":0,"width":10,"height":10}}]}`,
+		string(reply.Messages[0].Imagemap))
+	require.Equal(t, conversation.Content{Type: "coupon", CouponID: "c1", DeliveryTag: "bot"}, reply.Messages[1])
+}
