@@ -540,7 +540,7 @@ func TestAScriptSendsImagemapsAndCoupons(t *testing.T) {
 	s := parsed(t, `{"version": 1, "default_locale": "en", "start": "only", "nodes": {"only": {"say": [
 		{"type": "imagemap", "alt_text": {"en": "Map", "ja": "地図"}, "imagemap": {"baseUrl": "https://example.com/map", "baseSize": {"width": 1040, "height": 500},
 			"actions": [{"type": "message", "text": {"$text": {"en": "Here", "ja": "ここ"}}, "area": {"x": 0, "y": 0, "width": 10, "height": 10}}]}},
-		{"type": "coupon", "coupon_id": "c1", "delivery_tag": "bot"}], "end": true}}}`)
+		{"type": "coupon", "coupon_id": "c1", "delivery_tag": "bot"}], "end": true}, "person": {"handoff": {}}}, "handoff": {"node": "person"}}`)
 	reply, err := s.Answer(context.Background(), Turn{Locale: "ja", First: true, Messages: []Message{{Direction: conversation.Inbound, Type: "text", Text: "hi"}}})
 	require.NoError(t, err)
 	require.Len(t, reply.Messages, 2)
