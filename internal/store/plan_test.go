@@ -29,7 +29,7 @@ var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_on
 
 // small are the tables that may be read whole: those of a few rows, of a few an
 // agent, and what a page of events was made of before.
-var small = []string{"counters", "capacity_profiles", "agent_capacity_profiles", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "presences", "part", "bounds", "visible"}
+var small = []string{"counters", "capacity_profiles", "agent_capacity_profiles", "workstreams", "channels", "changed_rules", "surveys", "api_tokens", "agent_states", "presences", "part", "bounds", "visible"}
 
 // planner captures the statements that the store runs, and has the database
 // explain them.
@@ -462,6 +462,18 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 			_, err = s.Tend(ctx, store.TendRequest{ID: "t", ConversationID: passed, Wait: q.Wait, Until: c.Now(), Duty: routing.DutyOverflow})
 			check(err)
 		})
+		f.haveChats()
+		f.change(f.queue.ID, func(q *store.QueueSettings) { q.WaitInfo.Position = true })
+		_, err = s.UpdateWorkstream(ctx, admin, f.stream.ID, store.AnyVersion, func(w *store.Workstream) error {
+			w.Settings.AutoClose.ActiveSeconds = 60
+			return nil
+		})
+		check(err)
+		by("what rules were changed", func() { _, err := s.RuleChanges(ctx); check(err) })
+		for _, change := range f.changes() {
+			by("changed rules of a "+string(change.OwnerKind), func() { check(s.SpreadRuleChange(ctx, change)) }, "conversations_queued|conversations_of_channel|conversations_open")
+		}
+		by("some are wanted for changed rules", func() { n, err := s.WantForRules(ctx); check(err); require.Positive(t, n) }, "chats_to_wake|chats_pkey|chats_wanted|sqlite_autoindex")
 		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
 		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed); check(err) }, "routing_log_of_conversation")
 		by("the reconciler's look", func() { _, err := s.DispatchState(ctx, time.Now()); check(err) })
