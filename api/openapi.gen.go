@@ -1232,6 +1232,9 @@ type AgentState struct {
 	// Capacity How many units of work the agent can hold.
 	Capacity int64 `json:"capacity"`
 
+	// CapacityProfiles What the agent holds of each of their capacity profiles, in order of the profiles' ids.
+	CapacityProfiles []CapacityProfileLoad `json:"capacity_profiles"`
+
 	// Cause Why the presence that was set is what it is: the agent set it, a supervisor did, or the agent let too many offers run out. Null when that is not known.
 	Cause Nullable `json:"cause"`
 
@@ -1643,6 +1646,16 @@ type CapacityProfileInputReset string
 type CapacityProfileList struct {
 	Items      []CapacityProfile `json:"items"`
 	NextCursor Nullable          `json:"next_cursor"`
+}
+
+// CapacityProfileLoad defines model for CapacityProfileLoad.
+type CapacityProfileLoad struct {
+	// Limit How many conversations the agent can have of it.
+	Limit int64 `json:"limit"`
+
+	// Load Conversations that count against it: held, on offer and, where it is reset at the end of the day, let go of today.
+	Load      int64  `json:"load"`
+	ProfileID string `json:"profile_id"`
 }
 
 // CapacityProfilePatch A JSON merge patch.
