@@ -2706,6 +2706,21 @@ export interface components {
              * @description Units held and on offer.
              */
             load: number;
+            /** @description What the agent holds of each of their capacity profiles, in order of the profiles' ids. */
+            capacity_profiles: components["schemas"]["CapacityProfileLoad"][];
+        };
+        CapacityProfileLoad: {
+            profile_id: string;
+            /**
+             * Format: int64
+             * @description How many conversations the agent can have of it.
+             */
+            limit: number;
+            /**
+             * Format: int64
+             * @description Conversations that count against it: held, on offer and, where it is reset at the end of the day, let go of today.
+             */
+            load: number;
         };
         OfferState: {
             id: string;
@@ -3548,6 +3563,7 @@ export type CustomPresenceInput = components['schemas']['CustomPresenceInput'];
 export type CustomPresencePatch = components['schemas']['CustomPresencePatch'];
 export type CustomPresenceList = components['schemas']['CustomPresenceList'];
 export type AgentState = components['schemas']['AgentState'];
+export type CapacityProfileLoad = components['schemas']['CapacityProfileLoad'];
 export type OfferState = components['schemas']['OfferState'];
 export type DeclineInput = components['schemas']['DeclineInput'];
 export type Offer = components['schemas']['Offer'];
