@@ -1961,6 +1961,9 @@ type DryRun struct {
 
 	// Now The time that conditions saw.
 	Now Time `json:"now"`
+
+	// RecordedAssignment Of recorded facts: the line of the routing log about whom the conversation was offered to first after it was routed from them, or why nobody could have it, as agents stood and others waited then and by the configuration of then; null when there is none.
+	RecordedAssignment *RoutingLogEntry `json:"recorded_assignment"`
 }
 
 // DryRunBot defines model for DryRunBot.

@@ -2884,6 +2884,8 @@ export interface components {
             now: components["schemas"]["Timestamp"];
             /** @description When the agents were looked at: always now, as if nobody else waited; null when nothing would be offered. */
             assignment_as_of: components["schemas"]["Timestamp"] | null;
+            /** @description Of recorded facts: the line of the routing log about whom the conversation was offered to first after it was routed from them, or why nobody could have it, as agents stood and others waited then and by the configuration of then; null when there is none. */
+            recorded_assignment: components["schemas"]["RoutingLogEntry"] | null;
             items: components["schemas"]["DryRunEntry"][];
         };
         RoutingLogEntry: {
