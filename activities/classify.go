@@ -163,6 +163,7 @@ func (a *Activities) finding(ctx context.Context, set store.Ruleset, q classifie
 			return routing.Finding{}, err
 		}
 		if f, ok := known[set.ID]; ok {
+			a.metrics.ClassifierKnown(set.ID)
 			f.Cached, f.Milliseconds = true, 0
 			return f, nil
 		}
@@ -195,7 +196,8 @@ func (a *Activities) call(ctx context.Context, set store.Ruleset, q classifier.Q
 	}
 	begun := time.Now()
 	answer, err := service.Classify(ctx, q)
-	took := time.Since(begun).Milliseconds()
+	lasted := time.Since(begun)
+	took := lasted.Milliseconds()
 	if err != nil {
 		a.logger.DebugContext(ctx, "a service that classifies failed", slog.String("ruleset", set.ID), slog.Any("error", err), slog.Any("cause", errors.Unwrap(err)))
 		f := routing.Finding{Failure: routing.ServiceUnusable, Milliseconds: took}
@@ -203,8 +205,10 @@ func (a *Activities) call(ctx context.Context, set store.Ruleset, q classifier.Q
 		if errors.As(err, &failed) {
 			f.Failure, f.Status = failed.Failure, failed.Status
 		}
+		a.metrics.Classified(set.ID, string(f.Failure), lasted)
 		return f
 	}
+	a.metrics.Classified(set.ID, string(routing.ServiceAnswered), lasted)
 	f := set.Service.Read(answer, q.Skills)
 	f.Milliseconds = took
 	if keep > 0 {

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/activities"
@@ -19,6 +20,7 @@ import (
 	"kaiwa/internal/netguard"
 	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
+	"kaiwa/internal/telemetry"
 )
 
 // oracle is a service that classifies. What it says may be changed.
@@ -79,12 +81,36 @@ func (o *office) service(url string, change ...func(*routing.Service)) string {
 	return r.ID
 }
 
-// reachable has the activities reach services on this machine.
+// reachable has the activities reach services on this machine, and count.
 func (o *office) reachable() {
+	o.metrics = prometheus.NewRegistry()
+	counting, err := telemetry.NewWorker(o.metrics)
+	require.NoError(o.t, err)
 	o.acts = activities.New(activities.Options{
-		Store: o.store, Logger: slog.New(slog.DiscardHandler), Dispatcher: o, Now: func() time.Time { return monday },
+		Store: o.store, Metrics: counting, Logger: slog.New(slog.DiscardHandler), Dispatcher: o, Now: func() time.Time { return monday },
 		BotHTTP: netguard.NewClient(netguard.Options{AllowPrivate: true}),
 	})
+}
+
+// counted is what a metric has counted, by its labels.
+func (o *office) counted(name string) map[string]uint64 {
+	o.t.Helper()
+	families, err := o.metrics.Gather()
+	require.NoError(o.t, err)
+	out := map[string]uint64{}
+	for _, f := range families {
+		if f.GetName() != name {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			var labels []string
+			for _, l := range m.GetLabel() {
+				labels = append(labels, l.GetValue())
+			}
+			out[strings.Join(labels, " ")] = m.GetHistogram().GetSampleCount() + uint64(m.GetCounter().GetValue())
+		}
+	}
+	return out
 }
 
 // classify asks the services, and routes by what they found.
@@ -186,6 +212,15 @@ func TestAServiceThatFailsLeavesTheDecisionToTheNextRuleset(t *testing.T) {
 					delete(services[0], ignore)
 				}
 				require.Equal(t, c.want, services[0])
+				outcome := "answered"
+				if failure, failed := c.want["failure"]; failed {
+					outcome = failure.(string)
+				}
+				calls := map[string]uint64{outcome + " " + o.workstream.Settings.ClassificationRulesetIDs[0]: 1}
+				if outcome == string(routing.ServiceUnusable) {
+					calls = map[string]uint64{} // it was not asked
+				}
+				require.Equal(t, calls, o.counted("kaiwa_classifier_call_duration_seconds"))
 				require.Equal(t, [][]string{{`{"by":"rules"}`}}, o.rows(`SELECT attributes FROM conversations WHERE id = $1`, o.id))
 			})
 		})
@@ -240,11 +275,16 @@ func TestTheSameQuestionIsAskedOnce(t *testing.T) {
 			require.NoError(t, err)
 			found, err = o.store.Findings(t.Context(), other.FindingsID)
 			require.NoError(t, err)
+			calls, known := o.counted("kaiwa_classifier_call_duration_seconds"), o.counted("kaiwa_classifier_cache_hits_total")
 			if cached > 0 {
 				require.Equal(t, "refund", found[ruleset].Intent)
 				require.True(t, found[ruleset].Cached)
+				require.Equal(t, map[string]uint64{"answered " + ruleset: 1}, calls)
+				require.Equal(t, map[string]uint64{ruleset: 1}, known)
 			} else {
 				require.Equal(t, "delivery", found[ruleset].Intent)
+				require.Equal(t, map[string]uint64{"answered " + ruleset: 2}, calls)
+				require.Empty(t, known)
 			}
 		})
 	}

@@ -68,6 +68,7 @@ func settings(p store.Plan) conversation.Settings {
 		CloseWaitingS:   w.AutoClose.WaitingSeconds,
 		CloseWrapUpS:    w.AutoClose.WrapUpSeconds,
 		SilenceS:        shortestSilence(w.TimeoutRules),
+		SilenceRules:    digestOf(w.TimeoutRules),
 		FallbackQueueID: p.Workstream.FallbackQueueID,
 		ServicesMS:      min(p.ServicesMS, routing.MaxServiceTime.Milliseconds()),
 	}

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/activities"
@@ -36,7 +37,8 @@ type office struct {
 	channel                store.Channel
 	chat, id               string // of the conversation
 	said                   int
-	oracle                 *oracle // where a service classifies
+	oracle                 *oracle              // where a service classifies
+	metrics                *prometheus.Registry // once services are reachable
 	watch                  atomic.Pointer[func(statement string)]
 }
 

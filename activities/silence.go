@@ -2,6 +2,9 @@ package activities
 
 import (
 	"context"
+	"fmt"
+	"hash/fnv"
+	"strconv"
 
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
@@ -88,6 +91,18 @@ func (a *Activities) timeOut(ctx context.Context, rule store.TimeoutRule, silenc
 	n, err := a.store.Announce(ctx, conv.ID, cause, []store.Draft{automated(store.AutomatedTimeoutRule, conversation.TextContent(text))})
 	out.Messages += n
 	return err
+}
+
+// digestOf tells time-out rules apart that act otherwise; "" is none.
+func digestOf(rules []store.TimeoutRule) string {
+	if len(rules) == 0 {
+		return ""
+	}
+	h := fnv.New64a()
+	for _, r := range rules {
+		_, _ = fmt.Fprintf(h, "%q %q %d %q\n", r.Name, r.When, r.AfterSeconds, r.Action) // a hash never fails
+	}
+	return strconv.FormatUint(h.Sum64(), 36)
 }
 
 // shortestSilence is the shortest of the time-out rules' silences, in seconds; 0

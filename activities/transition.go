@@ -194,16 +194,11 @@ func named(err error, pointer string) error {
 		Fields: []conversation.FieldError{{Pointer: pointer, Detail: "There is no such thing."}}}
 }
 
-// affinityPatience is how long a customer who comes back waits for the agent
-// they had, where the workstream prefers them, before anybody is offered the
-// conversation.
-const affinityPatience = 2 * time.Minute
-
 // affinity is what the workstream says of keeping the same agent.
 func affinity(plan store.Plan, now time.Time) store.Affinity {
 	switch plan.Workstream.Settings.Assignment.Affinity {
 	case store.AffinityPrefer:
-		return store.Affinity{On: true, Until: now.Add(affinityPatience)}
+		return store.Affinity{On: true, Until: now.Add(routing.AffinityPatience)}
 	case store.AffinityRequire:
 		return store.Affinity{On: true}
 	}

@@ -15,11 +15,11 @@ import (
 // defaultLocale is the language of whoever did not say one.
 const defaultLocale = "en"
 
-func showAgent(a store.Agent, st store.AgentState) Agent {
+func showAgent(a store.Agent, st store.AgentState, loads []store.ProfileLoad) Agent {
 	return Agent{
 		ID: a.ID, Name: a.Name, Email: a.Email, Role: Role(a.Role), Locale: a.Locale, Capacity: a.Capacity, AutoBusy: a.AutoBusy, Sender: a.Sender, Skills: append([]AgentSkill{}, a.Skills...),
 		CapacityProfiles: append([]AgentCapacityProfile{}, a.CapacityProfiles...),
-		State:            showAgentState(st), Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt),
+		State:            showAgentState(st, loads), Version: a.Version, CreatedAt: Time(a.CreatedAt), UpdatedAt: Time(a.UpdatedAt),
 	}
 }
 
@@ -29,7 +29,11 @@ func (s *Server) agentResponse(ctx context.Context, a store.Agent, err error) (A
 		return AgentJSONResponse{}, err
 	}
 	st, err := s.store.AgentState(ctx, a.ID)
-	return AgentJSONResponse{Body: showAgent(a, st), Headers: AgentResponseHeaders{ETag: etag(a.Version)}}, err
+	if err != nil {
+		return AgentJSONResponse{}, err
+	}
+	loads, err := s.profileLoads(ctx, a)
+	return AgentJSONResponse{Body: showAgent(a, st, loads[a.ID]), Headers: AgentResponseHeaders{ETag: etag(a.Version)}}, err
 }
 
 func (in AgentInput) apply(a *store.Agent) error {
@@ -74,14 +78,18 @@ func checkLocale(tag *string) error {
 // ListAgents lists agents.
 func (s *Server) ListAgents(ctx context.Context, r ListAgentsRequestObject) (ListAgentsResponseObject, error) {
 	var states map[string]store.AgentState
+	var loads map[string][]store.ProfileLoad
 	items, next, err := listed("agents", r.Params.Cursor, r.Params.Limit, func(after store.Cursor, limit int) ([]store.Agent, error) {
 		list, err := s.store.Agents(ctx, after, limit)
 		if err != nil {
 			return nil, err
 		}
-		states, err = s.store.AgentStates(ctx, shown(list, func(a store.Agent) string { return a.ID }))
+		if states, err = s.store.AgentStates(ctx, shown(list, func(a store.Agent) string { return a.ID })); err != nil {
+			return nil, err
+		}
+		loads, err = s.profileLoads(ctx, list...)
 		return list, err
-	}, func(a store.Agent) store.Cursor { return store.Cursor{At: a.CreatedAt, ID: a.ID} }, func(a store.Agent) Agent { return showAgent(a, states[a.ID]) })
+	}, func(a store.Agent) store.Cursor { return store.Cursor{At: a.CreatedAt, ID: a.ID} }, func(a store.Agent) Agent { return showAgent(a, states[a.ID], loads[a.ID]) })
 	return ListAgents200JSONResponse{Items: items, NextCursor: next}, err
 }
 
@@ -146,5 +154,9 @@ func (s *Server) GetMe(ctx context.Context, _ GetMeRequestObject) (GetMeResponse
 	if err != nil {
 		return nil, err
 	}
-	return GetMe200JSONResponse{Agent: showAgent(agent, st), TokenID: i.Token.ID, Role: Role(i.Role()), Permissions: permissions(i)}, nil
+	loads, err := s.profileLoads(ctx, agent)
+	if err != nil {
+		return nil, err
+	}
+	return GetMe200JSONResponse{Agent: showAgent(agent, st, loads[agent.ID]), TokenID: i.Token.ID, Role: Role(i.Role()), Permissions: permissions(i)}, nil
 }

@@ -36,6 +36,17 @@ func TestACapacityProfileIsGivenToAgentsAndCountedAgainst(t *testing.T) {
 		}
 		require.Equal(t, []any{map[string]any{"profile_id": id, "limit": float64(4)}}, give(map[string]any{"profile_id": id}).get(t, "capacity_profiles"), "the profile's limit when none is said")
 		require.Equal(t, float64(7), give(map[string]any{"profile_id": id, "limit": 7}).get(t, "capacity_profiles", 0, "limit"))
+		held := []any{map[string]any{"profile_id": id, "limit": float64(7), "load": float64(0)}}
+		require.Equal(t, held, b.as(store.RoleAdmin, "GET", agent, nil).get(t, "state", "capacity_profiles"), "who has never been there")
+		require.Equal(t, held, b.as(store.RoleAgent, "PUT", "/api/v1/me/presence", map[string]any{"presence": "available"}).get(t, "capacity_profiles"))
+		require.Equal(t, held, b.as(store.RoleAgent, "GET", "/api/v1/me", nil).get(t, "agent", "state", "capacity_profiles"))
+		for _, a := range b.as(store.RoleAdmin, "GET", "/api/v1/agents", nil).get(t, "items").([]any) {
+			shown, has := a.(map[string]any), []any{}
+			if shown["id"] == b.agents[store.RoleAgent].ID {
+				has = held
+			}
+			require.Equal(t, has, shown["state"].(map[string]any)["capacity_profiles"])
+		}
 		require.Equal(t, float64(7), b.patch(agent, map[string]any{"capacity": 5}).get(t, "capacity_profiles", 0, "limit"), "what is left out stays")
 		requireProblem(t, give(map[string]any{"profile_id": id}, map[string]any{"profile_id": id}), 400, conversation.CodeInvalid, "/capacity_profiles/1/profile_id")
 		requireProblem(t, give(map[string]any{"profile_id": "cpf_none"}), 400, conversation.CodeInvalid, "/capacity_profiles")

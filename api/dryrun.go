@@ -54,6 +54,11 @@ func (s *Server) DryRunRouting(ctx context.Context, r DryRunRoutingRequestObject
 			out.AssignmentAsOf = Time(time.Now())
 		}
 	}
+	if from == DryRunFactsRecorded {
+		if out.RecordedAssignment, err = s.assigned(ctx, r.Body.ConversationID, r.Body.At); err != nil {
+			return nil, err
+		}
+	}
 	if entries, err = s.named(ctx, entries); err != nil {
 		return nil, err
 	}
@@ -61,6 +66,24 @@ func (s *Server) DryRunRouting(ctx context.Context, r DryRunRoutingRequestObject
 		out.Items = append(out.Items, DryRunEntry{Stage: RoutingStage(l.Stage), Outcome: l.Outcome, Entry: entries[i]})
 	}
 	return out, nil
+}
+
+// assigned is what the routing log says of whom a conversation was offered to
+// after a classification; nil when it says nothing.
+func (s *Server) assigned(ctx context.Context, id, classification string) (*RoutingLogEntry, error) {
+	log, err := s.store.RoutingLog(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	line, found := decide.Assigned(log, classification)
+	if !found {
+		return nil, nil
+	}
+	entries, err := s.named(ctx, []json.RawMessage{json.RawMessage(line.Entry)})
+	if err != nil {
+		return nil, err
+	}
+	return &RoutingLogEntry{ID: line.ID, Stage: RoutingStage(line.Stage), Outcome: line.Outcome, Entry: entries[0], CreatedAt: fromMicros(line.CreatedAt)}, nil
 }
 
 // questionOf asks about a conversation: as it was when it was routed, or as it

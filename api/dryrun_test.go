@@ -67,6 +67,12 @@ func TestADryRunOfAConversationIsWhatItsRoutingLogHas(t *testing.T) {
 		require.Empty(t, log.get(t, "items"), "nothing was decided by asking")
 
 		b.routed(id)
+		nobody := b.as(store.RoleSupervisor, "POST", dryRun, map[string]any{"conversation_id": id})
+		require.Nil(t, nobody.get(t, "recorded_assignment"), "nobody has looked yet")
+		_, err := b.store.SetPresence(t.Context(), b.agents[store.RoleAgent].ID, conversation.PresenceAvailable, true)
+		require.NoError(t, err)
+		_, err = b.store.Match(t.Context(), store.MatchRequest{})
+		require.NoError(t, err)
 		require.NoError(t, b.store.RemoveMember(t.Context(), store.Origin{}, queue, b.agents[store.RoleAgent].ID))
 		require.NoError(t, b.store.SetContext(t.Context(), id, map[string]string{"plan": "free"}, nil))
 		log = b.as(store.RoleSupervisor, "GET", "/api/v1/conversations/"+id+"/routing-log", nil)
@@ -83,6 +89,8 @@ func TestADryRunOfAConversationIsWhatItsRoutingLogHas(t *testing.T) {
 			}
 			require.Equal(t, "no_agent", recorded.text(t, "items", 2, "outcome"), "as of now nobody works the queue")
 			require.NotNil(t, recorded.get(t, "assignment_as_of"))
+			require.Equal(t, "offered", recorded.text(t, "recorded_assignment", "outcome"), "and as it was then somebody did")
+			require.Equal(t, log.get(t, "items", 2), recorded.get(t, "recorded_assignment"))
 			require.NotContains(t, string(recorded.Raw), "返金")
 		}
 		requireProblem(t, b.as(store.RoleSupervisor, "POST", dryRun, map[string]any{"conversation_id": id, "at": log.text(t, "items", 1, "id")}), 404, conversation.CodeNotFound)

@@ -1409,6 +1409,9 @@ type AgentState struct {
 	// Capacity How many units of work the agent can hold.
 	Capacity int64 `json:"capacity"`
 
+	// CapacityProfiles What the agent holds of each of their capacity profiles, in order of the profiles' ids.
+	CapacityProfiles []CapacityProfileLoad `json:"capacity_profiles"`
+
 	// Cause Why the presence that was set is what it is: the agent set it, a supervisor did, or the agent let too many offers run out. Null when that is not known.
 	Cause Nullable `json:"cause"`
 
@@ -1837,6 +1840,16 @@ type CapacityProfileList struct {
 	NextCursor Nullable          `json:"next_cursor"`
 }
 
+// CapacityProfileLoad defines model for CapacityProfileLoad.
+type CapacityProfileLoad struct {
+	// Limit How many conversations the agent can have of it.
+	Limit int64 `json:"limit"`
+
+	// Load Conversations that count against it: held, on offer and, where it is reset at the end of the day, let go of today.
+	Load      int64  `json:"load"`
+	ProfileID string `json:"profile_id"`
+}
+
 // CapacityProfilePatch A JSON merge patch.
 type CapacityProfilePatch = json.RawMessage
 
@@ -2231,6 +2244,9 @@ type DryRun struct {
 
 	// Now The time that conditions saw.
 	Now Time `json:"now"`
+
+	// RecordedAssignment Of recorded facts: the line of the routing log about whom the conversation was offered to first after it was routed from them, or why nobody could have it, as agents stood and others waited then and by the configuration of then; null when there is none.
+	RecordedAssignment *RoutingLogEntry `json:"recorded_assignment"`
 }
 
 // DryRunBot defines model for DryRunBot.

@@ -44,8 +44,11 @@ func (s *Server) alive(ctx context.Context) {
 	}
 }
 
-func showAgentState(st store.AgentState) AgentState {
+func showAgentState(st store.AgentState, loads []store.ProfileLoad) AgentState {
 	out := AgentState{
+		CapacityProfiles: shown(loads, func(l store.ProfileLoad) CapacityProfileLoad {
+			return CapacityProfileLoad{ProfileID: l.ProfileID, Limit: l.Limit, Load: l.Load}
+		}),
 		Presence: Presence(st.Shown()), ChosenPresence: Presence(st.Chosen), Cause: Nullable(st.Cause), AtCapacity: st.AtCapacity,
 		Since: fromMicros(st.Since), LastSeenAt: fromMicros(st.LastSeen), Capacity: st.Capacity, Load: st.Load,
 	}
@@ -55,14 +58,48 @@ func showAgentState(st store.AgentState) AgentState {
 	return out
 }
 
+// profileLoads reads what agents hold of their capacity profiles: nothing, in no
+// statement, of those who have none.
+func (s *Server) profileLoads(ctx context.Context, list ...store.Agent) (map[string][]store.ProfileLoad, error) {
+	var ids []string
+	for _, a := range list {
+		if len(a.CapacityProfiles) > 0 {
+			ids = append(ids, a.ID)
+		}
+	}
+	loads, err := s.store.ProfileLoads(ctx, ids)
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range list {
+		if loads[a.ID] == nil { // nobody has given them anything yet
+			for _, p := range a.CapacityProfiles {
+				loads[a.ID] = append(loads[a.ID], store.ProfileLoad{ProfileID: p.ProfileID, Limit: p.Limit})
+			}
+		}
+	}
+	return loads, nil
+}
+
+// stateOf is how an agent's day goes, whose presence was just set.
+func (s *Server) stateOf(ctx context.Context, st store.AgentState, err error) (AgentState, error) {
+	if err = s.dispatched(ctx, err); err != nil {
+		return AgentState{}, err
+	}
+	loads, err := s.store.ProfileLoads(ctx, []string{st.AgentID})
+	return showAgentState(st, loads[st.AgentID]), err
+}
+
 // SetMyPresence sets the caller's presence.
 func (s *Server) SetMyPresence(ctx context.Context, r SetMyPresenceRequestObject) (SetMyPresenceResponseObject, error) {
 	st, err := s.store.SetPresence(ctx, caller(ctx).Agent.ID, conversation.Presence(r.Body.Presence), true)
-	return SetMyPresence200JSONResponse(showAgentState(st)), s.dispatched(ctx, err)
+	body, err := s.stateOf(ctx, st, err)
+	return SetMyPresence200JSONResponse(body), err
 }
 
 // SetAgentPresence sets the presence of an agent on behalf of a supervisor.
 func (s *Server) SetAgentPresence(ctx context.Context, r SetAgentPresenceRequestObject) (SetAgentPresenceResponseObject, error) {
 	st, err := s.store.SetPresence(ctx, r.ID, conversation.Presence(r.Body.Presence), r.ID == caller(ctx).Agent.ID)
-	return SetAgentPresence200JSONResponse(showAgentState(st)), s.dispatched(ctx, err)
+	body, err := s.stateOf(ctx, st, err)
+	return SetAgentPresence200JSONResponse(body), err
 }

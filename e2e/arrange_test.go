@@ -181,7 +181,7 @@ func (s *statements) reset() {
 // for replies in doubt, the one for channels' tokens, the statistics of webhooks and
 // the caches of the configuration.
 var background = []string{
-	"min(received_at) AS since FROM line_events",
+	"min(received_at) AS since FROM line_events", "FROM changed_rules ORDER BY", "FROM chats_to_wake ORDER BY",
 	"FROM events WHERE seq IS NULL", "WHERE name = 'events'",
 	"count(*) AS unhandled", "WHERE status <> 'closed' AND id >", "'scrubbed_to'", "FROM line_events WHERE received_at <", "SET raw = $1, reply_token = ''",
 	"FROM idempotency_keys", "FROM survey_invitations WHERE wanted_at > 0", "pg_notify", "FROM batches WHERE state = 'frozen' AND kind = 'reply' AND",

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -112,6 +113,37 @@ func TestACustomerWhoFallsSilentIsAskedOnce(t *testing.T) {
 		}
 		require.Equal(t, "Are you still there?", asked.Text)
 		onTime(t, 2, (time.Duration(asked.CreatedAt-answered.CreatedAt) * time.Microsecond).Seconds())
+	})
+}
+
+// Nobody writes, and nothing is due by the settings that there were when they
+// came to wait, or got their agent.
+func TestChangedSettingsReachWhoWaitsAndWhoIsServed(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.arrange(func(w *store.Workstream, b *store.Bot) { plain(w, b); picked(w, b) })
+		kenta := k.as("kaiwa-dev-kenta")
+		emma, yuki := k.newCustomer("Emma"), k.newCustomer("Yuki")
+		served := emma.asksForAPerson()
+		kenta.does("pick", served, nil)
+		status, _ := kenta.says(served, "What is it?")
+		require.Contains(t, stored, status)
+		yuki.asksForAPerson()
+		ended := func(c customer) conversation.ClosureReason {
+			list := c.conversations()
+			return list[len(list)-1].ClosureReason
+		}
+
+		k.queue(func(q *store.Queue) {
+			q.Settings.Overflow = store.Overflow{MaxWaitSeconds: 1, Deflection: routing.Deflection{Action: routing.DeflectEnd}}
+		})
+		k.arrange(func(w *store.Workstream, _ *store.Bot) {
+			w.Settings.TimeoutRules = []store.TimeoutRule{{Name: "close", When: store.CustomerSilent, AfterSeconds: 1, Action: store.TimeoutClose}}
+		})
+		k.eventually(func() bool { return ended(yuki) == conversation.ReasonOverflow }, "who waits hears that it ends")
+		k.eventually(func() bool { return ended(emma) == conversation.ReasonTimeoutRule }, "whose customer is silent is closed")
+		k.eventually(func() bool { return strings.Contains(strings.Join(yuki.reads(), " "), "so many people") }, "and reads why")
 	})
 }
 

@@ -39,6 +39,7 @@ func (c *talk) ingest() {
 		c.profileDue, c.greeted = out.ProfileDue, out.Greeted
 	}
 	c.unsent, c.quick, c.plot = c.unsent || out.Pending, out.Quick, out.Plot
+	ruled := c.state.Settings.SilenceRules
 	if out.Settings != nil {
 		c.state.Settings = *out.Settings
 	}
@@ -55,6 +56,9 @@ func (c *talk) ingest() {
 	c.offeredTo, c.offeredUntilMS, c.autoOffer = out.OfferedTo, out.OfferedUntil/1000, out.AutoOffer
 	c.lost = out.Lost
 	c.stands(standing{out.Status, out.Owner, out.Epoch, out.QueueID, out.AgentID, out.Routed, out.TendMS})
+	if c.state.Settings.SilenceRules != ruled && out.Messages == 0 {
+		c.heedNewRules()
+	}
 	if c.closed() {
 		c.reason, c.remains = out.ClosureReason, true // closed elsewhere: whatever waits is for the next conversation
 		c.heedRefusal()

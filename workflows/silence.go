@@ -22,6 +22,15 @@ func (c *talk) expectSilence() {
 	}
 }
 
+// heedNewRules has the time-out rules looked after at once, because they are
+// others than before: one of them may be due already in the silence that there
+// is.
+func (c *talk) heedNewRules() {
+	if c.state.SilenceMS != 0 {
+		c.state.SilenceMS, c.state.SilentMS = c.now().UnixMilli(), 0
+	}
+}
+
 // heedSilence has the time-out rules act that are due.
 func (c *talk) heedSilence() {
 	in := activities.SilenceInput{

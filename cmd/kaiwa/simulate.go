@@ -13,6 +13,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"kaiwa/internal/conversation"
 	"kaiwa/internal/routing"
 	"kaiwa/internal/simulate"
 	"kaiwa/internal/store"
@@ -21,7 +22,7 @@ import (
 // simulateCommand plays what an office would be like.
 type simulateCommand struct {
 	Run    simulateRun    `cmd:"" default:"withargs" help:"Play the office that files describe; prints waits, service level and occupancy."`
-	Export simulateExport `cmd:"" help:"Write queues, skills, agents, workstreams and rulesets of the database as such a file."`
+	Export simulateExport `cmd:"" help:"Write calendars, queues, skills, capacity profiles, agents, workstreams and rulesets of the database as such a file."`
 }
 
 type simulateRun struct {
@@ -131,13 +132,27 @@ func configuration(ctx context.Context, st *store.Store) (simulate.Document, err
 	for _, k := range skills {
 		doc.Skills = append(doc.Skills, simulate.Skill{ID: k.ID, Name: k.Name})
 	}
+	calendars, err := everything(ctx, st.Calendars, func(k store.Calendar) store.Cursor { return store.Cursor{At: k.CreatedAt, ID: k.ID} })
+	if err != nil {
+		return doc, err
+	}
+	for _, k := range calendars {
+		doc.Calendars = append(doc.Calendars, simulate.Calendar{ID: k.ID, Name: k.Name, Calendar: k.Calendar})
+	}
+	profiles, err := everything(ctx, st.CapacityProfiles, func(p store.CapacityProfile) store.Cursor { return store.Cursor{At: p.CreatedAt, ID: p.ID} })
+	if err != nil {
+		return doc, err
+	}
+	for _, p := range profiles {
+		doc.Profiles = append(doc.Profiles, simulate.Profile{ID: p.ID, Name: p.Name, LimitDefault: p.LimitDefault, Reset: string(p.Reset), Zone: p.Zone, Blocks: p.Blocks})
+	}
 	queues, err := everything(ctx, st.Queues, func(q store.Queue) store.Cursor { return store.Cursor{At: q.CreatedAt, ID: q.ID} })
 	if err != nil {
 		return doc, err
 	}
 	works := map[string][]string{}
 	for _, q := range queues {
-		doc.Queues = append(doc.Queues, simulate.Queue{ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: string(q.Assignment), Custom: (*simulate.Custom)(q.Custom)})
+		doc.Queues = append(doc.Queues, queueOf(q))
 		members, err := everything(ctx, func(ctx context.Context, after store.Cursor, limit int) ([]store.Member, error) {
 			return st.Members(ctx, q.ID, after, limit)
 		}, func(m store.Member) store.Cursor { return store.Cursor{At: m.Since, ID: m.AgentID} })
@@ -159,6 +174,9 @@ func configuration(ctx context.Context, st *store.Store) (simulate.Document, err
 		made := simulate.Agent{ID: a.ID, Name: a.Name, Capacity: &a.Capacity, Queues: works[a.ID]}
 		for _, k := range a.Skills {
 			made.Skills = append(made.Skills, simulate.SkillLevel{SkillID: k.SkillID, Level: int(k.Level)})
+		}
+		for _, p := range a.CapacityProfiles {
+			made.Profiles = append(made.Profiles, simulate.ProfileLimit{ProfileID: p.ProfileID, Limit: p.Limit})
 		}
 		doc.Agents = append(doc.Agents, made)
 	}
@@ -183,15 +201,40 @@ func configuration(ctx context.Context, st *store.Store) (simulate.Document, err
 			ClassificationRulesetIDs: slices.DeleteFunc(slices.Clone(settings.ClassificationRulesetIDs), func(id string) bool { return services[id] }),
 			RouteRulesetID:           settings.RouteRulesetID, DefaultPriority: settings.DefaultPriority, CapacityUnits: settings.CapacityUnits,
 			SkillMatching: string(settings.Assignment.SkillMatching), OfferTimeout: &timeout, MaxOffers: settings.Assignment.MaxOffers,
+			CapacityProfileID: settings.CapacityProfileID, Presences: presencesOf(settings.Assignment.Presences), Affinity: string(settings.Assignment.Affinity),
 		})
 	}
 	return doc, nil
 }
 
+func queueOf(q store.Queue) simulate.Queue {
+	out := simulate.Queue{
+		ID: q.ID, Name: q.Name, Priority: q.Priority, Assignment: string(q.Assignment), Custom: (*simulate.Custom)(q.Custom), CalendarID: q.CalendarID,
+		Overflow: simulate.Overflow{MaxWaiting: q.Settings.Overflow.MaxWaiting, MaxWaitSeconds: q.Settings.Overflow.MaxWaitSeconds, Deflection: deflectionOf(q.Settings.Overflow.Deflection)},
+	}
+	if q.Settings.OutOfHours.On() {
+		out.OutOfHours = deflectionOf(q.Settings.OutOfHours)
+	}
+	return out
+}
+
+func deflectionOf(d routing.Deflection) simulate.Deflection {
+	return simulate.Deflection{Action: string(d.Action), QueueID: d.QueueID}
+}
+
+func presencesOf(list []conversation.Presence) (out []string) {
+	for _, p := range list {
+		if p != conversation.PresenceOffline { // nobody is there
+			out = append(out, string(p))
+		}
+	}
+	return out
+}
+
 func rulesetOf(set store.Ruleset) simulate.Ruleset {
 	out := simulate.Ruleset{ID: set.ID, Name: set.Name, Kind: set.Kind, Rules: []simulate.Rule{}}
 	for _, r := range set.Rules {
-		outputs := simulate.Outputs{Attributes: r.Outputs.Attributes, Priority: r.Outputs.Priority, Units: r.Outputs.Units, Language: r.Outputs.Language}
+		outputs := simulate.Outputs{Attributes: r.Outputs.Attributes, Priority: r.Outputs.Priority, Units: r.Outputs.Units, Language: r.Outputs.Language, CapacityProfileID: r.Outputs.CapacityProfileID}
 		for _, k := range r.Outputs.Skills {
 			outputs.Skills = append(outputs.Skills, simulate.SkillLevel(k))
 		}

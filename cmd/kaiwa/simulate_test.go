@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kaiwa/internal/calendar"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
@@ -26,11 +27,22 @@ func TestTheConfigurationOfADatabaseIsSimulated(t *testing.T) {
 		ctx, db := t.Context(), storetest.Open(t, url)
 		skill, err := db.CreateSkill(ctx, store.Origin{}, store.Skill{Name: "日本語"})
 		require.NoError(t, err)
-		queue, err := db.CreateQueue(ctx, store.Origin{}, store.Queue{Name: "Refunds: all", Assignment: routing.LongestIdle, Priority: 3})
+		hours, err := db.CreateCalendar(ctx, store.Origin{}, store.Calendar{Name: "Hours", Calendar: calendar.Calendar{
+			Zone: "Asia/Tokyo", Hours: []calendar.Span{{Day: calendar.Monday, Opens: "09:00", Closes: "18:00"}}, Holidays: []calendar.Holiday{{Date: "2026-01-05", Name: "x"}},
+		}})
+		require.NoError(t, err)
+		profile, err := db.CreateCapacityProfile(ctx, store.Origin{}, store.CapacityProfile{Name: "Refunds", LimitDefault: 3, Reset: store.ResetImmediate})
+		require.NoError(t, err)
+		second, err := db.CreateQueue(ctx, store.Origin{}, store.Queue{Name: "Second"})
+		require.NoError(t, err)
+		queue, err := db.CreateQueue(ctx, store.Origin{}, store.Queue{
+			Name: "Refunds: all", Assignment: routing.LongestIdle, Priority: 3, CalendarID: hours.ID,
+			Settings: store.QueueSettings{OutOfHours: routing.Deflection{Action: routing.DeflectEnd}, Overflow: store.Overflow{MaxWaiting: 5, Deflection: routing.Deflection{Action: routing.DeflectTransfer, QueueID: second.ID}}},
+		})
 		require.NoError(t, err)
 		for _, name := range []string{"Mai", "Ken"} {
 			a, err := db.CreateAgent(ctx, store.Origin{}, store.Agent{
-				Name: name, Email: name + "@example.test", Role: store.RoleAdmin, Locale: "ja", Capacity: 2, Skills: []store.AgentSkill{{SkillID: skill.ID, Level: 7}},
+				Name: name, Email: name + "@example.test", Role: store.RoleAdmin, Locale: "ja", Capacity: 2, Skills: []store.AgentSkill{{SkillID: skill.ID, Level: 7}}, CapacityProfiles: []store.AgentCapacityProfile{{ProfileID: profile.ID, Limit: 2}},
 			})
 			require.NoError(t, err)
 			if name == "Mai" {
@@ -46,6 +58,7 @@ func TestTheConfigurationOfADatabaseIsSimulated(t *testing.T) {
 		}})
 		require.NoError(t, err)
 		shop := store.Workstream{Name: "Shop", Mode: store.ModePush}
+		shop.Settings.CapacityProfileID = profile.ID
 		shop.Settings.ClassificationRulesetIDs, shop.Settings.RouteRulesetID = []string{what.ID}, where.ID
 		shop, err = db.CreateWorkstream(ctx, store.Origin{}, shop)
 		require.NoError(t, err)
@@ -67,6 +80,7 @@ func TestTheConfigurationOfADatabaseIsSimulated(t *testing.T) {
 		require.Equal(t, 0, code, stderr)
 		require.Contains(t, table, "Refunds: all")
 		require.Contains(t, table, "3 replications")
+		require.Regexp(t, `turned away +[1-9]`, table, "it is open on Mondays only")
 		for _, name := range []string{figures, chart} {
 			written, err := os.ReadFile(name)
 			require.NoError(t, err)

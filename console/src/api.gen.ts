@@ -3060,6 +3060,21 @@ export interface components {
              * @description Units held and on offer.
              */
             load: number;
+            /** @description What the agent holds of each of their capacity profiles, in order of the profiles' ids. */
+            capacity_profiles: components["schemas"]["CapacityProfileLoad"][];
+        };
+        CapacityProfileLoad: {
+            profile_id: string;
+            /**
+             * Format: int64
+             * @description How many conversations the agent can have of it.
+             */
+            limit: number;
+            /**
+             * Format: int64
+             * @description Conversations that count against it: held, on offer and, where it is reset at the end of the day, let go of today.
+             */
+            load: number;
         };
         OfferState: {
             id: string;
@@ -3223,6 +3238,8 @@ export interface components {
             now: components["schemas"]["Timestamp"];
             /** @description When the agents were looked at: always now, as if nobody else waited; null when nothing would be offered. */
             assignment_as_of: components["schemas"]["Timestamp"] | null;
+            /** @description Of recorded facts: the line of the routing log about whom the conversation was offered to first after it was routed from them, or why nobody could have it, as agents stood and others waited then and by the configuration of then; null when there is none. */
+            recorded_assignment: components["schemas"]["RoutingLogEntry"] | null;
             items: components["schemas"]["DryRunEntry"][];
         };
         RoutingLogEntry: {
@@ -4028,6 +4045,7 @@ export type CustomPresenceInput = components['schemas']['CustomPresenceInput'];
 export type CustomPresencePatch = components['schemas']['CustomPresencePatch'];
 export type CustomPresenceList = components['schemas']['CustomPresenceList'];
 export type AgentState = components['schemas']['AgentState'];
+export type CapacityProfileLoad = components['schemas']['CapacityProfileLoad'];
 export type OfferState = components['schemas']['OfferState'];
 export type DeclineInput = components['schemas']['DeclineInput'];
 export type Offer = components['schemas']['Offer'];

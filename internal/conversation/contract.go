@@ -148,6 +148,7 @@ type Settings struct {
 	CloseWaitingS   int64  `json:"close_waiting_s,omitempty"`
 	CloseWrapUpS    int64  `json:"close_wrap_up_s,omitempty"`
 	SilenceS        int64  `json:"silence_s,omitempty"`      // the shortest silence that a time-out rule is about; 0 without rules
+	SilenceRules    string `json:"silence_rules,omitempty"`  // a digest of the time-out rules, which tells that they were changed; "" without rules
 	TellsAssigned   bool   `json:"tells_assigned,omitempty"` // the customer hears when it is offered to an agent
 	FallbackQueueID string `json:"fallback_queue_id,omitempty"`
 	Survey          bool   `json:"survey,omitempty"`      // one may follow

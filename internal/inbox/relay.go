@@ -29,6 +29,11 @@ const (
 	// relayMaxWait is how long the relay leaves one alone at most, after wake-ups
 	// that brought nothing.
 	relayMaxWait = 30 * time.Second
+	// rulesSettle is how long a change of rules is known before anybody is woken for
+	// it: longer than a step may take that began before, and than what it has kept
+	// of the configuration is used. So whoever is woken acts by the new rules, and
+	// whoever comes to wait afterwards does anyway.
+	rulesSettle = 12 * time.Second
 )
 
 // Relay wakes chats whose events stay unhandled, and surveys whose answers do:
@@ -102,9 +107,10 @@ func (r *Relay) lead(ctx context.Context) {
 // term is what a leader remembers from one look to the next.
 type term struct {
 	sources map[string]*turns
+	noticed map[store.RuleChange]time.Time // when it first saw a change that is not spread yet
 }
 
-func newTerm() *term { return &term{map[string]*turns{}} }
+func newTerm() *term { return &term{sources: map[string]*turns{}} }
 
 // turns are whose turn it is in one source.
 type turns struct {
@@ -127,6 +133,9 @@ type patience struct {
 
 // look asks for those whose turn it is.
 func (r *Relay) look(ctx context.Context, now time.Time, t *term) error {
+	if err := r.heedRules(ctx, now, t); err != nil {
+		return err
+	}
 	for _, from := range r.sources {
 		turns := t.of(from.name)
 		waiting, err := from.waiting(ctx, now.Add(-relayAge), relayBatch+len(turns.asked))
@@ -138,6 +147,30 @@ func (r *Relay) look(ctx context.Context, now time.Time, t *term) error {
 		}
 	}
 	return nil
+}
+
+// heedRules has chats wanted whose conversations have a nearer deadline since
+// rules were changed, a few at each look.
+func (r *Relay) heedRules(ctx context.Context, now time.Time, t *term) error {
+	changes, err := r.store.RuleChanges(ctx)
+	if err != nil {
+		return err
+	}
+	noticed := map[store.RuleChange]time.Time{}
+	for _, c := range changes {
+		since, known := t.noticed[c]
+		if !known {
+			since = now
+		}
+		if now.Sub(since) < rulesSettle {
+			noticed[c] = since
+		} else if err := r.store.SpreadRuleChange(ctx, c); err != nil {
+			return err
+		}
+	}
+	t.noticed = noticed
+	_, err = r.store.WantForRules(ctx)
+	return err
 }
 
 // ask asks for those whose turn it is, and tells how many they were.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kaiwa/internal/conversation"
+	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 	"kaiwa/internal/store/storetest"
 )
@@ -139,6 +141,56 @@ func TestTheRelayAsksForWhatIsUnhandledForTwoSeconds(t *testing.T) {
 		require.Equal(t, []string{"emma"}, p.looks(time.Millisecond))
 		p.take("emma")
 		require.Empty(t, p.looks(time.Hour))
+	})
+}
+
+// queued has a conversation of a chat wait in a queue, and returns the queue.
+func (p *post) queued(chat string) store.Queue {
+	p.t.Helper()
+	ctx := p.t.Context()
+	queue, err := p.store.CreateQueue(ctx, store.Origin{}, store.Queue{Name: "Support"})
+	require.NoError(p.t, err)
+	w, err := p.store.CreateWorkstream(ctx, store.Origin{}, store.Workstream{Name: "Shop", Mode: store.ModePush, FallbackQueueID: queue.ID})
+	require.NoError(p.t, err)
+	channel, err := p.store.CreateChannel(ctx, store.Origin{}, store.Channel{
+		Name: "Shop", LINEChannelID: "1", BotUserID: "U1", WorkstreamID: w.ID, Locale: "en", Status: store.ChannelActive, Secrets: []string{"s"}, Token: "t",
+	})
+	require.NoError(p.t, err)
+	_, err = p.store.AppendLINEEvents(ctx, channel.ID, p.now, events([]string{chat}, p.now))
+	require.NoError(p.t, err)
+	plan, err := p.store.Plan(ctx, channel.ID)
+	require.NoError(p.t, err)
+	res, err := p.store.Ingest(ctx, store.IngestRequest{ChannelID: channel.ID, ChatKey: chat, Plan: &plan}, func(store.LINEEvent) store.Item {
+		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "text", Text: "hello", LINEMessageID: "m1"}}
+	})
+	require.NoError(p.t, err)
+	_, err = p.store.Transition(ctx, store.TransitionRequest{
+		ID: "tsn_1", ConversationID: res.ConversationID, ChannelID: channel.ID, ChatKey: chat, Event: conversation.EventRouted,
+		Routing: &store.Routing{QueueID: queue.ID, Matching: conversation.MatchingExact, Units: 1},
+	})
+	require.NoError(p.t, err)
+	return queue
+}
+
+// Whoever waits in a queue whose rules are changed is woken once nobody goes by
+// the rules before any more; the relay may be another by then.
+func TestTheRelayWakesWhoWaitsByRulesThatWereChanged(t *testing.T) {
+	t.Parallel()
+	eachPost(t, func(t *testing.T, p *post) {
+		queue := p.queued("emma")
+		require.Empty(t, p.looks(time.Hour))
+		_, err := p.store.UpdateQueue(t.Context(), store.Origin{}, queue.ID, store.AnyVersion, func(q *store.Queue) error {
+			q.Settings.Overflow = store.Overflow{MaxWaitSeconds: 60, Deflection: routing.Deflection{Action: routing.DeflectEnd}}
+			return nil
+		})
+		require.NoError(t, err)
+		require.Empty(t, p.looks(relayEvery))
+		require.Empty(t, p.looks(rulesSettle-relayEvery))
+		p.term = newTerm() // the leader has died
+		require.Empty(t, p.looks(relayEvery))
+		require.Empty(t, p.looks(rulesSettle-time.Millisecond))
+		p.now = time.Now() // since when it will be wanted
+		require.Equal(t, []string{"emma"}, p.looks(time.Hour))
 	})
 }
 

@@ -10,6 +10,10 @@ import (
 // an item says otherwise.
 const DefaultMaxOffers = 3
 
+// AffinityPatience is how long a customer who comes back waits for the agent they
+// had, where that one is preferred, before anybody is offered the conversation.
+const AffinityPatience = 2 * time.Minute
+
 // Snapshot is what Match decides from.
 type Snapshot struct {
 	Now    time.Time

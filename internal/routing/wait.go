@@ -21,6 +21,15 @@ type WaitRules struct {
 	Inform     time.Duration // how often customers hear how long it takes; 0 is never
 }
 
+// Sooner tells whether somebody may be due earlier by r than by the rules before.
+// Whom the queue has kept though they waited too long is due once more by any
+// other limit.
+func (r WaitRules) Sooner(before WaitRules) bool {
+	limited := r.MaxWait > 0 && r.MaxWait != before.MaxWait
+	told := r.Inform > 0 && (before.Inform == 0 || r.Inform < before.Inform)
+	return r.OutOfHours && !before.OutOfHours || limited || told
+}
+
 // Wait is how a conversation has waited in a queue so far.
 type Wait struct {
 	Since  time.Time // when it came to this queue

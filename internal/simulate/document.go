@@ -13,13 +13,18 @@ import (
 	"time"
 
 	"go.yaml.in/yaml/v3"
+
+	"kaiwa/internal/calendar"
 )
 
 // Document is an office and what comes to it, as they are written down in YAML
 // or JSON. docs/simulation.md explains every field.
 type Document struct {
-	Zone        string       `yaml:"zone,omitempty"` // an IANA time zone; "" is UTC
-	Skills      []Skill      `yaml:"skills,omitempty"`
+	Zone      string     `yaml:"zone,omitempty"` // an IANA time zone; "" is UTC
+	Calendars []Calendar `yaml:"calendars,omitempty"`
+	Skills    []Skill    `yaml:"skills,omitempty"`
+	// Profiles are named limits of concurrent work.
+	Profiles    []Profile    `yaml:"capacity_profiles,omitempty"`
 	Queues      []Queue      `yaml:"queues,omitempty"`
 	Agents      []Agent      `yaml:"agents,omitempty"`
 	Workstreams []Workstream `yaml:"workstreams,omitempty"`
@@ -48,7 +53,48 @@ type Queue struct {
 	Priority   int64  `yaml:"priority,omitempty"`   // smaller is served first
 	Assignment string `yaml:"assignment,omitempty"` // a routing.Method
 	// Custom says how, where the assignment is custom.
-	Custom *Custom `yaml:"custom,omitempty"`
+	Custom     *Custom    `yaml:"custom,omitempty"`
+	CalendarID string     `yaml:"calendar_id,omitempty"` // "" is always open
+	OutOfHours Deflection `yaml:"out_of_hours,omitempty"`
+	Overflow   Overflow   `yaml:"overflow,omitempty"`
+}
+
+// Deflection is what a queue does with a conversation that it may turn away, with
+// the fields that it has in the API.
+type Deflection struct {
+	Action  string `yaml:"action,omitempty"` // a routing.DeflectAction
+	QueueID string `yaml:"queue_id,omitempty"`
+}
+
+// Overflow is what a queue does with those who come while it is full, or have
+// waited too long.
+type Overflow struct {
+	MaxWaiting     int64 `yaml:"max_waiting,omitempty"`
+	MaxWaitSeconds int64 `yaml:"max_wait_seconds,omitempty"`
+	Deflection     `yaml:",inline"`
+}
+
+// Calendar is when queues are open.
+type Calendar struct {
+	ID                string `yaml:"id"`
+	Name              string `yaml:"name,omitempty"`
+	calendar.Calendar `yaml:",inline"`
+}
+
+// Profile is a named limit of concurrent work.
+type Profile struct {
+	ID           string `yaml:"id"`
+	Name         string `yaml:"name,omitempty"`
+	LimitDefault int64  `yaml:"limit_default,omitempty"` // conversations; 0 is 1
+	Reset        string `yaml:"reset,omitempty"`         // immediate or end_of_day; "" is immediate
+	Zone         string `yaml:"zone,omitempty"`          // of end_of_day; "" is the document's
+	Blocks       bool   `yaml:"blocks,omitempty"`        // at the limit nothing else is offered either
+}
+
+// ProfileLimit is an agent's limit of a capacity profile.
+type ProfileLimit struct {
+	ProfileID string `yaml:"profile_id"`
+	Limit     int64  `yaml:"limit,omitempty"` // 0 is the profile's
 }
 
 // Agent is somebody who serves, or a group of people who are alike.
@@ -59,6 +105,8 @@ type Agent struct {
 	Capacity *int64       `yaml:"capacity,omitempty"` // units; nil is 1
 	Skills   []SkillLevel `yaml:"skills,omitempty"`
 	Queues   []string     `yaml:"queues,omitempty"` // that they work
+	// Profiles are their limits of capacity profiles.
+	Profiles []ProfileLimit `yaml:"capacity_profiles,omitempty"`
 }
 
 // SkillLevel is a skill that somebody has, or that is required.
@@ -79,6 +127,10 @@ type Workstream struct {
 	SkillMatching            string    `yaml:"skill_matching,omitempty"` // a conversation.Matching
 	OfferTimeout             *Duration `yaml:"offer_timeout,omitempty"`  // nil is 120 s
 	MaxOffers                int64     `yaml:"max_offers,omitempty"`     // 0 is 3
+	// CapacityProfileID is what its conversations count against instead of units.
+	CapacityProfileID string   `yaml:"capacity_profile_id,omitempty"`
+	Presences         []string `yaml:"presences,omitempty"` // in which agents are offered them; none is available
+	Affinity          string   `yaml:"affinity,omitempty"`  // off, prefer or require; "" is prefer
 }
 
 // Ruleset is rules of one kind, as the API has them.
@@ -106,6 +158,8 @@ type Outputs struct {
 	Skills     []SkillLevel      `yaml:"skills,omitempty"`
 	Units      int64             `yaml:"units,omitempty"`
 	Language   string            `yaml:"language,omitempty"`
+	// CapacityProfileID is what it counts against instead of units.
+	CapacityProfileID string `yaml:"capacity_profile_id,omitempty"`
 }
 
 // Share is a queue's part of a split.
@@ -126,6 +180,9 @@ type Kind struct {
 	Priority *int64       `yaml:"priority,omitempty"` // to begin with; nil is the workstream's
 	Skills   []SkillLevel `yaml:"skills,omitempty"`   // required to begin with
 	Units    int64        `yaml:"units,omitempty"`    // 0 is the workstream's
+	// PreferredAgents are those its customers' contacts prefer, in order.
+	PreferredAgents []string `yaml:"preferred_agents,omitempty"`
+	Returns         *Returns `yaml:"returns,omitempty"` // nil: nobody comes back
 
 	PerHour float64              `yaml:"per_hour,omitempty"` // conversations an hour, at any time
 	ByHour  map[string][]float64 `yaml:"by_hour,omitempty"`  // by day, 24 numbers each; instead of per_hour
@@ -133,6 +190,13 @@ type Kind struct {
 	Handling *Distribution `yaml:"handling,omitempty"`
 	WrapUp   *Distribution `yaml:"wrap_up,omitempty"`
 	Patience *Distribution `yaml:"patience,omitempty"`
+}
+
+// Returns is how conversations that were parked come back: to the queue where
+// they waited, and to the agent who served them as the workstream says.
+type Returns struct {
+	Chance float64       `yaml:"chance"` // that one is parked instead of ended, 0 to 0.95
+	After  *Distribution `yaml:"after"`  // until the customer writes again
 }
 
 // Facts is what rules may ask of a kind. What is left out is as for a customer
@@ -169,6 +233,9 @@ type Shift struct {
 	Days   []string `yaml:"days"`            // monday … sunday, weekdays, weekend, every_day
 	From   string   `yaml:"from"`            // 00:00 to 23:59
 	To     string   `yaml:"to"`              // 00:00 to 24:00; at or before From it is on the day after
+	// Presence is how they are there: available ("") or, as in a break, busy,
+	// do_not_disturb or away. Of shifts that meet the later in the list counts.
+	Presence string `yaml:"presence,omitempty"`
 }
 
 // Offers is what agents do with offers.

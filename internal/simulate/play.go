@@ -19,7 +19,9 @@ type play struct {
 	agenda agenda
 	agents []*agent
 	byID   map[string]*agent
-	free   int64 // units of those who are there, together
+	free   int64 // room of those who are there, together
+	// inQueue is how many wait in each queue, on offer or not.
+	inQueue map[string]int64
 	// waiting are those that nobody has let pass yet, by what they ask, each list
 	// in the order in which they are served; again are the others.
 	waiting map[ask][]*talk
@@ -33,7 +35,7 @@ type play struct {
 
 // draws are the random numbers of a kind, each use with its own, so that a
 // change of one leaves the others as they are.
-type draws struct{ arrivals, handling, wrapUp, patience *rand.Rand }
+type draws struct{ arrivals, handling, wrapUp, patience, returns *rand.Rand }
 
 // agent is somebody at work.
 type agent struct {
@@ -66,34 +68,53 @@ const (
 type talk struct {
 	routing.Item
 	ask              ask
+	workstream       *workstream
+	kind             int // its place among the kinds
 	units            int64
+	profile          string // what it counts against instead of units; "" is none
 	state            state
-	came             time.Duration
+	came             time.Duration // this time
+	since            time.Duration // when it first waited
 	handling, wrapUp time.Duration
-	agent            *agent // who is offered it or has it
-	offers           int    // so far
-	counts           bool   // it came after the warm-up
+	agent            *agent   // who is offered it or has it
+	offers           int      // so far
+	entries          int      // into queues, so far
+	been             []string // the queues it overflowed from
+	counts           bool     // it came after the warm-up
 }
 
 // order is who of a list is served first, as routing.Match has it.
 func (t *talk) order(other *talk) int {
-	return cmp.Or(cmp.Compare(other.Priority, t.Priority), cmp.Compare(t.came, other.came), cmp.Compare(t.ConversationID, other.ConversationID))
+	return cmp.Or(cmp.Compare(other.Priority, t.Priority), cmp.Compare(t.since, other.since), cmp.Compare(t.ConversationID, other.ConversationID))
+}
+
+// single tells whether it is looked at on its own: somebody let it pass, or it
+// waits for somebody.
+func (t *talk) single() bool { return len(t.Refusals) > 0 || t.Affinity.Mode != routing.AffinityOff }
+
+// asks notes what it asks for where it waits.
+func (t *talk) asks(s *Scenario) {
+	kind := routing.KindOf(s.customs[t.QueueID], t.Requirement, routing.FactsOf(t.Requirement, t.Priority, t.Language, t.Attributes))
+	t.ask = ask{t.QueueID, kind, t.workstream}
 }
 
 // newPlay sets up the nth replication.
 func newPlay(s *Scenario, n int) *play {
-	p := &play{s: s, byID: map[string]*agent{}, waiting: map[ask][]*talk{}, answers: random(s.seed, n, "answers"), tally: newTally(s)}
+	p := &play{s: s, byID: map[string]*agent{}, waiting: map[ask][]*talk{}, inQueue: map[string]int64{}, answers: random(s.seed, n, "answers"), tally: newTally(s)}
 	for i := range s.agents {
 		a := &agent{Agent: s.agents[i].Agent}
+		a.ownProfiles()
 		p.agents = append(p.agents, a)
 		p.byID[a.ID] = a
-		for _, shift := range s.agents[i].there {
-			p.agenda.note(shift.from, func() { p.comes(a) })
-			p.agenda.note(shift.to, func() { p.leaves(a) })
+		for n, shift := range s.agents[i].there {
+			p.agenda.note(shift.from, func() { p.becomes(a, shift.presence) })
+			if next := n + 1; next == len(s.agents[i].there) || s.agents[i].there[next].from > shift.to {
+				p.agenda.note(shift.to, func() { p.becomes(a, conversation.PresenceOffline) })
+			}
 		}
 	}
 	for i, k := range s.kinds {
-		p.draws = append(p.draws, draws{random(s.seed, n, k.id, "arrivals"), random(s.seed, n, k.id, "handling"), random(s.seed, n, k.id, "wrap_up"), random(s.seed, n, k.id, "patience")})
+		p.draws = append(p.draws, draws{random(s.seed, n, k.id, "arrivals"), random(s.seed, n, k.id, "handling"), random(s.seed, n, k.id, "wrap_up"), random(s.seed, n, k.id, "patience"), random(s.seed, n, k.id, "returns")})
 		p.expect(i)
 	}
 	if len(s.past) > 0 {
@@ -179,12 +200,18 @@ func (p *play) repeat(n int) {
 
 // arrive lets a conversation come: it is classified and routed, and waits.
 func (p *play) arrive(kind int, handling time.Duration) {
-	k, d := &p.s.kinds[kind], p.draws[kind]
 	p.came++
-	t := &talk{came: p.now, handling: handling, counts: p.now >= p.s.warmUp}
+	t := &talk{kind: kind, workstream: p.s.kinds[kind].workstream, came: p.now, since: p.now, handling: handling}
 	// The length of all ids is the same, so that they are in the order of time.
 	t.ConversationID = string(conversation.PrefixConversation) + strconv.Itoa(1_000_000_000+p.came)
-	p.decide(t, k)
+	queueID := p.decide(t)
+	p.begin(t, routing.Arrival{QueueID: queueID})
+}
+
+// begin lets a conversation come to a queue.
+func (p *play) begin(t *talk, at routing.Arrival) {
+	k, d := &p.s.kinds[t.kind], p.draws[t.kind]
+	t.counts = p.now >= p.s.warmUp
 	if drawn := k.handling(d.handling); t.handling < 0 {
 		t.handling = drawn
 	}
@@ -194,39 +221,41 @@ func (p *play) arrive(kind int, handling time.Duration) {
 	if k.patience != nil {
 		p.agenda.note(p.now+k.patience(d.patience), func() { p.giveUp(t) })
 	}
-	if t.counts {
-		p.tally.arrive(t, p.time())
-	}
-	p.enqueue(t)
+	p.enter(t, at, true)
 	p.match()
 }
 
-// decide classifies and routes a conversation, as the product does.
-func (p *play) decide(t *talk, k *kind) {
-	w, facts := k.workstream, k.facts
+// decide classifies and routes a conversation, as the product does, and returns
+// its queue.
+func (p *play) decide(t *talk) string {
+	k, w := &p.s.kinds[t.kind], t.workstream
+	facts := k.facts
 	facts.Now, facts.Conversation.ID, facts.Conversation.CreatedAt = p.time(), t.ConversationID, p.time()
 	about := routing.Classify(w.rulesets, facts)
-	t.units = cmp.Or(about.Units, w.units)
-	t.QueueID = k.queue
-	if t.QueueID == "" {
-		c := &facts.Conversation
-		c.Priority, c.Units, c.Language, c.Attributes, c.Skills = about.Priority, t.units, about.Language, about.Attributes, map[string]int{}
-		for _, need := range about.Skills {
-			c.Skills[need.SkillID] = need.Level
+	t.units, t.profile = about.Units, about.CapacityProfileID
+	if t.units == 0 && t.profile == "" {
+		if t.profile = w.profile; t.profile == "" {
+			t.units = w.units
 		}
-		t.QueueID = routing.Route(w.routes, facts, p.s.states, w.fallback).QueueID
 	}
 	t.Priority, t.WaitingSince, t.MaxOffers = about.Priority, p.time(), w.maxOffers
-	t.Requirement = routing.Requirement{Units: t.units, Skills: about.Skills, Matching: w.matching}
+	t.Requirement = routing.Requirement{Units: t.units, ProfileID: t.profile, Skills: about.Skills, Matching: w.matching, Presences: w.presences, First: k.preferred}
 	t.Language, t.Attributes = about.Language, about.Attributes
-	kind := routing.KindOf(p.s.customs[t.QueueID], t.Requirement, routing.FactsOf(t.Requirement, t.Priority, t.Language, t.Attributes))
-	t.ask = ask{t.QueueID, kind, w}
+	if k.queue != "" {
+		return k.queue
+	}
+	c := &facts.Conversation
+	c.Priority, c.Units, c.CapacityProfileID, c.Language, c.Attributes, c.Skills = about.Priority, t.units, t.profile, about.Language, about.Attributes, map[string]int{}
+	for _, need := range about.Skills {
+		c.Skills[need.SkillID] = need.Level
+	}
+	return routing.Route(w.routes, facts, p.states(), w.fallback).QueueID
 }
 
 // enqueue puts a conversation among those that wait.
 func (p *play) enqueue(t *talk) {
 	t.state, t.agent = stateWaiting, nil
-	if len(t.Refusals) > 0 {
+	if t.single() {
 		p.again = append(p.again, t)
 		return
 	}
@@ -237,7 +266,7 @@ func (p *play) enqueue(t *talk) {
 
 // dequeue takes it out.
 func (p *play) dequeue(t *talk) {
-	if len(t.Refusals) > 0 {
+	if t.single() {
 		p.again = slices.DeleteFunc(p.again, func(other *talk) bool { return other == t })
 		return
 	}
@@ -251,19 +280,24 @@ func (p *play) dequeue(t *talk) {
 }
 
 // match offers those who wait to agents. Of those that ask the same it looks at
-// no more than there are free units, because no more can be placed, and of the
-// agents at those with room who work their queues: the decision is the same as
-// with all of them.
+// no more than there is room for, because no more can be placed; and of the agents
+// at those with room who work their queues, and at those whom somebody waits for
+// or prefers: the decision is the same as with all of them.
 func (p *play) match() {
-	if p.free == 0 || len(p.waiting)+len(p.again) == 0 {
+	waitsForOne := func(t *talk) bool { return t.Affinity.Mode != routing.AffinityOff }
+	if len(p.waiting)+len(p.again) == 0 || p.free == 0 && !slices.ContainsFunc(p.again, waitsForOne) {
 		return
 	}
 	snap := routing.Snapshot{Now: p.time(), Queues: p.s.queues}
-	found, asked := map[string]*talk{}, map[string]bool{}
+	found, asked, wanted := map[string]*talk{}, map[string]bool{}, map[string]bool{}
 	take := func(list []*talk) {
 		for _, t := range list {
 			found[t.ConversationID], asked[t.QueueID] = t, true
 			snap.Items = append(snap.Items, t.Item)
+			wanted[t.Affinity.AgentID] = true
+			for _, id := range t.Requirement.First {
+				wanted[id] = true
+			}
 		}
 	}
 	for _, list := range p.waiting {
@@ -271,7 +305,7 @@ func (p *play) match() {
 	}
 	take(p.again)
 	for _, a := range p.agents {
-		if a.there && a.room() > 0 && slices.ContainsFunc(a.QueueIDs, func(q string) bool { return asked[q] }) {
+		if wanted[a.ID] || a.there && a.room() > 0 && slices.ContainsFunc(a.QueueIDs, func(q string) bool { return asked[q] }) {
 			snap.Agents = append(snap.Agents, a.Agent)
 		}
 	}
@@ -297,7 +331,7 @@ func (p *play) offer(t *talk, a *agent, nth int) {
 	t.offers++
 	a.offered = append(a.offered, t)
 	a.LastOfferedAt = p.time().Add(time.Duration(nth) * time.Microsecond)
-	p.load(a, t.units)
+	p.load(a, t, 1)
 	if t.counts {
 		p.tally.queue(t).offers++
 	}
@@ -313,7 +347,7 @@ func (p *play) offer(t *talk, a *agent, nth int) {
 			}
 		}
 	}
-	switch timeout := t.ask.workstream.offerTimeout; {
+	switch timeout := t.workstream.offerTimeout; {
 	case luck < behaviour.miss || wait >= timeout:
 		p.agenda.note(p.now+timeout, then(func() { p.pass(t, conversation.OfferTimedOut) }))
 	case luck < behaviour.miss+behaviour.decline:
@@ -327,7 +361,7 @@ func (p *play) offer(t *talk, a *agent, nth int) {
 func (p *play) withdraw(t *talk) {
 	a := t.agent
 	a.offered = slices.DeleteFunc(a.offered, func(other *talk) bool { return other == t })
-	p.load(a, -t.units)
+	p.load(a, t, -1)
 }
 
 // pass lets an offer pass: the conversation is offered to others.
@@ -345,35 +379,36 @@ func (p *play) pass(t *talk, how conversation.OfferState) {
 func (p *play) accept(t *talk) {
 	a := t.agent
 	a.offered = slices.DeleteFunc(a.offered, func(other *talk) bool { return other == t })
+	p.inQueue[t.QueueID]--
 	t.state = stateServed
 	if t.counts {
 		p.tally.serve(t, p.now-t.came)
 	}
 	p.count(a)
 	a.busy += t.units
-	p.agenda.note(p.now+t.handling+t.wrapUp, func() { p.done(t) })
+	if k := &p.s.kinds[t.kind]; k.after != nil && p.draws[t.kind].returns.Float64() < k.returns {
+		p.agenda.note(p.now+t.handling, func() { p.park(t) })
+		return
+	}
+	p.agenda.note(p.now+t.handling+t.wrapUp, func() { p.leaveAgent(t) })
 }
 
-// done ends wrap-up.
-func (p *play) done(t *talk) {
+// leaveAgent ends what an agent does about it.
+func (p *play) leaveAgent(t *talk) {
 	a := t.agent
 	p.count(a)
 	a.busy -= t.units
 	a.IdleSince = p.time()
-	p.load(a, -t.units)
+	p.letGo(a, t)
 	p.match()
 }
 
 // giveUp is when a customer's patience ends.
 func (p *play) giveUp(t *talk) {
-	switch t.state {
-	case stateWaiting:
-		p.dequeue(t)
-	case stateOffered:
-		p.withdraw(t)
-	default:
+	if t.state != stateWaiting && t.state != stateOffered {
 		return
 	}
+	p.leaveQueue(t)
 	t.state = stateGone
 	if t.counts {
 		p.tally.abandon(t)
@@ -381,38 +416,23 @@ func (p *play) giveUp(t *talk) {
 	p.match()
 }
 
-// comes begins a shift.
-func (p *play) comes(a *agent) {
+// becomes changes an agent's presence. When they leave, what was on offer goes to
+// others, and what they serve is finished.
+func (p *play) becomes(a *agent, presence conversation.Presence) {
 	p.count(a)
-	a.there = true
-	p.free += a.room()
-	p.match()
-}
-
-// leaves ends it: what was on offer goes to others, what they serve is finished.
-func (p *play) leaves(a *agent) {
-	p.count(a)
-	p.free -= a.room()
-	a.there = false
-	for _, t := range slices.Clone(a.offered) {
-		p.withdraw(t)
-		p.enqueue(t)
-	}
-	p.match()
-}
-
-// room is how many units an agent has free.
-func (a *agent) room() int64 { return max(0, a.Capacity-a.Load) }
-
-// load changes what an agent holds.
-func (p *play) load(a *agent, units int64) {
 	if a.there {
 		p.free -= a.room()
 	}
-	a.Load += units
+	a.Presence, a.there = presence, presence != conversation.PresenceOffline
 	if a.there {
 		p.free += a.room()
+	} else {
+		for _, t := range slices.Clone(a.offered) {
+			p.withdraw(t)
+			p.enqueue(t)
+		}
 	}
+	p.match()
 }
 
 // count adds an agent's time up to now.

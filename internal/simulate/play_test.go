@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
 
+	"kaiwa/internal/conversation"
 	"kaiwa/internal/routing"
 )
 
@@ -48,14 +49,24 @@ func anOffice(t *rapid.T) string {
 	queues := rapid.IntRange(1, 3).Draw(t, "queues")
 	b.WriteString("zone: Europe/Copenhagen\nskills: [{id: ja}, {id: th}]\nqueues:\n")
 	for i := range queues {
-		fmt.Fprintf(&b, "  - {id: q%d, priority: %d, assignment: %s}\n", i, rapid.IntRange(0, 2).Draw(t, "priority"),
-			rapid.SampledFrom([]string{"highest_capacity", "round_robin", "longest_idle"}).Draw(t, "method"))
+		rules := rapid.SampledFrom([]string{"", ", overflow: {max_waiting: 3, action: end}", ", overflow: {max_waiting: 4, max_wait_seconds: 300, action: transfer, queue_id: q%d}",
+			", calendar_id: k, out_of_hours: {action: transfer, queue_id: q%d}", ", calendar_id: k, out_of_hours: {action: end}"}).Draw(t, "rules")
+		if to := (i + 1) % queues; to == i && strings.Contains(rules, "%d") {
+			rules = ""
+		} else if strings.Contains(rules, "%d") {
+			rules = fmt.Sprintf(rules, to)
+		}
+		fmt.Fprintf(&b, "  - {id: q%d, priority: %d, assignment: %s%s}\n", i, rapid.IntRange(0, 2).Draw(t, "priority"),
+			rapid.SampledFrom([]string{"highest_capacity", "round_robin", "longest_idle"}).Draw(t, "method"), rules)
 	}
+	b.WriteString("calendars: [{id: k, zone: Europe/Copenhagen, hours: [{day: monday, opens: \"08:00\", closes: \"20:00\"}, {day: tuesday, opens: \"08:00\", closes: \"20:00\"}]}]\n")
+	fmt.Fprintf(&b, "capacity_profiles: [{id: p, limit_default: 2, blocks: %v, reset: %s}]\n", rapid.Bool().Draw(t, "blocks"), rapid.SampledFrom([]string{"immediate", "end_of_day"}).Draw(t, "reset"))
 	b.WriteString("agents:\n")
 	groups := rapid.IntRange(1, 3).Draw(t, "groups")
 	for i := range groups {
-		fmt.Fprintf(&b, "  - {id: g%d, count: %d, capacity: %d, skills: [{skill_id: %s, level: %d}], queues: [", i, rapid.IntRange(1, 4).Draw(t, "people"),
-			rapid.IntRange(0, 3).Draw(t, "capacity"), rapid.SampledFrom([]string{"ja", "th"}).Draw(t, "skill"), rapid.IntRange(1, 10).Draw(t, "level"))
+		fmt.Fprintf(&b, "  - {id: g%d, count: %d, capacity: %d, skills: [{skill_id: %s, level: %d}], capacity_profiles: [%s], queues: [", i, rapid.IntRange(1, 4).Draw(t, "people"),
+			rapid.IntRange(0, 3).Draw(t, "capacity"), rapid.SampledFrom([]string{"ja", "th"}).Draw(t, "skill"), rapid.IntRange(1, 10).Draw(t, "level"),
+			rapid.SampledFrom([]string{"", "{profile_id: p}"}).Draw(t, "profile"))
 		for q := range queues {
 			if rapid.Bool().Draw(t, "works") {
 				fmt.Fprintf(&b, "q%d, ", q)
@@ -63,29 +74,29 @@ func anOffice(t *rapid.T) string {
 		}
 		b.WriteString("]}\n")
 	}
-	fmt.Fprintf(&b, "workstreams: [{id: shop, fallback_queue_id: q0, skill_matching: %s, offer_timeout: 1m, max_offers: %d, route_ruleset_id: r, classification_ruleset_ids: [c]}]\n",
-		rapid.SampledFrom([]string{"exact", "closest", "none"}).Draw(t, "matching"), rapid.IntRange(1, 5).Draw(t, "offers"))
+	fmt.Fprintf(&b, "workstreams: [{id: shop, fallback_queue_id: q0, skill_matching: %s, affinity: %s, offer_timeout: 1m, max_offers: %d, route_ruleset_id: r, classification_ruleset_ids: [c]}]\n",
+		rapid.SampledFrom([]string{"exact", "closest", "none"}).Draw(t, "matching"), rapid.SampledFrom([]string{"off", "prefer", "require"}).Draw(t, "affinity"), rapid.IntRange(1, 5).Draw(t, "offers"))
 	where := "queue_id: q0"
 	if queues > 1 {
 		where = fmt.Sprintf("split: [{queue_id: q0, percent: 40}, {queue_id: q%d, percent: 60}]", queues-1)
 	}
 	fmt.Fprintf(&b, `rulesets:
-  - {id: c, kind: classification, rules: [{condition: 'message.text == "urgent"', outputs: {priority: 50, units: %d}}]}
+  - {id: c, kind: classification, rules: [{condition: 'message.text == "urgent"', outputs: {priority: 50, %s}}]}
   - {id: r, kind: route, rules: [{condition: 'conversation.priority < 50', %s}]}
-`, rapid.IntRange(1, 2).Draw(t, "units"), where)
+`, rapid.SampledFrom([]string{"units: 1", "units: 2", "capacity_profile_id: p"}).Draw(t, "units"), where)
 	fmt.Fprintf(&b, `kinds:
-  - {id: plain, workstream: shop, per_hour: %v, facts: {texts: [hello]}}
+  - {id: plain, workstream: shop, per_hour: %v, facts: {texts: [hello]}, returns: {chance: %v, after: {exponential: 20m}}}
   - {id: urgent, workstream: shop, per_hour: %v, facts: {texts: [urgent]}, skills: [{skill_id: ja, level: %d}]}
 handling: {lognormal: {mean: 8m, deviation: 5m}}
 wrap_up: {constant: 30s}
 offers: {answer: {exponential: 10s}, decline: %v, miss: %v}
-`, rapid.SampledFrom([]float64{2, 10, 30}).Draw(t, "rate"), rapid.SampledFrom([]float64{1, 5}).Draw(t, "urgent"), rapid.IntRange(1, 10).Draw(t, "needs"),
+`, rapid.SampledFrom([]float64{2, 10, 30}).Draw(t, "rate"), rapid.SampledFrom([]float64{0, 0.3}).Draw(t, "returns"), rapid.SampledFrom([]float64{1, 5}).Draw(t, "urgent"), rapid.IntRange(1, 10).Draw(t, "needs"),
 		rapid.SampledFrom([]float64{0, 0.1}).Draw(t, "decline"), rapid.SampledFrom([]float64{0, 0.2}).Draw(t, "miss"))
 	if rapid.Bool().Draw(t, "patience") {
 		b.WriteString("patience: {exponential: 7m}\n")
 	}
 	if rapid.Bool().Draw(t, "shifts") {
-		b.WriteString("staffing: [{agents: [g0], days: [every_day], from: \"08:00\", to: \"18:00\"}, {agents: [g0], days: [friday], from: \"22:00\", to: \"04:00\"}]\n")
+		b.WriteString("staffing: [{agents: [g0], days: [every_day], from: \"08:00\", to: \"18:00\"}, {agents: [g0], days: [friday], from: \"22:00\", to: \"04:00\"}, {agents: [g0], days: [every_day], from: \"12:00\", to: \"13:00\", presence: away}]\n")
 	}
 	fmt.Fprintf(&b, "run: {replications: 1, seed: %d, start: \"2026-03-23\"}\n", rapid.IntRange(1, 1000).Draw(t, "seed")) // clocks change on the last day
 	return b.String()
@@ -97,23 +108,49 @@ offers: {answer: {exponential: 10s}, decline: %v, miss: %v}
 func TestNobodyGetsLostAndNobodyHasTooMuch(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		p := newPlay(load(t, anOffice(t)), 0)
+		document := anOffice(t)
+		p := newPlay(load(t, document), 0)
+		kept := !strings.Contains(document, "affinity: off") // who comes back may be too much for their agent
 		for steps := 0; p.step() && steps < 1500; steps++ {
 			var free int64
 			var snap routing.Snapshot
 			for _, a := range p.agents {
-				require.LessOrEqual(t, a.Load, a.Capacity, "%s at %s", a.ID, p.now)
+				if !kept {
+					require.LessOrEqual(t, a.Load, a.Capacity, "%s at %s", a.ID, p.now)
+					for id, profile := range a.Profiles {
+						require.LessOrEqual(t, profile.Load, profile.Limit, "%s of %s at %s", a.ID, id, p.now)
+					}
+				}
 				offered := int64(0)
 				for _, o := range a.offered {
 					offered += o.units
 				}
 				require.Equal(t, a.Load, a.busy+offered)
+				require.Equal(t, a.there, a.Presence != conversation.PresenceOffline)
 				if a.there {
-					free += a.Capacity - a.Load
-					snap.Agents = append(snap.Agents, a.Agent)
+					free += a.room()
 				}
+				snap.Agents = append(snap.Agents, a.Agent)
 			}
 			require.Equal(t, free, p.free)
+			waiting := map[string]int64{}
+			count := func(x *talk) { waiting[x.QueueID]++ }
+			for _, list := range p.waiting {
+				for _, x := range list {
+					count(x)
+				}
+			}
+			for _, x := range p.again {
+				count(x)
+			}
+			for _, a := range p.agents {
+				for _, x := range a.offered {
+					count(x)
+				}
+			}
+			for id, n := range p.inQueue {
+				require.Equal(t, waiting[id], n, "in %s", id)
+			}
 			if steps%50 == 0 {
 				snap.Now, snap.Queues = p.time(), p.s.queues
 				for _, list := range p.waiting {
@@ -129,13 +166,13 @@ func TestNobodyGetsLostAndNobodyHasTooMuch(t *testing.T) {
 			}
 		}
 		y := p.finish()
-		came := 0
-		for id, q := range y.queues {
-			require.Equal(t, q.arrivals, q.served+q.abandoned+q.waiting, "queue %s", id)
+		var all queueTally
+		for _, q := range y.queues {
 			require.Len(t, q.waits, q.served)
-			came += q.arrivals
+			all.add(q)
 		}
-		require.Equal(t, p.came, came)
+		require.Equal(t, all.arrivals, all.served+all.abandoned+all.waiting+all.ended)
+		require.Equal(t, p.came, all.arrivals)
 	})
 }
 

@@ -60,6 +60,8 @@ const (
 	Served       Measure = "served"
 	Abandoned    Measure = "abandoned"       // the customer gave up
 	Waiting      Measure = "waiting"         // still, at the end
+	TurnedAway   Measure = "turned_away"     // ended by the rules of a queue
+	PassedOn     Measure = "passed_on"       // to another queue, by the rules of one
 	AbandonShare Measure = "abandoned_share" // of those served or abandoned
 	Delayed      Measure = "delayed_share"   // of those served or abandoned: not served at once
 	WaitMean     Measure = "wait_mean"       // seconds
@@ -81,6 +83,7 @@ var measures = []struct {
 	show    func(float64) string
 }{
 	{Arrivals, "arrivals", number}, {Served, "served", number}, {Abandoned, "abandoned", number}, {AbandonShare, "abandoned, share", percent},
+	{TurnedAway, "turned away", number}, {PassedOn, "passed on", number},
 	{Waiting, "waiting at the end", number}, {Delayed, "not served at once", percent},
 	{WaitMean, "wait, mean", seconds}, {WaitMedian, "wait, median", seconds}, {WaitP90, "wait, 90 %", seconds}, {WaitP95, "wait, 95 %", seconds},
 	{ServiceLevel, "served within", percent}, {OffersMade, "offers", number}, {Declined, "offers declined", number}, {Missed, "offers missed", number},
@@ -204,6 +207,7 @@ func (q *queueTally) measures() map[Measure]float64 {
 	}
 	return map[Measure]float64{
 		Arrivals: float64(q.arrivals), Served: float64(q.served), Abandoned: float64(q.abandoned), Waiting: float64(q.waiting),
+		TurnedAway: float64(q.ended), PassedOn: float64(q.passedOn),
 		AbandonShare: float64(q.abandoned) / ended, Delayed: float64(q.delayed) / ended, ServiceLevel: float64(q.within) / ended,
 		WaitMean: sum / float64(len(q.waits)), WaitMedian: quantile(q.waits, 0.5), WaitP90: quantile(q.waits, 0.9), WaitP95: quantile(q.waits, 0.95),
 		OffersMade: float64(q.offers), Declined: float64(q.declined), Missed: float64(q.missed),

@@ -28,12 +28,17 @@ type Scenario struct {
 	queues []routing.Queue
 	names  map[string]string // of queues, by id
 	states map[string]routing.QueueState
+	// rules are what queues do by time and by fullness, of those that do.
+	rules map[string]queueRules
 	// customs are the custom assignments of queues, by their ids.
 	customs map[string]*routing.CustomAssignment
 	agents  []agentPlan
 	kinds   []kind
 	past    []arrival // that came, in order
-	offers  offerPlan
+	// midnights are the zones of the capacity profiles that are reset at the end
+	// of the day, by the profiles' ids.
+	midnights map[string]*time.Location
+	offers    offerPlan
 }
 
 // agentPlan is an agent and when they are there.
@@ -53,6 +58,9 @@ type kind struct {
 	handling   sampler
 	wrapUp     sampler // nil: none
 	patience   sampler // nil: they wait for ever
+	preferred  []string
+	returns    float64 // how likely one is parked and comes back
+	after      sampler // until it does; nil: none does
 }
 
 // workstream is how conversations are routed and offered.
@@ -65,6 +73,9 @@ type workstream struct {
 	matching     conversation.Matching
 	offerTimeout time.Duration
 	maxOffers    int64
+	profile      string // the capacity profile that conversations count against instead of units; "" is none
+	presences    []conversation.Presence
+	affinity     routing.AffinityMode
 }
 
 // arrival is a conversation that came.
@@ -87,8 +98,11 @@ func Load(files []File, read func(name string) ([]byte, error)) (*Scenario, erro
 	if err != nil {
 		return nil, err
 	}
-	c := compiler{doc: doc, from: from, read: read, s: &Scenario{names: map[string]string{}, states: map[string]routing.QueueState{}, customs: map[string]*routing.CustomAssignment{}}}
-	for _, step := range []func() error{c.run, c.offers, c.queues, c.people, c.staffing, c.workstreams, c.kinds, c.arrivals} {
+	c := compiler{doc: doc, from: from, read: read, s: &Scenario{
+		names: map[string]string{}, states: map[string]routing.QueueState{}, customs: map[string]*routing.CustomAssignment{},
+		rules: map[string]queueRules{}, midnights: map[string]*time.Location{},
+	}}
+	for _, step := range []func() error{c.run, c.offers, c.queues, c.queueRules, c.profiles, c.people, c.staffing, c.workstreams, c.kinds, c.arrivals} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -114,9 +128,10 @@ type compiler struct {
 	read func(string) ([]byte, error)
 	s    *Scenario
 
-	skills map[string]bool
-	byID   map[string][]int // the agents that an id stands for
-	ways   map[string]*workstream
+	skills  map[string]bool
+	profile map[string]Profile // by id
+	byID    map[string][]int   // the agents that an id stands for
+	ways    map[string]*workstream
 }
 
 func (c *compiler) wrong(place, format string, args ...any) error {
@@ -255,6 +270,10 @@ func (c *compiler) people() error {
 		if err != nil {
 			return err
 		}
+		limits, err := c.limits(at+"/capacity_profiles", a.Profiles)
+		if err != nil {
+			return err
+		}
 		for j, q := range a.Queues {
 			if _, known := c.s.states[q]; !known {
 				return c.wrong(fmt.Sprintf("%s/queues/%d", at, j), "There is no queue %q. Name one of queues.", q)
@@ -271,10 +290,12 @@ func (c *compiler) people() error {
 			taken[id] = true
 			c.byID[a.ID] = append(c.byID[a.ID], len(c.s.agents))
 			c.s.agents = append(c.s.agents, agentPlan{name: name, Agent: routing.Agent{
-				ID: id, Presence: conversation.PresenceAvailable, Capacity: capacity, Levels: levels, QueueIDs: a.Queues,
+				ID: id, Presence: conversation.PresenceOffline, Capacity: capacity, Levels: levels, QueueIDs: a.Queues, Profiles: limits,
 			}})
 			for _, q := range slices.Compact(slices.Sorted(slices.Values(a.Queues))) {
-				c.s.states[q] = routing.QueueState{Members: c.s.states[q].Members + 1}
+				state := c.s.states[q]
+				state.Members++
+				c.s.states[q] = state
 			}
 		}
 	}
@@ -333,15 +354,23 @@ func (c *compiler) staffing() error {
 		if shift.Count > 0 {
 			who = who[:shift.Count]
 		}
+		presence := conversation.Presence(shift.Presence)
+		switch presence {
+		case "":
+			presence = conversation.PresenceAvailable
+		case conversation.PresenceAvailable, conversation.PresenceBusy, conversation.PresenceDoNotDisturb, conversation.PresenceAway:
+		default:
+			return c.wrong(at+"/presence", "%q is no presence of who is there: it is available, busy, do_not_disturb or away.", shift.Presence)
+		}
 		for _, n := range who {
-			c.s.agents[n].there = append(c.s.agents[n].there, spans(week, from, to, c.s.start, c.s.length)...)
+			c.s.agents[n].there = append(c.s.agents[n].there, spans(week, from, to, c.s.start, c.s.length, span{presence: presence, shift: i})...)
 		}
 	}
 	for i := range c.s.agents {
 		if len(c.doc.Staffing) == 0 {
-			c.s.agents[i].there = []span{{0, c.s.length}}
+			c.s.agents[i].there = []span{{to: c.s.length, presence: conversation.PresenceAvailable}}
 		}
-		c.s.agents[i].there = merge(c.s.agents[i].there)
+		c.s.agents[i].there = timeline(c.s.agents[i].there)
 	}
 	return nil
 }
@@ -360,7 +389,7 @@ func (c *compiler) workstreams() error {
 		at := fmt.Sprintf("workstreams/%d", i)
 		made := &workstream{
 			fallback: w.FallbackQueueID, priority: w.DefaultPriority, units: max(1, w.CapacityUnits), matching: conversation.Matching(w.SkillMatching),
-			offerTimeout: w.OfferTimeout.or(defaultOfferTimeout), maxOffers: w.MaxOffers,
+			offerTimeout: w.OfferTimeout.or(defaultOfferTimeout), maxOffers: w.MaxOffers, profile: w.CapacityProfileID,
 		}
 		if made.matching == "" {
 			made.matching = conversation.MatchingExact
@@ -376,6 +405,9 @@ func (c *compiler) workstreams() error {
 			return c.wrong(at+"/capacity_units", "It is %d at most.", routing.MaxUnits)
 		case made.offerTimeout <= 0:
 			return c.wrong(at+"/offer_timeout", "It has to be longer than nothing.")
+		}
+		if err := c.assignment(at, w, made); err != nil {
+			return err
 		}
 		for j, id := range w.ClassificationRulesetIDs {
 			set, known := sets[id]
@@ -424,6 +456,9 @@ func (c *compiler) ruleset(at string, set Ruleset, others map[string]Ruleset) er
 			if _, err := c.levels(fmt.Sprintf("%s/rules/%d/outputs/skills", at, i), r.Outputs.Skills); err != nil {
 				return err
 			}
+			if err := c.knownProfile(fmt.Sprintf("%s/rules/%d/outputs/capacity_profile_id", at, i), r.Outputs.CapacityProfileID); err != nil {
+				return err
+			}
 		}
 		found = routing.CheckRules("/rules", classificationRules(set))
 	case rulesetRoute:
@@ -461,7 +496,7 @@ func classificationRules(set Ruleset) []routing.Rule {
 	for i, r := range set.Rules {
 		out[i] = routing.Rule{ID: ruleID(r, i), Name: r.Name, Condition: r.Condition}
 		if o := r.Outputs; o != nil {
-			out[i].Outputs = routing.Outputs{Attributes: o.Attributes, Priority: o.Priority, Units: o.Units, Language: o.Language}
+			out[i].Outputs = routing.Outputs{Attributes: o.Attributes, Priority: o.Priority, Units: o.Units, Language: o.Language, CapacityProfileID: o.CapacityProfileID}
 			for _, k := range o.Skills {
 				out[i].Outputs.Skills = append(out[i].Outputs.Skills, conversation.SkillNeed(k))
 			}
@@ -497,7 +532,7 @@ func (c *compiler) kinds() error {
 }
 
 func (c *compiler) kind(at string, k Kind) (kind, error) {
-	made := kind{id: k.ID, queue: k.Queue, workstream: &workstream{units: 1, matching: conversation.MatchingExact, offerTimeout: defaultOfferTimeout}}
+	made := kind{id: k.ID, queue: k.Queue, workstream: &workstream{units: 1, matching: conversation.MatchingExact, offerTimeout: defaultOfferTimeout, affinity: routing.AffinityPrefer}}
 	if k.Workstream != "" {
 		made.workstream = c.ways[k.Workstream]
 	}
@@ -518,6 +553,9 @@ func (c *compiler) kind(at string, k Kind) (kind, error) {
 		return made, err
 	}
 	made.facts = factsOf(k, made.workstream, levels)
+	if err := c.comesBack(at, k, &made); err != nil {
+		return made, err
+	}
 	if made.rates, err = c.rates(at, k); err != nil {
 		return made, err
 	}

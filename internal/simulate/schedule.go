@@ -3,10 +3,13 @@ package simulate
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
+
+	"kaiwa/internal/conversation"
 )
 
 // the days, in the order of time.Weekday.
@@ -79,10 +82,14 @@ func minutes(clock string, ends bool) (int, *Error) {
 }
 
 // span is a time during which somebody is there.
-type span struct{ from, to time.Duration } // since the start
+type span struct {
+	from, to time.Duration // since the start
+	presence conversation.Presence
+	shift    int // its place in the staffing: of spans that meet the last one counts
+}
 
 // spans are when a shift is, from the start for so long.
-func spans(week []time.Weekday, from, to int, start time.Time, length time.Duration) []span {
+func spans(week []time.Weekday, from, to int, start time.Time, length time.Duration, of span) []span {
 	var out []span
 	clock := func(midnight time.Time, minutes int) time.Duration {
 		y, m, d := midnight.Date()
@@ -99,23 +106,45 @@ func spans(week []time.Weekday, from, to int, start time.Time, length time.Durat
 		if !slices.Contains(week, midnight.Weekday()) {
 			continue
 		}
-		s := span{max(0, clock(midnight, from)), min(length, clock(midnight, to))}
-		if s.from < s.to {
-			out = append(out, s)
+		of.from, of.to = max(0, clock(midnight, from)), min(length, clock(midnight, to))
+		if of.from < of.to {
+			out = append(out, of)
 		}
 	}
 }
 
-// merge puts spans in order and those together that meet.
-func merge(list []span) []span {
-	slices.SortFunc(list, func(a, b span) int { return cmp.Compare(a.from, b.from) })
-	var out []span
+// timeline puts spans in order, one after the other: where several meet, the one
+// of the last shift counts, and those that say the same are one.
+func timeline(list []span) []span {
+	type edge struct {
+		at    time.Duration
+		shift int
+		begin bool
+		span
+	}
+	var edges []edge
 	for _, s := range list {
-		if n := len(out); n > 0 && s.from <= out[n-1].to {
-			out[n-1].to = max(out[n-1].to, s.to)
+		edges = append(edges, edge{s.from, s.shift, true, s}, edge{s.to, s.shift, false, s})
+	}
+	slices.SortStableFunc(edges, func(a, b edge) int { return cmp.Compare(a.at, b.at) })
+	var out []span
+	running := map[int][]span{} // by shift
+	for i, e := range edges {
+		if e.begin {
+			running[e.shift] = append(running[e.shift], e.span)
+		} else if running[e.shift] = running[e.shift][1:]; len(running[e.shift]) == 0 {
+			delete(running, e.shift)
+		}
+		if i+1 == len(edges) || edges[i+1].at == e.at || len(running) == 0 {
 			continue
 		}
-		out = append(out, s)
+		now := running[slices.Max(slices.Collect(maps.Keys(running)))][0]
+		now.from, now.to = e.at, edges[i+1].at
+		if n := len(out); n > 0 && out[n-1].to == now.from && out[n-1].presence == now.presence {
+			out[n-1].to = now.to
+			continue
+		}
+		out = append(out, now)
 	}
 	return out
 }

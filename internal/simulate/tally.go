@@ -19,6 +19,7 @@ type tally struct {
 // queueTally is what was counted of some conversations.
 type queueTally struct {
 	arrivals, served, abandoned, waiting int
+	ended, passedOn                      int // by the rules of a queue
 	within                               int // served so soon as the service level asks
 	delayed                              int // served or abandoned, and not at once
 	waits                                []time.Duration
@@ -37,11 +38,14 @@ func newTally(s *Scenario) tally {
 }
 
 // queue is what was counted of a conversation's queue.
-func (y *tally) queue(t *talk) *queueTally {
-	q := y.queues[t.QueueID]
+func (y *tally) queue(t *talk) *queueTally { return y.of(t.QueueID) }
+
+// of is what was counted of a queue.
+func (y *tally) of(queueID string) *queueTally {
+	q := y.queues[queueID]
 	if q == nil {
 		q = &queueTally{}
-		y.queues[t.QueueID] = q
+		y.queues[queueID] = q
 	}
 	return q
 }
@@ -82,6 +86,13 @@ func (y *tally) abandon(t *talk) {
 	delete(y.when, t)
 }
 
+// end counts one that the rules of its queue end.
+func (y *tally) end(t *talk) {
+	y.queue(t).ended++
+	y.hours[y.when[t]].ended++
+	delete(y.when, t)
+}
+
 // passed counts an offer that an agent let pass.
 func (q *queueTally) passed(how conversation.OfferState) {
 	if how == conversation.OfferDeclined {
@@ -97,6 +108,8 @@ func (q *queueTally) add(other *queueTally) {
 	q.served += other.served
 	q.abandoned += other.abandoned
 	q.waiting += other.waiting
+	q.ended += other.ended
+	q.passedOn += other.passedOn
 	q.within += other.within
 	q.delayed += other.delayed
 	q.waits = append(q.waits, other.waits...)

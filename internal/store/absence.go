@@ -146,7 +146,7 @@ func (m *match) reviewAbsent(ctx context.Context) error {
 		}
 		next[h.AgentID] = min(next[h.AgentID], again)
 	}
-	wanted, err := m.wantChats(ctx, gone)
+	wanted, err := m.wantChats(ctx, gone, micros(m.now))
 	if err != nil {
 		return err
 	}

@@ -2,7 +2,9 @@ package store_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -51,6 +53,45 @@ func (f *floor) accept(conversationID, agentID string) store.Offer {
 	o := f.theOfferOf(conversationID, agentID)
 	require.NoError(f.t, f.act(f.t.Context(), o, conversation.EventAccepted, agentID, "accept"+conversationID))
 	return o
+}
+
+// loads is what an agent holds of their capacity profiles: "profile load/limit".
+func (f *floor) loads(agentID string) (out []string) {
+	f.t.Helper()
+	loads, err := f.s.ProfileLoads(f.t.Context(), []string{agentID})
+	require.NoError(f.t, err)
+	for _, l := range loads[agentID] {
+		out = append(out, fmt.Sprintf("%s %d/%d", l.ProfileID, l.Load, l.Limit))
+	}
+	return out
+}
+
+func TestWhatAnAgentHoldsOfACapacityProfileIsTold(t *testing.T) {
+	t.Parallel()
+	withFloor(t, nil, func(t *testing.T, f *floor) {
+		now, day := f.profile(store.CapacityProfile{Name: "now"}), f.profile(store.CapacityProfile{Name: "day", Reset: store.ResetEndOfDay, Zone: "UTC"})
+		mei := f.agent("mei", 1)
+		require.Empty(t, f.loads(mei))
+		f.limit(mei, now, 2)
+		f.limit(mei, day, 3)
+		of := func(loads map[string]int) (want []string) {
+			for _, id := range slices.Sorted(maps.Keys(map[string]int{now: 2, day: 3})) {
+				want = append(want, fmt.Sprintf("%s %d/%d", id, loads[id], map[string]int{now: 2, day: 3}[id]))
+			}
+			return want
+		}
+		require.Equal(t, of(nil), f.loads(mei))
+		first, second := f.counts(now), f.counts(day)
+		f.match()
+		require.Equal(t, of(map[string]int{now: 1, day: 1}), f.loads(mei), "on offer")
+		a, b := f.accept(first, mei), f.accept(second, mei)
+		require.Equal(t, of(map[string]int{now: 1, day: 1}), f.loads(mei), "held")
+		f.close(a)
+		f.close(b)
+		require.Equal(t, of(map[string]int{day: 1}), f.loads(mei), "until the day ends")
+		f.c.Advance(24 * time.Hour)
+		require.Equal(t, of(nil), f.loads(mei))
+	})
 }
 
 func (f *floor) close(o store.Offer) {

@@ -50,6 +50,9 @@ type family[T, R any] struct {
 	// writes it. Both are nil when there is nothing.
 	load func(ctx context.Context, c conn, items []T) error
 	save func(ctx context.Context, c conn, t T) error
+	// changed, when set, notes what follows from a change; before and after are as
+	// callers see them.
+	changed func(ctx context.Context, c conn, before, after T) error
 	// taken names the field at fault when a unique index is violated; the key
 	// is how either database names it.
 	taken map[string]conversation.FieldError
@@ -226,6 +229,11 @@ func (f *family[T, R]) replace(ctx context.Context, s *Store, c conn, by Origin,
 	}
 	if err := f.saved(ctx, c, *after); err != nil {
 		return err
+	}
+	if f.changed != nil {
+		if err := f.changed(ctx, c, before, *after); err != nil {
+			return err
+		}
 	}
 	return s.audit(ctx, c, by, action, f.kind, *m.ID, *m.Name, f.facts(before), f.facts(*after))
 }

@@ -76,6 +76,19 @@ func (c conn) want(ctx context.Context, conversationID string) error {
 	return err
 }
 
+// wantChats notes that the workflows of chats, each a channel and a key, have
+// something to look at since now, in microseconds, and returns those that nobody
+// else has locked.
+func (c conn) wantChats(ctx context.Context, wanted [][2]string, now int64) (chats []Chat, err error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	err = c.list(ctx, &chats, `UPDATE chats SET wanted_at = $1 WHERE (channel_id, chat_key) IN (
+			SELECT channel_id, chat_key FROM chats WHERE (channel_id, chat_key) IN (SELECT * FROM `+c.s.d.rows(2, "channel TEXT", "chat TEXT")+` AS said)`+c.s.d.skipLocked()+`)
+		RETURNING channel_id, chat_key`, now, jsonOf(wanted))
+	return chats, err
+}
+
 // ScrubEvents empties the raw bytes, tokens and sources of events that were
 // received before one time and handled, and deletes those received before an
 // earlier one, of which no duplicate can come any more. Running it often is

@@ -231,7 +231,7 @@ func (m *match) want(ctx context.Context, offers []routing.Offer) ([]routing.Off
 			wanted = append(wanted, [2]string{w.ChannelID, w.ChatKey})
 		}
 	}
-	chats, err := m.wantChats(ctx, wanted)
+	chats, err := m.wantChats(ctx, wanted, micros(m.now))
 	if err != nil {
 		return nil, err
 	}
@@ -243,18 +243,6 @@ func (m *match) want(ctx context.Context, offers []routing.Offer) ([]routing.Off
 		m.res.More = true
 		return true
 	}), nil
-}
-
-// wantChats notes that the workflows of chats, each a channel and a key, have
-// something to look at, and returns those that nobody else has locked.
-func (m *match) wantChats(ctx context.Context, wanted [][2]string) (chats []Chat, err error) {
-	if len(wanted) == 0 {
-		return nil, nil
-	}
-	err = m.list(ctx, &chats, `UPDATE chats SET wanted_at = $1 WHERE (channel_id, chat_key) IN (
-			SELECT channel_id, chat_key FROM chats WHERE (channel_id, chat_key) IN (SELECT * FROM `+m.s.d.rows(2, "channel TEXT", "chat TEXT")+` AS said)`+m.s.d.skipLocked()+`)
-		RETURNING channel_id, chat_key`, micros(m.now), jsonOf(wanted))
-	return chats, err
 }
 
 // changed returns the verdicts that differ from the last one, by conversation.

@@ -25,11 +25,11 @@ import (
 // hold nothing but what is not done yet, or because the reading ends with the
 // page.
 var inOrder = []string{"events_unnumbered", "line_events_unhandled", "batches_one_frozen", "messages_unsent", "conversations_open", "conversations_one_open", "conversations_by_workstream", "conversations_by_time",
-	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present", "agent_states_absent", "conversations_blocking", "rulesets_services"}
+	"conversations_queued", "conversations_queued_singly", "offers_live", "offers_expiry", "offers_one_live", "agent_states_present", "agent_states_absent", "conversations_blocking", "rulesets_services", "chats_to_wake_pkey", "sqlite_autoindex_chats_to_wake_1"}
 
 // small are the tables that may be read whole: those of a few rows, of a few an
 // agent, and what a page of events was made of before.
-var small = []string{"counters", "capacity_profiles", "agent_capacity_profiles", "workstreams", "channels", "surveys", "api_tokens", "agent_states", "presences", "channel_quotas", "line_calls", "part", "bounds", "visible"}
+var small = []string{"counters", "capacity_profiles", "agent_capacity_profiles", "workstreams", "channels", "changed_rules", "surveys", "api_tokens", "agent_states", "presences", "channel_quotas", "line_calls", "part", "bounds", "visible"}
 
 // planner captures the statements that the store runs, and has the database
 // explain them.
@@ -97,6 +97,7 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO line_events (channel_id, webhook_event_id, chat_key, kind, source_type, source_id, line_time, received_at, raw, position, handled_at, handled_by)` + numbers +
 			`SELECT 'k', 'k' || i, ` + one + `, 'message', 'user', 'k', i, i, '', i / 1000, CASE WHEN i < 19900 THEN i END, ` + one + ` FROM n`,
 		`INSERT INTO chats (channel_id, chat_key, tick, created_at)` + numbers + `SELECT 'k', 'k' || i, 1, i FROM n`,
+		`INSERT INTO chats_to_wake (channel_id, chat_key)` + numbers + `SELECT 'k', 'k' || i FROM n`,
 		`INSERT INTO social_profiles (id, channel_id, chat_key, line_user_id, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 'k' || i, 'k', i, i FROM n`,
 		`INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, created_at, updated_at) VALUES ('k', 'k', 'k', 'k', 'k', 'closed', 'none', 1, 1, 1)`,
 		`INSERT INTO conversations (id, channel_id, chat_key, workstream_id, profile_id, status, owner, epoch, created_at, updated_at, queue_id, agent_id, contact_id)` + numbers +
@@ -490,6 +491,19 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 			_, err = s.Tend(ctx, store.TendRequest{ID: "t", ConversationID: passed, Wait: q.Wait, Until: c.Now(), Duty: routing.DutyOverflow})
 			check(err)
 		})
+		f.haveChats()
+		f.change(f.queue.ID, func(q *store.QueueSettings) { q.WaitInfo.Position = true })
+		_, err = s.UpdateWorkstream(ctx, admin, f.stream.ID, store.AnyVersion, func(w *store.Workstream) error {
+			w.Settings.AutoClose.ActiveSeconds = 60
+			return nil
+		})
+		check(err)
+		by("what rules were changed", func() { _, err := s.RuleChanges(ctx); check(err) })
+		for _, change := range f.changes() {
+			by("changed rules of a "+string(change.OwnerKind), func() { check(s.SpreadRuleChange(ctx, change)) }, "conversations_queued|conversations_of_channel|conversations_open")
+		}
+		by("some are wanted for changed rules", func() { n, err := s.WantForRules(ctx); check(err); require.Positive(t, n) }, "chats_to_wake|chats_pkey|chats_wanted|sqlite_autoindex")
+		by("what agents hold of their profiles", func() { _, err := s.ProfileLoads(ctx, []string{mei, "k1"}); check(err) }, "conversations_held")
 		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
 		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed); check(err) }, "routing_log_of_conversation")
 		by("the reconciler's look", func() { _, err := s.DispatchState(ctx, time.Now()); check(err) })

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"kaiwa/internal/conversation"
@@ -89,6 +91,13 @@ type AgentState struct {
 	Load       int64 `db:"load"` // units held and on offer
 }
 
+// ProfileLoad is what an agent holds of one of their capacity profiles.
+type ProfileLoad struct {
+	ProfileID string
+	Limit     int64 // conversations
+	Load      int64 // that count against it; see routing.Profile
+}
+
 // Shown is the presence that people see: who holds all they can is busy, where
 // they are shown so. Offers go by Presence: for them there is no room anyway.
 func (s AgentState) Shown() conversation.Presence { return shown(s.Presence, s.AtCapacity) }
@@ -133,6 +142,22 @@ func (s *Store) AgentStates(ctx context.Context, agentIDs []string) (map[string]
 		states[st.AgentID] = st
 	}
 	return states, err
+}
+
+// ProfileLoads reads what agents hold of their capacity profiles, in order of the
+// profiles' ids, by agent. It has those who have ever set a presence.
+func (s *Store) ProfileLoads(ctx context.Context, agentIDs []string) (map[string][]ProfileLoad, error) {
+	held := map[string][]ProfileLoad{}
+	if len(agentIDs) == 0 {
+		return held, nil
+	}
+	loads, err := s.read().agentLoads(ctx, true, s.now(), agentIDs)
+	for _, l := range loads {
+		for _, id := range slices.Sorted(maps.Keys(l.Profiles)) {
+			held[l.ID] = append(held[l.ID], ProfileLoad{id, l.Profiles[id].Limit, l.Profiles[id].Load})
+		}
+	}
+	return held, err
 }
 
 // SetPresence sets an agent's presence, one of the five or a custom one by its

@@ -85,6 +85,12 @@ var queues = &family[Queue, queueRow]{
 		return c.exists(ctx, "calendars", q.CalendarID, "/calendar_id", "calendar")
 	},
 	save: func(ctx context.Context, c conn, q Queue) error { return c.stampQueue(ctx, q) },
+	changed: func(ctx context.Context, c conn, before, after Queue) error {
+		if !after.Settings.rules().Sooner(before.Settings.rules()) {
+			return nil
+		}
+		return c.noteRuleChange(ctx, rulesOfQueue, after.ID, conversation.PhaseQueued)
+	},
 	unused: func(ctx context.Context, c conn, q Queue) error {
 		if err := c.inUse(ctx, "The workstream %q falls back to this queue. Give it another fallback queue first.",
 			"SELECT name FROM workstreams WHERE fallback_queue_id = $1", q.ID); err != nil {
@@ -143,7 +149,8 @@ func (s *Store) CreateQueue(ctx context.Context, by Origin, q Queue) (Queue, err
 }
 
 // UpdateQueue changes a queue: CodeNotFound, CodeVersionStale, CodeInvalid. Those
-// who wait in it are matched by the change at once.
+// who wait in it are matched by the change at once; what they wait for by time,
+// their workflows learn of when they are woken for it.
 func (s *Store) UpdateQueue(ctx context.Context, by Origin, id string, version int64, change func(*Queue) error) (Queue, error) {
 	return queues.update(ctx, s, by, id, version, change)
 }

@@ -259,6 +259,9 @@ var workstreams = &family[Workstream, workstreamRow]{
 		}
 		return c.settingsUse(ctx, w.Settings)
 	},
+	changed: func(ctx context.Context, c conn, before, after Workstream) error {
+		return c.noteRuleChange(ctx, rulesOfWorkstream, after.ID, after.Settings.sooner(before.Settings)...)
+	},
 	unused: func(ctx context.Context, c conn, w Workstream) error {
 		if err := c.inUse(ctx, "The channel %q uses this workstream. Give it another workstream first.",
 			"SELECT name FROM channels WHERE workstream_id = $1 AND status <> 'deleted'", w.ID); err != nil {
@@ -324,7 +327,8 @@ func (s *Store) CreateWorkstream(ctx context.Context, by Origin, w Workstream) (
 }
 
 // UpdateWorkstream changes a workstream: CodeNotFound, CodeVersionStale,
-// CodeInvalid. It applies to the next step of its conversations.
+// CodeInvalid. It applies to the next step of its conversations; those whose
+// deadline it brings nearer are woken for it.
 func (s *Store) UpdateWorkstream(ctx context.Context, by Origin, id string, version int64, change func(*Workstream) error) (Workstream, error) {
 	return workstreams.update(ctx, s, by, id, version, change)
 }

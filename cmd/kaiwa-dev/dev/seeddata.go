@@ -93,11 +93,11 @@ var afterwards = store.Survey{
 	ID: seedID(conversation.PrefixSurvey, "afterwards"), Name: "Afterwards アンケート",
 	Settings: survey.Settings{Mode: survey.ModeLINE, ExpiresSeconds: survey.DefaultExpires, Questions: []survey.Question{
 		{ID: "satisfaction", Kind: survey.KindCSAT, Text: map[string]string{
-			"en":    "How satisfied are you with our help? 1 is not at all, 5 is very.",
-			"ja":    "今回の対応にどのくらいご満足いただけましたか。1は不満、5は大変満足です。",
-			"th":    "คุณพอใจกับการช่วยเหลือของเรามากน้อยเพียงใด 1 คือไม่พอใจ 5 คือพอใจมาก",
-			"zh-TW": "您對這次的服務滿意嗎？1 為非常不滿意，5 為非常滿意。",
-			"da":    "Hvor tilfreds er du med hjælpen? 1 er slet ikke, 5 er meget.",
+			"en":    "How satisfied are you with our help?",
+			"ja":    "今回の対応にどのくらいご満足いただけましたか。",
+			"th":    "คุณพอใจกับการช่วยเหลือของเรามากน้อยเพียงใด",
+			"zh-TW": "您對這次的服務滿意嗎？",
+			"da":    "Hvor tilfreds er du med hjælpen?",
 		}},
 		{ID: "comment", Kind: survey.KindText, Optional: true, Text: map[string]string{
 			"en":    "Is there anything we could do better?",
