@@ -2861,12 +2861,12 @@ type QuickReplyList struct {
 // QuickReplyPatch A JSON merge patch.
 type QuickReplyPatch = json.RawMessage
 
-// Quote The message that this one quotes, of the customer or of the account. All but LINE's id is null while it is not known here; it
+// Quote The message that this one quotes, of the customer or of the account. All but the id it is quoted by is null while it is not known here; it
 // may come later. One that was taken back has no text.
 type Quote struct {
 	ConversationID Nullable       `json:"conversation_id"`
 	Direction      Nullable       `json:"direction"`
-	LINEMessageID  string         `json:"line_message_id"`
+	LINEMessageID  Nullable       `json:"line_message_id"`
 	MessageID      Nullable       `json:"message_id"`
 	Sender         *MessageSender `json:"sender"`
 	State          Nullable       `json:"state"`

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"slices"
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
@@ -28,11 +29,14 @@ func lineValue[T any](fields map[string]json.RawMessage, name string) (v T) {
 	return read
 }
 
+// quotedID is what a message quotes: by LINE's id where the customer does, by
+// Kaiwa's where the account does.
 func quotedID(m store.Message) string {
-	if m.Direction != conversation.Inbound || m.Payload == "" {
+	name := map[conversation.Direction]string{conversation.Inbound: "quotedMessageId", conversation.Outbound: "quote_message_id"}[m.Direction]
+	if name == "" || m.Payload == "" {
 		return ""
 	}
-	return lineValue[string](lineFields([]byte(m.Payload)), "quotedMessageId")
+	return lineValue[string](lineFields([]byte(m.Payload)), name)
 }
 
 func imageSet(m store.Message) *ImageSet {
@@ -50,25 +54,36 @@ func imageSet(m store.Message) *ImageSet {
 // quotes finds what messages of one conversation quote, by their ids. It costs
 // nothing where none does.
 func (s *Server) quotes(ctx context.Context, list []store.Message) (map[string]*Quote, error) {
-	quoted := map[string]string{} // LINE's id of what a message quotes
-	var ids []string
+	quoted := map[string]string{} // the id of what a message quotes: LINE's, or Kaiwa's where it is the account's
+	var theirs, ours []string
 	for _, m := range list {
-		if id := quotedID(m); id != "" {
-			quoted[m.ID], ids = id, append(ids, id)
+		id := quotedID(m)
+		switch {
+		case id == "":
+			continue
+		case m.Direction == conversation.Inbound:
+			theirs = append(theirs, id)
+		default:
+			ours = append(ours, id)
 		}
+		quoted[m.ID] = id
 	}
-	if len(ids) == 0 {
+	if len(quoted) == 0 {
 		return nil, nil
 	}
-	found, err := s.store.Quoted(ctx, list[0].ConversationID, ids)
+	found, err := s.store.Quoted(ctx, list[0].ConversationID, theirs, ours)
 	if err != nil {
 		return nil, err
 	}
 	out := map[string]*Quote{}
-	for id, lineID := range quoted {
-		q := &Quote{LINEMessageID: lineID}
-		if m, ok := found[lineID]; ok {
+	for id, of := range quoted {
+		q := &Quote{}
+		if slices.Contains(theirs, of) {
+			q.LINEMessageID = Nullable(of)
+		}
+		if m, ok := found[of]; ok {
 			sender := showSender(m)
+			q.LINEMessageID = Nullable(m.LINEMessageID)
 			q.MessageID, q.ConversationID, q.Direction, q.Sender = Nullable(m.ID), Nullable(m.ConversationID), Nullable(m.Direction), &sender
 			q.Type, q.Text, q.State = Nullable(m.Type), Nullable(m.Text), Nullable(m.State)
 		}

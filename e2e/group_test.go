@@ -90,7 +90,7 @@ func TestAGroupIsServedAsOneConversation(t *testing.T) {
 		}, "the edit and who left are shown")
 		require.Equal(t, []string{"Hana", "Ken", "Ken"}, []string{said[0].SenderName, said[2].SenderName, lines[len(lines)-1].SenderName})
 		require.Equal(t, "hello all", said[0].Text)
-		quotes, err := k.Store.Quoted(t.Context(), list[0].ID, []string{welcome.ID})
+		quotes, err := k.Store.Quoted(t.Context(), list[0].ID, []string{welcome.ID}, nil)
 		require.NoError(t, err)
 		require.Equal(t, said[1].ID, quotes[welcome.ID].ID, "what the account said is quoted")
 

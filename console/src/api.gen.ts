@@ -1115,6 +1115,48 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/conversations/{id}/messages/validate": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Checks a message and sends nothing.
+         * @description The answer has LINE's message objects, as the message would be sent: several for a text that is too long for one.
+         *     With line, LINE is asked as well, for the conversation's channel.
+         */
+        post: operations["ValidateMessage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/quick-replies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists what the caller may answer with in a conversation, filled in.
+         * @description Quick replies of the conversation's workstream and of all, everybody's and the caller's own: first those in the
+         *     customer's language, then those in none, then the others, each by title; at most 200, of the first 2,000.
+         */
+        get: operations["ListConversationQuickReplies"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/conversations/{id}/attachments": {
         parameters: {
             query?: never;
@@ -1153,6 +1195,46 @@ export interface paths {
          * @description Its link answers 410 from then on, and its bytes are deleted. Doing it again changes nothing.
          */
         delete: operations["RevokeAttachment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/attachments/{id}/release": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Lets a file out of quarantine.
+         * @description It can be loaded from then on, whatever the scanner takes it for. Doing it again changes nothing; 409 when it is not in quarantine.
+         */
+        post: operations["ReleaseAttachment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/quarantine": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lists the files in quarantine, oldest first.
+         * @description They are deleted after 30 days.
+         */
+        get: operations["ListQuarantine"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1713,6 +1795,12 @@ export interface components {
              */
             expires_at: string | null;
         };
+        /**
+         * @description What the account does in group chats and rooms: nothing; say a word and leave; or hold one conversation with the group, whoever
+         *     speaks in it. A push to a group costs as many messages as it has members.
+         * @enum {string}
+         */
+        GroupChats: "ignore" | "leave" | "serve";
         ChannelInput: {
             name: string;
             line_channel_id: string;
@@ -3301,7 +3389,7 @@ export interface components {
         /** @enum {string} */
         Role: "agent" | "supervisor" | "admin";
         /** @enum {string} */
-        Permission: "self" | "conversations.read" | "conversations.serve" | "conversations.supervise" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read" | "contacts.read" | "contacts.write";
+        Permission: "self" | "conversations.read" | "conversations.serve" | "conversations.supervise" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read" | "quarantine.manage" | "contacts.read" | "contacts.write";
         /** @enum {string} */
         ConversationStatus: "open" | "active" | "waiting" | "wrap_up" | "closed";
         TokenInput: {
@@ -3611,11 +3699,11 @@ export interface components {
             total: number | null;
         };
         /**
-         * @description The message that this one quotes, of the customer or of the account. All but LINE's id is null while it is not known here; it
+         * @description The message that this one quotes, of the customer or of the account. All but the id it is quoted by is null while it is not known here; it
          *     may come later. One that was taken back has no text.
          */
         Quote: {
-            line_message_id: string;
+            line_message_id: string | null;
             message_id: string | null;
             conversation_id: string | null;
             /** @enum {string|null} */
@@ -3631,7 +3719,7 @@ export interface components {
         };
         /**
          * @description A file. Its URLs are there while it is stored; whoever has one can load it. Its content type is what its content
-         *     says, whatever its name does.
+         *     says, whatever its name does. One in quarantine is kept, and nobody can load it.
          */
         Attachment: {
             id: string;
@@ -3646,9 +3734,11 @@ export interface components {
              */
             kind: "image" | "video" | "audio" | "file";
             /** @enum {string} */
-            state: "pending" | "stored" | "refused" | "gone" | "failed" | "revoked";
+            state: "pending" | "stored" | "refused" | "gone" | "failed" | "revoked" | "quarantined";
             /** @description Why it is not there. */
             reason: string | null;
+            /** @description The malware that it holds, in the words of the scanner. */
+            signature: string | null;
             file_name: string | null;
             content_type: string | null;
             /**
@@ -3669,6 +3759,10 @@ export interface components {
             url: string | null;
             preview_url: string | null;
             created_at: components["schemas"]["Timestamp"];
+        };
+        AttachmentList: {
+            items: components["schemas"]["Attachment"][];
+            next_cursor: string | null;
         };
         MessageFailure: {
             code: string;
@@ -3730,7 +3824,7 @@ export interface components {
             created_at: components["schemas"]["Timestamp"];
             by: components["schemas"]["AuditOrigin"];
             /** @enum {string} */
-            action: "created" | "changed" | "deleted" | "revoked";
+            action: "created" | "changed" | "deleted" | "revoked" | "released";
             subject_kind: string;
             subject_id: string;
             subject_name: string;
@@ -3934,6 +4028,7 @@ export type FieldError = components['schemas']['FieldError'];
 export type Channel = components['schemas']['Channel'];
 export type AccessTokenKind = components['schemas']['AccessTokenKind'];
 export type ChannelAccessToken = components['schemas']['ChannelAccessToken'];
+export type GroupChats = components['schemas']['GroupChats'];
 export type ChannelInput = components['schemas']['ChannelInput'];
 export type ChannelPatch = components['schemas']['ChannelPatch'];
 export type ChannelList = components['schemas']['ChannelList'];
@@ -4103,6 +4198,7 @@ export type ImageSet = components['schemas']['ImageSet'];
 export type Quote = components['schemas']['Quote'];
 export type MessageWords = components['schemas']['MessageWords'];
 export type Attachment = components['schemas']['Attachment'];
+export type AttachmentList = components['schemas']['AttachmentList'];
 export type MessageFailure = components['schemas']['MessageFailure'];
 export type MessageList = components['schemas']['MessageList'];
 export type TimelineEntry = components['schemas']['TimelineEntry'];
@@ -6644,6 +6740,62 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
+    ValidateMessage: {
+        parameters: {
+            query?: {
+                /** @description Has LINE check the message, too, as it would that of a reply or a push. */
+                line?: "reply" | "push";
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["MessageInput"];
+            };
+        };
+        responses: {
+            /** @description It can be sent. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MessageValidation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListConversationQuickReplies: {
+        parameters: {
+            query?: {
+                /** @description Only those with these words in their title, text or tags. */
+                q?: string;
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The quick replies. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilledQuickReplyList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
     UploadAttachment: {
         parameters: {
             query?: never;
@@ -6717,6 +6869,58 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ReleaseAttachment: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description At most 255 printable ASCII characters. */
+                "Idempotency-Key"?: components["parameters"]["IdempotencyKey"];
+            };
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The attachment, which is stored. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Attachment"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListQuarantine: {
+        parameters: {
+            query?: {
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of files. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AttachmentList"];
+                };
             };
             default: components["responses"]["Problem"];
         };

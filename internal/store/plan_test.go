@@ -308,7 +308,7 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		id := res.ConversationID
 		p.receive(p.event("g1", "edit", "e1 hi"), p.event("g2", "follow", ""), p.event("g3", "spoken", "U1 hi"), p.event("g4", "unwanted", ""))
 		by("an ingest of what happens in a group", func() { res = p.takes(res) }, "messages_by_line_id", "errands_due")
-		by("what is quoted", func() { _, err := s.Quoted(ctx, id, []string{"line-e1", "1"}); check(err) }, "messages_by_line_id", "messages_sent_by_line_id")
+		by("what is quoted", func() { _, err := s.Quoted(ctx, id, []string{"line-e1", "1"}, []string{id}); check(err) }, "messages_by_line_id", "messages_sent_by_line_id", "messages_pkey|sqlite_autoindex_messages_1")
 		by("an errand", func() {
 			e, err := s.NextErrand(ctx, p.plan.Channel.ID, p.chat)
 			check(err)

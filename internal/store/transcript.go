@@ -138,27 +138,34 @@ func (s *Store) Message(ctx context.Context, id string) (Message, error) {
 	return m, err
 }
 
-// Quoted finds what messages of a conversation's chat quote, by LINE's ids: of
-// the customer or of the account, in this or another conversation of the chat.
-// What is not known, or held until the customer consents, is left out.
-func (s *Store) Quoted(ctx context.Context, conversationID string, lineMessageIDs []string) (map[string]Message, error) {
+// Quoted finds what messages of a conversation's chat quote, by LINE's ids and by
+// Kaiwa's: of the customer or of the account, in this or another conversation of
+// the chat. What is not known, or held until the customer consents, is left out.
+// They are found by the ids they were asked for by.
+func (s *Store) Quoted(ctx context.Context, conversationID string, lineMessageIDs, ids []string) (map[string]Message, error) {
 	found := map[string]Message{}
-	if len(lineMessageIDs) == 0 {
-		return found, nil
-	}
-	args := append([]any{conversationID}, anys(lineMessageIDs)...)
-	var list []Message
-	for _, which := range []string{`direction = 'inbound'`, `direction = 'outbound' AND line_message_id <> ''`} {
-		var some []Message
-		if err := s.read().list(ctx, &some, `SELECT `+messageColumns+` FROM messages
-			WHERE channel_id = (SELECT channel_id FROM conversations WHERE id = $1) AND line_message_id IN (`+list1(len(lineMessageIDs), 2)+`) AND `+which+` AND NOT held
-			AND (SELECT chat_key FROM conversations c WHERE c.id = messages.conversation_id) = (SELECT chat_key FROM conversations WHERE id = $1)`, args...); err != nil {
+	for _, way := range []struct {
+		column, which string
+		ids           []string
+		id            func(Message) string
+	}{
+		{"line_message_id", `direction = 'inbound'`, lineMessageIDs, func(m Message) string { return m.LINEMessageID }},
+		{"line_message_id", `direction = 'outbound' AND line_message_id <> ''`, lineMessageIDs, func(m Message) string { return m.LINEMessageID }},
+		{"id", `direction <> 'internal'`, ids, func(m Message) string { return m.ID }},
+	} {
+		if len(way.ids) == 0 {
+			continue
+		}
+		var list []Message
+		if err := s.read().list(ctx, &list, `SELECT `+messageColumns+` FROM messages
+			WHERE channel_id = (SELECT channel_id FROM conversations WHERE id = $1) AND `+way.column+` IN (`+list1(len(way.ids), 2)+`) AND `+way.which+` AND NOT held
+			AND (SELECT chat_key FROM conversations c WHERE c.id = messages.conversation_id) = (SELECT chat_key FROM conversations WHERE id = $1)`,
+			append([]any{conversationID}, anys(way.ids)...)...); err != nil {
 			return nil, err
 		}
-		list = append(list, some...)
-	}
-	for _, m := range list {
-		found[m.LINEMessageID] = m
+		for _, m := range list {
+			found[way.id(m)] = m
+		}
 	}
 	return found, nil
 }
