@@ -94,8 +94,8 @@ type Message struct {
 	LINERequestID  string                    `db:"line_request_id"`
 	Failure        string                    `db:"failure"`
 	FailureDetail  string                    `db:"failure_detail"`
-	RetryID        string                    `db:"retry_id"` // the message that was sent in its place
-	Charged        int64                     `db:"charged"`  // paid messages LINE counts for it; see Batch
+	RetryID        string                    `db:"retry_id"`  // the message that was sent in its place
+	Charged        int64                     `db:"charged"`   // paid messages LINE counts for it; see Batch
 	Edits          string                    `db:"edits"`     // JSON: what it said before, oldest first; see EarlierWords
 	EditedAt       int64                     `db:"edited_at"` // 0: never
 	CreatedAt      int64                     `db:"created_at"`
