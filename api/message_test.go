@@ -155,7 +155,8 @@ func TestHowCustomersSeeAgentsAndBots(t *testing.T) {
 	requireProblem(t, b.patch(path, map[string]any{"sender": map[string]any{"name": "Line", "icon_url": "http://example.com/a.png"}}), 400, conversation.CodeInvalid, "/sender/name", "/sender/icon_url")
 	require.Empty(t, b.patch(path, map[string]any{"sender": nil}).get(t, "sender"))
 
-	r := b.create("bots", map[string]any{"name": "Guide", "kind": "webhook", "url": "https://example.com/bot", "sender": aya})
+	r := b.as(store.RoleAdmin, "POST", "/api/v1/bots", map[string]any{"name": "Guide", "kind": "webhook", "url": "https://example.com/bot", "sender": aya})
+	require.Equal(t, 201, r.Status, "%s", r.Raw)
 	require.Equal(t, aya, r.get(t, "sender"))
 	require.Equal(t, aya, b.patch("/api/v1/bots/"+r.text(t, "id"), map[string]any{"name": "Guide 2"}).get(t, "sender"))
 }
