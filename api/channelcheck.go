@@ -15,6 +15,7 @@ import (
 	"kaiwa/internal/guide"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
+	"kaiwa/internal/textlen"
 )
 
 // CheckChannel asks LINE about all that has to be right, has it test the webhook
@@ -275,7 +276,7 @@ func (l *look) foundOfURL() guide.Finding {
 	switch {
 	case err != nil || u.Host == "":
 		return guide.URLUnusable
-	case line.UTF16Len(l.url) > maxWebhookURL:
+	case textlen.UTF16(l.url) > maxWebhookURL:
 		return guide.URLTooLong
 	case u.Scheme != "https" && !line.Loopback(u.Hostname()): // a simulator's may be
 		return guide.URLNotHTTPS

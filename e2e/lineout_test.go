@@ -16,6 +16,7 @@ import (
 	"kaiwa/internal/line"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
+	"kaiwa/internal/textlen"
 )
 
 // Each fault strikes the answer to one customer. Whatever it is, the customer
@@ -140,7 +141,7 @@ func TestALongAnswerIsSplitBetweenCharactersAndGoesOutInOrder(t *testing.T) {
 	texts := make([]string, 20)
 	for i := range texts {
 		texts[i] = strings.Repeat(string(rune('a'+i))+family, 500)
-		require.Greater(t, line.UTF16Len(texts[i]), line.MaxText)
+		require.Greater(t, textlen.UTF16(texts[i]), line.MaxText)
 	}
 	eachDatabase(t, func(t *testing.T, dialect string) {
 		k := start(t, dialect)
@@ -157,7 +158,7 @@ func TestALongAnswerIsSplitBetweenCharactersAndGoesOutInOrder(t *testing.T) {
 		require.Len(t, pieces, 40)
 		require.Equal(t, strings.Join(texts, ""), strings.Join(pieces, ""))
 		for _, piece := range pieces {
-			require.LessOrEqual(t, line.UTF16Len(piece), line.MaxText)
+			require.LessOrEqual(t, textlen.UTF16(piece), line.MaxText)
 			require.Equal(t, uniseg.GraphemeClusterCount(piece), strings.Count(piece, family)+len(strings.ReplaceAll(piece, family, "")), "no character is torn")
 		}
 		replies := k.Sim.Calls(linesim.CallFilter{Endpoint: "reply"})

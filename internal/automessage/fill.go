@@ -9,6 +9,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
+
+	"kaiwa/internal/textlen"
 )
 
 // MaxFilled is the longest text LINE sends, in UTF-16 code units. Fill cuts
@@ -248,27 +250,16 @@ func trimRight(b []byte) []byte {
 
 // cut shortens s to MaxFilled between two graphemes.
 func cut(s string) string {
-	if utf16Len(s) <= MaxFilled {
+	if textlen.UTF16(s) <= MaxFilled {
 		return s
 	}
 	room, end, state := MaxFilled-1, 0, -1
 	for rest := s; ; {
 		var cluster string
 		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
-		if room -= utf16Len(cluster); room < 0 {
+		if room -= textlen.UTF16(cluster); room < 0 {
 			return s[:end] + "…"
 		}
 		end += len(cluster)
 	}
-}
-
-func utf16Len(s string) int {
-	n := 0
-	for _, r := range s {
-		n++
-		if r > 0xFFFF {
-			n++
-		}
-	}
-	return n
 }

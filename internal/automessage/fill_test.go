@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"kaiwa/internal/textlen"
 )
 
 func TestNamesAndNumbersAreFilledIn(t *testing.T) {
@@ -105,7 +107,7 @@ func TestATextTooLongForLINEIsCutBetweenCharacters(t *testing.T) {
 	t.Parallel()
 	family := "👨‍👩‍👧‍👦" // one grapheme of 11 UTF-16 units
 	got := Fill("{$n}", Values{Context: map[string]string{"n": strings.Repeat(family, 1000)}})
-	require.LessOrEqual(t, utf16Len(got), MaxFilled)
+	require.LessOrEqual(t, textlen.UTF16(got), MaxFilled)
 	require.Equal(t, strings.Repeat(family, (MaxFilled-1)/11)+"…", got)
 
 	exact := strings.Repeat("語", MaxFilled)
@@ -129,7 +131,7 @@ func TestFillAlwaysGivesATextThatCanBeSent(t *testing.T) {
 		got := Fill(text, v)
 		require.True(t, utf8.ValidString(got))
 		require.NotContains(t, got, string(gap))
-		require.LessOrEqual(t, utf16Len(got), MaxFilled)
+		require.LessOrEqual(t, textlen.UTF16(got), MaxFilled)
 		require.Equal(t, got, Fill(text, v))
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/rivo/uniseg"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/textlen"
 )
 
 // LINE's limits that can be told without knowing its message objects in depth;
@@ -142,10 +143,10 @@ func checkQuickReply(v value, q conversation.QuickReply) {
 	case q.URI != "":
 		checkURI(v.field("uri"), q.URI)
 	}
-	if utf16Len(q.Text) > maxButtonText {
+	if textlen.UTF16(q.Text) > maxButtonText {
 		v.field("text").wrong("This is longer than 300 characters.")
 	}
-	if utf16Len(q.Data) > maxButtonData {
+	if textlen.UTF16(q.Data) > maxButtonData {
 		v.field("data").wrong("This is longer than 300 characters.")
 	}
 }
@@ -174,7 +175,7 @@ func checkWords(v value, s string, limit int) {
 	switch {
 	case strings.TrimSpace(s) == "":
 		v.wrong("This is missing or blank.")
-	case utf16Len(s) > limit:
+	case textlen.UTF16(s) > limit:
 		v.wrong("This is too long for LINE.")
 	}
 }
@@ -221,18 +222,6 @@ func checkURI(v value, s string) {
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// utf16Len is the length of s as LINE counts it.
-func utf16Len(s string) int {
-	n := 0
-	for _, r := range s {
-		n++
-		if r > 0xFFFF {
-			n++
-		}
-	}
-	return n
 }
 
 // firstUnits is s, or as many of its first characters as LINE counts limit for.

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"kaiwa/internal/textlen"
 )
 
 func TestEveryKindOfMessageIsCheckedForWhatItNeeds(t *testing.T) {
@@ -70,7 +72,7 @@ func TestAValueTooLongForAnAltTextIsCut(t *testing.T) {
 	k.turn.Context["member"] = strings.Repeat("🙂", 4000)
 	r := k.say("show card")
 	alt := r.Messages[1].AltText
-	require.LessOrEqual(t, utf16Len(alt), maxAltText)
+	require.LessOrEqual(t, textlen.UTF16(alt), maxAltText)
 	require.Equal(t, "Card "+strings.Repeat("🙂", 747), alt)
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/fold"
+	"kaiwa/internal/textlen"
 )
 
 // menu asks the customer to choose, with a quick reply for each option. Quick
@@ -86,7 +87,7 @@ func (s *Script) readOption(v value) option {
 		}
 		checkLabel(at, o.label.words[loc])
 	}
-	if utf16Len(o.data) > maxButtonData {
+	if textlen.UTF16(o.data) > maxButtonData {
 		v.field("data").wrong("This is longer than 300 characters.")
 	}
 	if o.uri != "" {

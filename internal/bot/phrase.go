@@ -7,6 +7,7 @@ import (
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/fold"
 	"kaiwa/internal/locale"
+	"kaiwa/internal/textlen"
 )
 
 // maxLocales bounds the languages of one text.
@@ -58,7 +59,7 @@ func readPhrase(v value, fallback string, limit int, plain bool) phrase {
 			m.wrong("This is not a known language tag such as en, ja or zh-TW.")
 		case strings.TrimSpace(text) == "":
 			m.wrong("The text is blank.")
-		case utf16Len(text) > limit:
+		case textlen.UTF16(text) > limit:
 			m.wrong("The text is too long.")
 		default:
 			checkSlugs(m.value, text, plain)

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"kaiwa/internal/textlen"
 )
 
 // actionRules are what differs by where an action stands.
@@ -63,8 +65,8 @@ func (c *check) action(at string, v any, rules actionRules) {
 			c.add(at+"/inputOption", "must be %s", strings.Join(inputOptions, ", "))
 		}
 		for _, name := range []string{"displayText", "text", "fillInText"} {
-			if s, ok := c.optional(at, a, name); ok && UTF16Len(s) > maxActionText {
-				c.add(at+"/"+name, "must be at most %d characters (UTF-16 units), not %d", maxActionText, UTF16Len(s))
+			if s, ok := c.optional(at, a, name); ok && textlen.UTF16(s) > maxActionText {
+				c.add(at+"/"+name, "must be at most %d characters (UTF-16 units), not %d", maxActionText, textlen.UTF16(s))
 			}
 		}
 	case "datetimepicker":
@@ -110,7 +112,7 @@ func (c *check) moments(at string, a map[string]any) {
 
 // actionURI checks what tapping a button opens.
 func (c *check) actionURI(at, raw string) {
-	n := UTF16Len(raw)
+	n := textlen.UTF16(raw)
 	if n < 1 || n > maxActionURI {
 		c.add(at, "must be 1 to %d characters (UTF-16 units), not %d", maxActionURI, n)
 		return

@@ -12,6 +12,7 @@ import (
 	"github.com/rivo/uniseg"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/textlen"
 )
 
 // LINE's limits. Where LINE does not say whether it counts UTF-16 units or
@@ -250,7 +251,7 @@ func ValidateSender(s conversation.MessageSender) error {
 
 // units checks that s is a text of 1 to limit UTF-16 units, and returns it.
 func (c *check) units(at, s string, limit int) string {
-	if n := UTF16Len(s); n < 1 || n > limit {
+	if n := textlen.UTF16(s); n < 1 || n > limit {
 		c.add(at, "must be 1 to %d characters (UTF-16 units), not %d", limit, n)
 	}
 	c.clean(at, s)

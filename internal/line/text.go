@@ -2,34 +2,17 @@ package line
 
 import (
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/textlen"
 )
 
 // MaxText is how long a text message may be, in UTF-16 code units.
 const MaxText = 5000
-
-// UTF16Len counts s as LINE counts texts: in UTF-16 code units, so an emoji
-// outside the basic plane is two.
-//
-// Source: https://developers.line.biz/en/docs/messaging-api/text-character-count/
-func UTF16Len(s string) int {
-	n := 0
-	for _, r := range s {
-		n += unitsOf(r)
-	}
-	return n
-}
-
-func unitsOf(r rune) int {
-	if r > 0xFFFF {
-		return 2
-	}
-	return 1
-}
 
 // SplitText splits a long text into texts that LINE takes, of at most MaxText
 // UTF-16 units each. It cuts after a paragraph if it can, otherwise after a
@@ -41,14 +24,14 @@ func SplitText(s string) []string { return split(s, nil) }
 // split is SplitText of a text with atoms, in their order: no cut is within one.
 func split(s string, atoms []atom) []string {
 	var pieces []string
-	left := UTF16Len(s)
+	left := textlen.UTF16(s)
 	for _, a := range atoms {
 		left += a.extra
 	}
 	for begin := 0; left > MaxText; {
 		cut := cutAt(s, begin, atoms)
 		pieces = append(pieces, s[:cut])
-		left -= UTF16Len(s[:cut])
+		left -= textlen.UTF16(s[:cut])
 		begin += cut
 		s = s[cut:]
 		for len(atoms) > 0 && atoms[0].begin < begin {
@@ -81,7 +64,7 @@ func cutAt(s string, begin int, atoms []atom) int {
 	for rest != "" {
 		cluster, tail, boundaries, next := uniseg.StepString(rest, state)
 		rest, state = tail, next
-		units += UTF16Len(cluster)
+		units += textlen.UTF16(cluster)
 		at += len(cluster)
 		for begun < len(atoms) && atoms[begun].begin-begin < at {
 			units += atoms[begun].extra
@@ -122,7 +105,7 @@ func cutAt(s string, begin int, atoms []atom) int {
 	units, at = 0, 0
 	for {
 		r, size := utf8.DecodeRuneInString(s[at:])
-		if units += unitsOf(r); units > MaxText {
+		if units += utf16.RuneLen(r); units > MaxText {
 			return at
 		}
 		at += size

@@ -11,14 +11,8 @@ import (
 	"pgregory.net/rapid"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/textlen"
 )
-
-func TestUTF16Len(t *testing.T) {
-	t.Parallel()
-	for s, want := range map[string]int{"": 0, "abc": 3, "会話": 2, "👟": 2, "👨‍👩‍👧": 8, "e\u0301": 2, "\xff": 1} {
-		require.Equal(t, want, UTF16Len(s), s)
-	}
-}
 
 func TestSplitText(t *testing.T) {
 	t.Parallel()
@@ -75,7 +69,7 @@ func TestSplitTextKeepsEverythingAndEveryCharacterWhole(t *testing.T) {
 		whole := 0
 		for _, p := range pieces {
 			require.NotEmpty(rt, p)
-			require.LessOrEqual(rt, UTF16Len(p), MaxText)
+			require.LessOrEqual(rt, textlen.UTF16(p), MaxText)
 			whole += uniseg.GraphemeClusterCount(p)
 		}
 		if !strings.Contains(s, "🇯🇵") { // flags pair up from where counting starts
@@ -91,7 +85,7 @@ func TestACharacterLongerThanAMessageIsCutBetweenCodePoints(t *testing.T) {
 	require.Equal(t, zalgo, strings.Join(pieces, ""))
 	for _, p := range pieces {
 		require.True(t, utf8.ValidString(p))
-		require.LessOrEqual(t, UTF16Len(p), MaxText)
+		require.LessOrEqual(t, textlen.UTF16(p), MaxText)
 	}
 	broken := strings.Repeat("\xff", 5001)
 	require.Equal(t, broken, strings.Join(SplitText(broken), ""))
@@ -154,7 +148,7 @@ func TestPiecesOfVersion2KeepEverythingAndAreTaken(t *testing.T) {
 			whole += p.Text
 			atoms, ok := atomsOf(p.Text)
 			require.True(rt, ok, p.Text)
-			units := UTF16Len(p.Text)
+			units := textlen.UTF16(p.Text)
 			for _, a := range atoms {
 				units += a.extra
 			}

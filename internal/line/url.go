@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+
+	"kaiwa/internal/textlen"
 )
 
 // checkURL says what is wrong with the URL of something LINE or its apps load:
@@ -14,7 +16,7 @@ func checkURL(raw string, limit int) error {
 	switch {
 	case raw == "":
 		return errors.New("is missing")
-	case UTF16Len(raw) > limit:
+	case textlen.UTF16(raw) > limit:
 		return fmt.Errorf("is longer than %d characters", limit)
 	case err != nil || u.Host == "" || u.User != nil:
 		return errors.New("is not an absolute URL")

@@ -81,28 +81,25 @@ func (s *Store) SequenceEvents(ctx context.Context) (int, error) {
 	if _, err := s.read().get(ctx, &waiting, `SELECT EXISTS (SELECT 1 FROM events WHERE seq IS NULL)`); err != nil || !waiting {
 		return 0, err // nothing to do costs no write lock
 	}
-	tell := `''`
+	tell := ""
 	if s.d == dialectPostgres { // the notification goes with the commit
-		tell = `CAST(pg_notify('` + eventsNumbered + `', '') AS TEXT)`
+		tell = ` RETURNING pg_notify('` + eventsNumbered + `', '')`
 	}
 	err := s.tx(ctx, func(c conn) error {
-		// The numbers are taken first, with the lock of the counter: of what is
-		// committed meanwhile, at least as many have the lowest ids.
-		var taken struct {
-			Last int64  `db:"value"`
-			N    int64  `db:"n"`
-			Told string `db:"told"`
-		}
-		const unnumbered = `SELECT id FROM events WHERE seq IS NULL ORDER BY id`
-		if _, err := c.get(ctx, &taken, `
-			UPDATE counters SET value = value + (SELECT count(*) FROM (`+unnumbered+limitTo(SequenceLimit)+`) AS batch) WHERE name = 'events'
-			RETURNING value, (SELECT count(*) FROM (`+unnumbered+limitTo(SequenceLimit)+`) AS batch) AS n, `+tell+` AS told`); err != nil || taken.N == 0 {
+		var last int64
+		if _, err := c.get(ctx, &last, `SELECT value FROM counters WHERE name = 'events'`+s.d.forUpdate()); err != nil {
 			return err
 		}
 		var err error
 		n, err = c.exec(ctx, `
-			WITH unnumbered AS (SELECT id, row_number() OVER (ORDER BY id) AS n FROM (`+unnumbered+` LIMIT $2) AS batch)
-			UPDATE events SET seq = $1 + unnumbered.n FROM unnumbered WHERE events.id = unnumbered.id`, taken.Last-taken.N, taken.N)
+			WITH unnumbered AS (
+				SELECT id, row_number() OVER (ORDER BY id) AS n
+				FROM (SELECT id FROM events WHERE seq IS NULL ORDER BY id`+limitTo(SequenceLimit)+`) AS batch)
+			UPDATE events SET seq = $1 + unnumbered.n FROM unnumbered WHERE events.id = unnumbered.id`, last)
+		if err != nil || n == 0 {
+			return err
+		}
+		_, err = c.exec(ctx, `UPDATE counters SET value = $1 WHERE name = 'events'`+tell, last+n)
 		return err
 	})
 	if err == nil && n > 0 && s.d == dialectSQLite {

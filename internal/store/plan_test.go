@@ -500,8 +500,12 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		check(err)
 		by("what rules were changed", func() { _, err := s.RuleChanges(ctx); check(err) })
 		for _, change := range f.changes() {
-			by("changed rules of a "+string(change.OwnerKind), func() { check(s.SpreadRuleChange(ctx, change)) }, "conversations_queued|conversations_of_channel|conversations_open")
+			by("changed rules of a "+string(change.OwnerKind), func() { check(s.SpreadRuleChange(ctx, change)) }, "conversations_queued|conversations_of_channel|conversations_open|conversations_one_open")
 		}
+		for _, table := range []string{"chats (channel_id, chat_key, tick, created_at) SELECT $1, 'k' || i, 1, 1", "chats_to_wake (channel_id, chat_key) SELECT $1, 'k' || i"} {
+			check(s.ExecForTest(ctx, `INSERT INTO `+table+` FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000) SELECT i FROM n) AS many`, f.channel.ID))
+		}
+		check(s.ExecForTest(ctx, "ANALYZE"))
 		by("some are wanted for changed rules", func() { n, err := s.WantForRules(ctx); check(err); require.Positive(t, n) }, "chats_to_wake|chats_pkey|chats_wanted|sqlite_autoindex")
 		by("what agents hold of their profiles", func() { _, err := s.ProfileLoads(ctx, []string{mei, "k1"}); check(err) }, "conversations_held")
 		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
