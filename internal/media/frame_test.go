@@ -19,7 +19,7 @@ import (
 
 func TestAFrameOfAFilmIsATellingOne(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("ffmpeg"); err != nil {
+	if _, err := exec.LookPath("ffmpeg"); err != nil && os.Getenv("CI") == "" { // there it must be
 		t.Skip("ffmpeg is not installed, so films have a neutral frame.")
 	}
 	path := filepath.Join(t.TempDir(), "film.mp4")
