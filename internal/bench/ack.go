@@ -72,6 +72,7 @@ func (r *run) acknowledgedAt(ctx context.Context, rate float64) (*Latencies, err
 	if err != nil {
 		return nil, err
 	}
+	done := r.watchProcessor(4, what)
 	load, err := Open(ctx, arrivals, func(ctx context.Context, n int) error {
 		c, w, _ := pick(n)
 		return r.office.deliver(ctx, c.channel, w)
@@ -79,9 +80,11 @@ func (r *run) acknowledgedAt(ctx context.Context, rate float64) (*Latencies, err
 	if err != nil {
 		return nil, err
 	}
+	done()
 	if err := r.drained(ctx); err != nil {
 		return nil, err
 	}
+	defer r.watchProcessor(4, what+", baseline")()
 	bare, err := Open(ctx, arrivals, func(ctx context.Context, n int) error {
 		c, w, _ := pick(n)
 		return r.insert(ctx, c, w)
@@ -135,6 +138,8 @@ func (r *run) mostAcknowledged(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	what := fmt.Sprintf("highest rate held for %s", r.size.maxFor)
+	done := r.watchProcessor(4, what)
 	load, err := r.asManyAsPossible(ctx, func(ctx context.Context, i int) error {
 		if i >= n {
 			return fmt.Errorf("more than %d events a second were acknowledged: more webhooks must be made ahead", generous)
@@ -145,11 +150,13 @@ func (r *run) mostAcknowledged(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	done()
 	begun := time.Now()
 	if err := r.drained(ctx); err != nil {
 		return err
 	}
 	drain := time.Since(begun)
+	done = r.watchProcessor(4, what+", baseline")
 	bare, err := r.asManyAsPossible(ctx, func(ctx context.Context, i int) error {
 		c, w, _ := pick(i % n)
 		w.WebhookEventID += fmt.Sprint("-", i/n)
@@ -158,8 +165,9 @@ func (r *run) mostAcknowledged(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	done()
 	r.report.Add(Figure{
-		Scenario: 4, What: fmt.Sprintf("highest rate held for %s", r.size.maxFor), Value: load.PerSecond(), Unit: "events/s", Baseline: bare.PerSecond(),
+		Scenario: 4, What: what, Value: load.PerSecond(), Unit: "events/s", Baseline: bare.PerSecond(),
 		Bar: atLeast(r.here(2000, 1000)), Note: "one event a webhook, 64 webhooks under way at once, while conversations take them in; the baseline is bare INSERTs, as many at once",
 		Details: map[string]float64{"p50_ms": millis(load.Latencies.At(.5)), "p99_ms": millis(load.Latencies.At(.99)), "p999_ms": millis(load.Latencies.At(.999))},
 	})
@@ -201,6 +209,7 @@ func (r *run) backlogs(ctx context.Context) error {
 			c, w, number := pick(n)
 			marks[n] = b.mark(c, w, b.text(number))
 		}
+		done := r.watchProcessor(4, "backlog, "+b.what)
 		load, err := Open(ctx, arrivals, func(ctx context.Context, n int) error {
 			c, w, _ := pick(n)
 			return r.office.deliver(ctx, c.channel, w)
@@ -212,6 +221,7 @@ func (r *run) backlogs(ctx context.Context) error {
 		if err := waitAll(ctx, marks); err != nil {
 			return err
 		}
+		done()
 		r.report.Add(Figure{
 			Scenario: 4, What: fmt.Sprintf("%d events at %d/s, %s", load.Done, rate, b.what), Value: max(0, last(marks).Sub(acknowledged).Seconds()), Unit: "s", Bar: atMost(b.bar),
 			Details: map[string]float64{"acknowledged_p50_ms": millis(load.Latencies.At(.5)), "acknowledged_p99_ms": millis(load.Latencies.At(.99)), "took_s": load.Took.Seconds()},
@@ -247,6 +257,7 @@ func (r *run) withoutTemporal(ctx context.Context, running *Latencies) error {
 		c, w, _ := pick(n)
 		marks[n] = r.office.seen.expect(received(messageID(c.channel, w)))
 	}
+	done := r.watchProcessor(4, "the same with Temporal stopped, at 100/s")
 	load, err := Open(ctx, arrivals, func(ctx context.Context, n int) error {
 		c, w, _ := pick(n)
 		return r.office.deliverTo(ctx, alone.URL(), c.channel, w)
@@ -254,6 +265,7 @@ func (r *run) withoutTemporal(ctx context.Context, running *Latencies) error {
 	if err != nil {
 		return err
 	}
+	done()
 	if err := alone.Stop(ctx); err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ func (r *run) botAnswer(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	defer r.watchProcessor(2, fmt.Sprintf("answer at %d/s", rate))()
 	load, err := Open(ctx, arrivals, func(ctx context.Context, n int) error {
 		i, k := n%len(r.botted), n/len(r.botted)
 		return r.askBot(ctx, r.botted[i], hooks[i][k], texts(i*len(hooks[i])+k))

@@ -83,12 +83,15 @@ func (r *run) offersOnArrival(ctx context.Context) error {
 	if err := r.office.present(ctx, staff, conversation.PresenceAvailable); err != nil {
 		return err
 	}
+	what := fmt.Sprintf("queue to offer at %d arrivals/s", rate)
+	done := r.watchProcessor(5, what)
 	if _, err := Open(ctx, arrivals, func(ctx context.Context, n int) error { return r.office.deliver(ctx, c, hooks[n][0]) }); err != nil {
 		return err
 	}
 	if err := all.wait(ctx); err != nil {
 		return err
 	}
+	done()
 	if err := r.office.present(ctx, staff, conversation.PresenceOffline); err != nil {
 		return err
 	}
@@ -102,7 +105,6 @@ func (r *run) offersOnArrival(ctx context.Context) error {
 		}
 		took.Record(f.createdAt.Sub(came))
 	}
-	what := fmt.Sprintf("queue to offer at %d arrivals/s", rate)
 	r.latency(5, what, took, .5, nil)
 	r.latency(5, what, took, .99, atMost(500))
 	return nil

@@ -191,7 +191,7 @@ func (r *run) manyConversations(ctx context.Context) error {
 	load := r.visibleOneAtATime(chats, r.size.oneEach)
 	bare := r.bare.oneAtATime(r.local, r.size.oneEach)
 	r.o.Progress("6 throughput before")
-	before, _, err := sideBySide(ctx, r.size.throughputRounds, load, bare)
+	before, _, err := sideBySide(ctx, r.size.throughputRounds, r.watched(6, "throughput before", load), r.watched(6, "throughput before, baseline", bare))
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (r *run) manyConversations(ctx context.Context) error {
 		return err
 	}
 	r.o.Progress("6 throughput after")
-	after, _, err := sideBySide(ctx, r.size.throughputRounds, load, bare)
+	after, _, err := sideBySide(ctx, r.size.throughputRounds, r.watched(6, "throughput after", load), r.watched(6, "throughput after, baseline", bare))
 	if err != nil {
 		return err
 	}
@@ -292,6 +292,7 @@ func (r *run) reads(ctx context.Context, long []string) error {
 	}
 	var got [3]Load
 	var errs [3]error
+	done := r.watchProcessor(6, fmt.Sprintf("lists and transcripts at %d messages/s", messages))
 	var all sync.WaitGroup
 	all.Go(func() {
 		got[0], errs[0] = Open(ctx, arrivals, func(ctx context.Context, n int) error {
@@ -310,6 +311,7 @@ func (r *run) reads(ctx context.Context, long []string) error {
 		})
 	})
 	all.Wait()
+	done()
 	for _, err := range errs {
 		if err != nil {
 			return err

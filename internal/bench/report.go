@@ -20,6 +20,8 @@ type Report struct {
 	Store   string    `json:"store"` // sqlite or postgres
 	Machine Machine   `json:"machine"`
 	Figures []Figure  `json:"figures"`
+	// Processor tells, of what was measured, where the processors' time went.
+	Processor []Processor `json:"processor,omitempty"`
 }
 
 // Figure is one thing that was measured.
@@ -147,6 +149,9 @@ func (r *Report) Print(w io.Writer) error {
 		line(fmt.Sprint(f.Scenario), f.What, number(f.Value), f.Unit, baseline, ratio, bar, met)
 	}
 	if err := table.Flush(); err != nil {
+		return err
+	}
+	if err := r.printProcessor(&b); err != nil {
 		return err
 	}
 	b.WriteString("\n")

@@ -338,7 +338,7 @@ func (r *run) seed(purpose uint64) uint64 { return cmp.Or(r.o.Seed, 1)*1_000_003
 func (r *run) compare(ctx context.Context, scenario int, what, unit string, rounds int, bar, sqlBar *Bar, kaiwa, baseline measure) error {
 	r.o.Progress(fmt.Sprintf("%d %s", scenario, what))
 	var per statementsPer
-	rates, took, err := sideBySide(ctx, rounds, r.counted(kaiwa, &per), baseline)
+	rates, took, err := sideBySide(ctx, rounds, r.watched(scenario, what, r.counted(kaiwa, &per)), r.watched(scenario, what+", baseline", baseline))
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}

@@ -63,6 +63,8 @@ func (r *run) watching(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		what := fmt.Sprintf("%d streams, webhook to event at %.0f/s", n, rate)
+		done := r.watchProcessor(7, what)
 		load, err := Open(ctx, arrivals, func(ctx context.Context, n int) error {
 			c, w, _ := pick(n)
 			m := told.expect(received(messageID(c.channel, w)))
@@ -74,7 +76,7 @@ func (r *run) watching(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		what := fmt.Sprintf("%d streams, webhook to event at %.0f/s", n, rate)
+		done()
 		r.latency(7, what, load.Latencies, .5, nil)
 		r.latency(7, what, load.Latencies, .99, nil)
 	}

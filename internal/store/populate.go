@@ -139,9 +139,14 @@ func flush(ctx context.Context, tables ...*bulk) error {
 	return nil
 }
 
-// Analyze has the database look at what it holds, which it does by itself in
-// time: what was populated a moment ago is to be found as what grew over months.
+// Analyze has the database look at what it holds and tidy it, which it does by
+// itself in time: what was populated a moment ago is to be found as what grew
+// over months, and PostgreSQL's autovacuum is to have nothing to do with it.
 func (s *Store) Analyze(ctx context.Context) error {
-	_, err := s.write().exec(ctx, `ANALYZE`)
+	statement := `ANALYZE`
+	if s.d == dialectPostgres {
+		statement = `VACUUM (ANALYZE)`
+	}
+	_, err := s.write().exec(ctx, statement)
 	return err
 }
