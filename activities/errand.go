@@ -48,6 +48,9 @@ func (a *Activities) RunErrands(ctx context.Context, in ErrandsInput) error {
 
 func (a *Activities) errand(ctx context.Context, plan store.Plan, e store.Errand) error {
 	client := a.line.As(plan.Channel.Token)
+	if what, ok := linkErrands[e.Kind]; ok {
+		return a.linkErrand(ctx, client, plan, e, what)
+	}
 	trigger := automessage.Followed
 	if e.Kind == store.ErrandLeave {
 		trigger = automessage.GroupLeft

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
@@ -149,15 +150,17 @@ type lane struct {
 	QuotaLimit     int64  `db:"quota_limit"`
 	QuotaUsed      int64  `db:"quota_used"`
 	QuotaReadAt    int64  `db:"quota_read_at"`
-	Standby        bool   `db:"standby"` // another system serves the chat: nothing is sent
-	Blocked        bool   `db:"blocked"` // the customer has blocked the account: nothing paid is sent
+	Standby        bool   `db:"standby"`  // another system serves the chat: nothing is sent
+	Blocked        bool   `db:"blocked"`  // the customer has blocked the account: nothing paid is sent
+	Language       string `db:"language"` // the customer's, "" when it is not known
+	Locale         string `db:"locale"`   // the conversation's
 }
 
 // lockLane keeps others from freezing what the conversation wants to send.
 func (c conn) lockLane(ctx context.Context, conversationID string) (lane, error) {
 	var to lane
 	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id, coalesce(t.standby, FALSE) AS standby,
-			coalesce(p.friendship = 'blocked', FALSE) AS blocked, coalesce(h.held_at, 0) AS held_at, c.status,
+			coalesce(p.friendship = 'blocked', FALSE) AS blocked, coalesce(h.held_at, 0) AS held_at, c.status, c.locale, coalesce(p.language, '') AS language,
 			coalesce((SELECT settings FROM workstreams w WHERE w.id = c.workstream_id AND w.settings LIKE '%"sending":%'), '') AS settings,
 			coalesce(q.month, '') AS quota_month, coalesce(q.quota_limit, -1) AS quota_limit, coalesce(q.used, 0) AS quota_used, coalesce(q.read_at, 0) AS quota_read_at
 		FROM conversations c LEFT JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key LEFT JOIN channels h ON h.id = c.channel_id
@@ -216,7 +219,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	budget := AutomatedBudget
 	automated, oldest := true, now
 	for _, m := range pending {
-		body, err := renderOne(m, render)
+		body, err := to.render(m, render)
 		if err != nil {
 			if err := c.failMessages(ctx, []string{m.ID}, conversationID, "unsendable", err.Error(), ""); err != nil {
 				return nil, err
@@ -372,12 +375,18 @@ func (c conn) hasToken(ctx context.Context, channelID, chatKey string, now time.
 	return has, err
 }
 
-func renderOne(m pendingMessage, render Render) (json.RawMessage, error) {
+func (to lane) render(m pendingMessage, render Render) (json.RawMessage, error) {
 	var content conversation.Content
 	if err := json.Unmarshal([]byte(m.Payload), &content); err != nil {
 		return nil, fmt.Errorf("payload of message %s: %w", m.ID, err)
 	}
 	content.Type, content.Text = m.Type, m.Text
+	if content.Type == conversation.ContentAccountLink {
+		content.Locale = accountlink.Language(to.Language, to.Locale)
+		if conversation.ChatKey("user", to.SourceID) == to.ChatKey {
+			content.ProfileID = profileID(to.ChannelID, to.ChatKey)
+		}
+	}
 	out, err := render([]conversation.Content{content})
 	if err != nil {
 		return nil, err
