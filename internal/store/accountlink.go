@@ -7,7 +7,6 @@ import (
 
 	"kaiwa/internal/accountlink"
 	"kaiwa/internal/conversation"
-	"kaiwa/internal/failpoint"
 )
 
 // The states of an AccountLink.
@@ -180,12 +179,8 @@ func (s *Store) ConfirmAccountLink(ctx context.Context, by Origin, id, customerI
 		if err := s.audit(ctx, c, by, AuditChanged, "account_link", out.ID, "", linkFacts(LinkStarted, ""), linkFacts(LinkConfirmed, customerID)); err != nil {
 			return err
 		}
-		failpoint.Hit("account_link.before_confirm")
 		return c.recordLink(ctx, "account_link.confirmed", out, "", out.ConfirmedAt)
 	})
-	if err == nil {
-		failpoint.Hit("account_link.after_confirm")
-	}
 	return out, err
 }
 

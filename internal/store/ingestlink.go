@@ -5,7 +5,6 @@ import (
 
 	"kaiwa/internal/accountlink"
 	"kaiwa/internal/conversation"
-	"kaiwa/internal/failpoint"
 )
 
 // accountLinks carries out what events say of account links: that LINE has linked
@@ -104,7 +103,6 @@ func (g *ingest) linked(ctx context.Context, e taken) (detail map[string]any, _ 
 	if err := g.c.recordLink(ctx, "account_link.linked", l, conversationID, g.now); err != nil {
 		return nil, err
 	}
-	failpoint.Hit("account_link.before_linked")
 	if e.Standby {
 		return l.detail("ok"), nil
 	}
