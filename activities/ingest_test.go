@@ -60,6 +60,12 @@ func gone(i store.Item) store.Item {
 	return i
 }
 
+// readable is a message that can be marked as read.
+func readable(i store.Item) store.Item {
+	i.Message.ReadToken = "read-me"
+	return i
+}
+
 // serving reads events of a channel that welcomes friends and serves groups.
 var serving = reader{groups: store.GroupsServed, welcomes: true}
 
@@ -79,7 +85,7 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		},
 		"text that quotes and can be quoted": {
 			`{"type":"message","message":{"id":"1","type":"text","text":"this one","quoteToken":"quote-me","quotedMessageId":"0","markAsReadToken":"read-me"}}`,
-			message("text", "this one", "1", `{"quoteToken":"quote-me","quotedMessageId":"0","markAsReadToken":"read-me"}`),
+			readable(message("text", "this one", "1", `{"quoteToken":"quote-me","quotedMessageId":"0"}`)),
 		},
 		"sticker": {
 			`{"type":"message","message":{"id":"1","type":"sticker","packageId":"446","stickerId":"1988","stickerResourceType":"ANIMATION","keywords":["hi"],"quoteToken":"quote-me"}}`,
@@ -91,7 +97,7 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		},
 		"image": {
 			`{"type":"message","message":{"id":"1","type":"image","contentProvider":{"type":"line"},"quoteToken":"quote-me","markAsReadToken":"read-me"}}`,
-			withFile(message("image", "", "1", `{"contentProvider":{"type":"line"},"quoteToken":"quote-me","markAsReadToken":"read-me"}`), store.InboundFile{Kind: store.FileImage}),
+			withFile(readable(message("image", "", "1", `{"contentProvider":{"type":"line"},"quoteToken":"quote-me"}`)), store.InboundFile{Kind: store.FileImage}),
 		},
 		"image of a set": {
 			`{"type":"message","message":{"id":"1","type":"image","contentProvider":{"type":"line"},"imageSet":{"id":"s","index":1,"total":2}}}`,
@@ -107,7 +113,7 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		},
 		"audio": {
 			`{"type":"message","message":{"id":"1","type":"audio","duration":1500,"contentProvider":{"type":"line"},"markAsReadToken":"read-me"}}`,
-			withFile(message("audio", "", "1", `{"contentProvider":{"type":"line"},"duration":1500,"markAsReadToken":"read-me"}`), store.InboundFile{Kind: store.FileAudio, DurationMS: 1500}),
+			withFile(readable(message("audio", "", "1", `{"contentProvider":{"type":"line"},"duration":1500}`)), store.InboundFile{Kind: store.FileAudio, DurationMS: 1500}),
 		},
 		"file": {
 			`{"type":"message","message":{"id":"1","type":"file","fileName":"bill.pdf","fileSize":2138}}`,
