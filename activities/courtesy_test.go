@@ -180,6 +180,7 @@ func TestTypingIsShownToNobodyWhoIsNotToSeeIt(t *testing.T) {
 		}
 
 		// LINE does not take it: the agent is not bothered, nor is LINE.
+		w.setCourtesies(store.Courtesies{})
 		w.pass(time.Minute)
 		w.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "loading", Status: http.StatusInternalServerError})
 		before := w.asked("loading")

@@ -344,9 +344,11 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool, by
 	over(answered(err))
 	failpoint.Hit("send.after_answer")
 	if err == nil {
-		return &store.BatchEnd{
-			State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID, LINEMessageIDs: sent.MessageIDs,
-		}, nil, nil
+		end := &store.BatchEnd{State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID}
+		for _, m := range sent.Messages {
+			end.Sent = append(end.Sent, store.SentMessage{ID: m.ID, QuoteToken: m.QuoteToken})
+		}
+		return end, nil, nil
 	}
 	if !errors.As(err, &refusal) {
 		return nil, nil, err

@@ -45,7 +45,9 @@ func TestProcessesTogetherStayWithinALimit(t *testing.T) {
 
 func TestWhenNobodyCountsLINEJudges(t *testing.T) {
 	t.Parallel()
-	away := func(context.Context, string, string, time.Time, int64, int64) (bool, error) { return false, errors.New("away") }
+	away := func(context.Context, string, string, time.Time, int64, int64) (bool, error) {
+		return false, errors.New("away")
+	}
 	limits := callrate.New(away, nil, slog.New(slog.DiscardHandler))
 	for range 500 {
 		require.True(t, limits.May(t.Context(), "chn_1", callrate.Loading))

@@ -215,8 +215,12 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	trace := ""
 	budget := AutomatedBudget
 	automated, oldest := true, now
-	for _, m := range pending {
-		body, err := renderOne(m, render)
+	contents, err := c.contents(ctx, pending)
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range pending {
+		body, err := renderOne(contents[i], render)
 		if err != nil {
 			if err := c.failMessages(ctx, []string{m.ID}, conversationID, "unsendable", err.Error(), ""); err != nil {
 				return nil, err
@@ -372,13 +376,40 @@ func (c conn) hasToken(ctx context.Context, channelID, chatKey string, now time.
 	return has, err
 }
 
-func renderOne(m pendingMessage, render Render) (json.RawMessage, error) {
-	var content conversation.Content
-	if err := json.Unmarshal([]byte(m.Payload), &content); err != nil {
-		return nil, fmt.Errorf("payload of message %s: %w", m.ID, err)
+// said is what a pending message says, or why that cannot be read.
+type said struct {
+	content conversation.Content
+	err     error
+}
+
+// contents is what pending messages say, with LINE's tokens of what they quote.
+// That costs a statement where one quotes, and nothing otherwise. What was taken
+// back since is quoted no more.
+func (c conn) contents(ctx context.Context, pending []pendingMessage) ([]said, error) {
+	list := make([]said, len(pending))
+	var quoted []string
+	for i, m := range pending {
+		if err := json.Unmarshal([]byte(m.Payload), &list[i].content); err != nil {
+			list[i].err = fmt.Errorf("payload of message %s: %w", m.ID, err)
+			continue
+		}
+		list[i].content.Type, list[i].content.Text = m.Type, m.Text
+		if id := list[i].content.QuoteMessageID; id != "" {
+			quoted = append(quoted, id)
+		}
 	}
-	content.Type, content.Text = m.Type, m.Text
-	out, err := render([]conversation.Content{content})
+	tokens, err := c.quoteTokens(ctx, quoted)
+	for i := range list {
+		list[i].content.QuoteToken = tokens[list[i].content.QuoteMessageID]
+	}
+	return list, err
+}
+
+func renderOne(m said, render Render) (json.RawMessage, error) {
+	if m.err != nil {
+		return nil, m.err
+	}
+	out, err := render([]conversation.Content{m.content})
 	if err != nil {
 		return nil, err
 	}
@@ -401,9 +432,9 @@ func (s *Store) NoteAttempt(ctx context.Context, b *Batch, outcome, detail strin
 type BatchEnd struct {
 	State             string // BatchAccepted, BatchFailed, BatchUncertain or BatchDissolved
 	LINERequestID     string
-	AcceptedRequestID string   // of the attempt LINE took, if it was an earlier one
-	LINEMessageIDs    []string // in the order of the messages; may be empty
-	Failure, Detail   string   // an enumerated word, and words for people
+	AcceptedRequestID string        // of the attempt LINE took, if it was an earlier one
+	Sent              []SentMessage // in the order of the messages; may be empty
+	Failure, Detail   string        // an enumerated word, and words for people
 	// Refused are the places of the messages that LINE refused a whole batch
 	// for. Only these fail then; the others are pending again. None: all fail.
 	Refused []int
@@ -413,6 +444,12 @@ type BatchEnd struct {
 	// Notice is what agents are told when a message of theirs is among those
 	// that failed, as an internal message; "" tells them nothing.
 	Notice string
+}
+
+// SentMessage is what LINE said of a message that it took.
+type SentMessage struct {
+	ID         string
+	QuoteToken string // "" when it cannot be quoted
 }
 
 // FinishBatch writes how a batch ended, with its messages' states, once. The
@@ -508,21 +545,23 @@ func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []
 		state = conversation.MessageUncertain
 	}
 	now := micros(c.s.now())
-	// LINE's id of each message, in the order of the batch.
+	// What LINE said of each message, in the order of the batch.
 	args := []any{string(state), b.Kind, request, now, end.Failure, end.Detail, ids[0], b.charged(end)}
-	cases := ""
+	lineIDs, quoteTokens := "", ""
 	for i, id := range ids {
-		lineID := ""
-		if i < len(end.LINEMessageIDs) {
-			lineID = end.LINEMessageIDs[i]
+		var sent SentMessage
+		if i < len(end.Sent) {
+			sent = end.Sent[i]
 		}
-		cases += fmt.Sprintf(" WHEN $%d THEN $%d", len(args)+1, len(args)+2)
-		args = append(args, id, lineID)
+		n := len(args)
+		lineIDs += fmt.Sprintf(" WHEN $%d THEN $%d", n+1, n+2)
+		quoteTokens += fmt.Sprintf(" WHEN $%d THEN $%d", n+1, n+3)
+		args = append(args, id, sent.ID, sent.QuoteToken)
 	}
 	args = append(args, b.ID)
 	if _, err := c.exec(ctx, `UPDATE messages SET state = $1, via = $2, line_request_id = $3, sent_at = $4, failure = $5, failure_detail = $6,
 			charged = CASE id WHEN $7 THEN CAST($8 AS BIGINT) ELSE 0 END,
-			line_message_id = CASE id`+cases+` ELSE '' END
+			line_message_id = CASE id`+lineIDs+` ELSE '' END, quote_token = CASE id`+quoteTokens+` ELSE '' END
 		WHERE batch_id = $`+fmt.Sprint(len(args))+` AND state = 'pending'`, args...); err != nil {
 		return err
 	}
