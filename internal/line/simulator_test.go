@@ -207,7 +207,7 @@ func TestASpentQuotaIsToldFromARateLimit(t *testing.T) {
 	messages := render(t, conversation.TextContent("x"))
 
 	_, err = b.client.Push(ctx, b.user, conversation.RetryKey("1"), messages)
-	class, _, cerr := b.client.Classify429(ctx, err)
+	class, _, cerr := b.client.Classify429(ctx, err, 1)
 	require.NoError(t, cerr)
 	require.Equal(t, line.ClassRateLimited, class)
 
@@ -219,7 +219,7 @@ func TestASpentQuotaIsToldFromARateLimit(t *testing.T) {
 	require.EqualValues(t, 1, q.Used)
 
 	_, err = b.client.Push(ctx, b.user, conversation.RetryKey("2"), messages)
-	class, _, cerr = b.client.Classify429(ctx, err)
+	class, _, cerr = b.client.Classify429(ctx, err, 1)
 	require.NoError(t, cerr)
 	require.Equal(t, line.ClassQuota, class)
 }

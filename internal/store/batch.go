@@ -73,6 +73,13 @@ type Batch struct {
 	// HeldUntil says that this is no batch: what waits is automated and is held
 	// back, for a free reply, until then (Unix microseconds).
 	HeldUntil int64 `db:"-"`
+	// Recipients is how many people a push reaches, as far as is known.
+	Recipients int64 `db:"-"`
+	// CountDue says that this is no batch: it would be pushed to a group or room
+	// whose members are to be counted first; see SaveMembers.
+	CountDue bool `db:"-"`
+
+	membersDue int64 // of the chat
 }
 
 const batchColumns = `id, conversation_id, kind, recipient, reply_token, token_received_at, body,
@@ -99,7 +106,7 @@ type pendingMessage struct {
 // if a token with enough life is at hand, else as a push. Its first attempt is
 // counted with the freezing. A message that cannot be said to LINE fails alone.
 // The result is nil when nothing waits, and while the channel is held (see
-// HoldChannel); it has only HeldUntil when what waits is held back.
+// HoldChannel). It is no batch when it says HeldUntil or CountDue.
 func (s *Store) NextBatch(ctx context.Context, conversationID string, render Render) (*Batch, error) {
 	var out *Batch
 	froze := false
@@ -119,11 +126,11 @@ func (s *Store) NextBatch(ctx context.Context, conversationID string, render Ren
 			return err
 		}
 		if last.State == BatchFrozen {
-			last.ChannelID = to.ChannelID
+			last.ChannelID, last.Recipients = to.ChannelID, to.recipients()
 			return c.countAttempt(ctx, &last.Batch, &out)
 		}
 		out, err = c.freeze(ctx, to, last, render)
-		froze = out != nil && out.HeldUntil == 0
+		froze = out != nil && out.HeldUntil == 0 && !out.CountDue
 		failpoint.Hit("batch.before_commit")
 		return err
 	})
@@ -141,7 +148,10 @@ type lane struct {
 	ConversationID string `db:"id"`
 	ChannelID      string `db:"channel_id"`
 	ChatKey        string `db:"chat_key"`
+	SourceType     string `db:"source_type"`
 	SourceID       string `db:"source_id"`
+	Members        int64  `db:"members"`
+	MembersDue     int64  `db:"members_due"`
 	HeldAt         int64  `db:"held_at"` // see HoldChannel
 	Status         string `db:"status"`
 	Settings       string `db:"settings"` // of its workstream, as JSON; "" when they say nothing of sending
@@ -156,7 +166,8 @@ type lane struct {
 // lockLane keeps others from freezing what the conversation wants to send.
 func (c conn) lockLane(ctx context.Context, conversationID string) (lane, error) {
 	var to lane
-	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id, coalesce(t.standby, FALSE) AS standby,
+	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_type, '') AS source_type, coalesce(t.source_id, '') AS source_id,
+			coalesce(t.members, 0) AS members, coalesce(t.members_due, 0) AS members_due, coalesce(t.standby, FALSE) AS standby,
 			coalesce(p.friendship = 'blocked', FALSE) AS blocked, coalesce(h.held_at, 0) AS held_at, c.status,
 			coalesce((SELECT settings FROM workstreams w WHERE w.id = c.workstream_id AND w.settings LIKE '%"sending":%'), '') AS settings,
 			coalesce(q.month, '') AS quota_month, coalesce(q.quota_limit, -1) AS quota_limit, coalesce(q.used, 0) AS quota_used, coalesce(q.read_at, 0) AS quota_read_at
@@ -246,7 +257,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	b := &Batch{
 		ID:             conversation.DerivedID(conversation.PrefixBatch, conversationID, last.Ordinal+1),
 		ConversationID: conversationID, ChannelID: to.ChannelID, Kind: string(conversation.ViaPush), Recipient: to.SourceID,
-		Attempts: 1, Deadline: micros(now.Add(budget)), CreatedAt: micros(now), Trace: trace,
+		Attempts: 1, Deadline: micros(now.Add(budget)), CreatedAt: micros(now), Trace: trace, Recipients: to.recipients(),
 	}
 	if last.State == BatchDissolved && last.Kind == string(conversation.ViaReply) && budget == AutomatedBudget {
 		b.Deadline = min(b.Deadline, last.Deadline) // the same messages, another way: no new budget
@@ -267,6 +278,8 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 			return nil, err
 		}
 		return c.freeze(ctx, to, last, render)
+	case to.ofMany() && to.MembersDue <= micros(now):
+		return &Batch{ConversationID: conversationID, ChannelID: to.ChannelID, Recipient: to.SourceID, CountDue: true, membersDue: to.MembersDue}, nil
 	case automated:
 		held, err := c.hold(ctx, to, len(pending), oldest, now)
 		switch {
@@ -489,13 +502,12 @@ func (s *Store) FinishBatch(ctx context.Context, b *Batch, end BatchEnd) (writte
 
 // charged is how many of the month's paid messages LINE counts for a batch: a
 // push counts for each recipient, however many messages it carries, a reply for
-// nothing. A batch has one recipient; how many people a group has LINE alone
-// knows, and its consumption says.
+// nothing.
 //
 // Source: https://developers.line.biz/en/docs/messaging-api/pricing/
 func (b *Batch) charged(end BatchEnd) int64 {
 	if end.State == BatchAccepted && b.Kind == string(conversation.ViaPush) {
-		return 1
+		return b.Recipients
 	}
 	return 0
 }
