@@ -79,7 +79,10 @@ func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 	if err != nil {
 		return final(err)
 	}
-	client := a.line.As(plan.Channel.Token)
+	client, _, err := a.tokens.As(ctx, plan.Channel)
+	if err != nil {
+		return lineError(err)
+	}
 	for _, m := range members {
 		over := a.pace.begin()
 		p, err := client.MemberProfile(ctx, m.SourceID, m.LINEUserID)

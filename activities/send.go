@@ -117,6 +117,12 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 			out.HeldUntil = (b.HeldUntil + 999) / 1000
 			return out, nil
 		}
+		if b.CountDue {
+			if err := a.countMembers(ctx, b, in.Quick); err != nil {
+				return out, final(err)
+			}
+			continue
+		}
 		end, refusal, present, err := a.deliver(ctx, b, in.Quick)
 		switch {
 		case err != nil:
@@ -248,7 +254,7 @@ func (a *Activities) measure(b *store.Batch, end *store.BatchEnd) {
 	case b.TokenReceivedAt > 0:
 		a.metrics.Replied(a.tokenAge(b))
 	default:
-		a.quotas.pushed(b.ChannelID, a.now())
+		a.quotas.pushed(b.ChannelID, b.Recipients, a.now())
 	}
 }
 
@@ -343,9 +349,11 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool, by
 	over(answered(err))
 	failpoint.Hit("send.after_answer")
 	if err == nil {
-		return &store.BatchEnd{
-			State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID, LINEMessageIDs: sent.MessageIDs,
-		}, nil, nil
+		end := &store.BatchEnd{State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID}
+		for _, m := range sent.Messages {
+			end.Sent = append(end.Sent, store.SentMessage{ID: m.ID, QuoteToken: m.QuoteToken})
+		}
+		return end, nil, nil
 	}
 	if !errors.As(err, &refusal) {
 		return nil, nil, err
@@ -426,7 +434,7 @@ func (a *Activities) exactly(ctx context.Context, client *line.Client, b *store.
 	ctx, cancel := context.WithTimeout(ctx, quotaTime)
 	defer cancel()
 	asked := a.now()
-	class, quota, err := client.Classify429(ctx, refusal)
+	class, quota, err := client.Classify429(ctx, refusal, b.Recipients)
 	if err == nil {
 		_, err = a.keepQuota(ctx, b.ChannelID, quota, asked)
 	}

@@ -147,8 +147,8 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 	return answer, kind
 }
 
-// quote gives a message that quotes another LINE's token for that. What the
-// customer has taken back meanwhile is not quoted.
+// quote checks what a message quotes. What the customer has taken back meanwhile,
+// or LINE does not have, is not quoted.
 func (a *Activities) quote(ctx context.Context, conversationID string, c *conversation.Content) (err error) {
 	if c.QuoteMessageID == "" {
 		return nil
@@ -182,11 +182,7 @@ func question(in TurnInput, asked store.TurnInput) (bot.Turn, error) {
 		return turn, fmt.Errorf("context of conversation %s: %w", conv.ID, err)
 	}
 	for _, m := range asked.Messages {
-		msg := bot.Message{ID: m.ID, Direction: m.Direction, Type: m.Type, Text: m.Text}
-		if m.Payload != "" {
-			msg.Payload = json.RawMessage(m.Payload)
-		}
-		turn.Messages = append(turn.Messages, msg)
+		turn.Messages = append(turn.Messages, bot.Message{ID: m.ID, Direction: m.Direction, Type: m.Type, Text: m.Text, Payload: m.Shown()})
 	}
 	return turn, nil
 }

@@ -90,10 +90,10 @@ func showMessage(m store.Message) Message {
 	out := Message{
 		ID: m.ID, Direction: MessageDirection(m.Direction), Sender: showSender(m), ImageSet: imageSet(m), Edits: showEdits(m), EditedAt: fromMicros(m.EditedAt),
 		Type: m.Type, Text: Nullable(m.Text), LINEMessageID: Nullable(m.LINEMessageID), LINERequestID: Nullable(m.LINERequestID), State: MessageState(m.State), Via: Nullable(m.Via),
-		Charged: m.Charged, Automated: Nullable(m.Automated), RetryID: Nullable(m.RetryID), CreatedAt: fromMicros(m.CreatedAt), SentAt: fromMicros(m.SentAt),
+		Charged: m.Charged, Automated: Nullable(m.Automated), RetryID: Nullable(m.RetryID), Quotable: m.Quotable(), CreatedAt: fromMicros(m.CreatedAt), SentAt: fromMicros(m.SentAt),
 	}
-	if m.Payload != "" {
-		out.Payload = json.RawMessage(m.Payload)
+	if shown := m.Shown(); shown != nil {
+		out.Payload = shown
 	}
 	if m.Failure != "" {
 		out.Failure = &MessageFailure{Code: m.Failure, Detail: m.FailureDetail}

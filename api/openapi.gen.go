@@ -2464,7 +2464,10 @@ type Message struct {
 	// LINERequestID What LINE called the call that sent it, or that it refused: its support asks for it.
 	LINERequestID Nullable        `json:"line_request_id"`
 	Payload       json.RawMessage `json:"payload"`
-	Quote         *Quote          `json:"quote"`
+
+	// Quotable Whether LINE lets it be quoted, by quote_message_id.
+	Quotable bool   `json:"quotable"`
+	Quote    *Quote `json:"quote"`
 
 	// RetryID The message that was sent in its place.
 	RetryID Nullable      `json:"retry_id"`
@@ -2509,7 +2512,7 @@ type MessageInput struct {
 	PreviewURL   string             `json:"preview_url,omitempty"`
 	QuickReplies []QuickReplyButton `json:"quick_replies,omitempty"`
 
-	// QuoteMessageID The message of the customer that this one quotes; with text, text_v2 and sticker only.
+	// QuoteMessageID The message of the same chat that this one quotes, of the customer or of the account; with text, text_v2 and sticker only.
 	QuoteMessageID string `json:"quote_message_id,omitempty"`
 	StickerID      string `json:"sticker_id,omitempty"`
 

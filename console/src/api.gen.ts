@@ -3522,7 +3522,7 @@ export interface components {
                 [key: string]: unknown;
             };
             quick_replies?: components["schemas"]["QuickReplyButton"][];
-            /** @description The message of the customer that this one quotes; with text, text_v2 and sticker only. */
+            /** @description The message of the same chat that this one quotes, of the customer or of the account; with text, text_v2 and sticker only. */
             quote_message_id?: string;
             attachment_id?: string;
             /** @description Where LINE's apps load the file from, by HTTPS, for as long as the message is looked at. */
@@ -3662,6 +3662,8 @@ export interface components {
             attachment: components["schemas"]["Attachment"] | null;
             image_set: components["schemas"]["ImageSet"] | null;
             quote: components["schemas"]["Quote"] | null;
+            /** @description Whether LINE lets it be quoted, by quote_message_id. */
+            quotable: boolean;
             /** @description What it said before the customer edited it, oldest first. */
             edits: components["schemas"]["MessageWords"][];
             /** Format: date-time */

@@ -213,10 +213,10 @@ var quotes = []string{conversation.ContentText, conversation.ContentTextV2, conv
 
 func (c *check) quote(at string, content conversation.Content) string {
 	switch {
-	case content.QuoteToken == "":
+	case content.QuoteMessageID == "" && content.QuoteToken == "":
 	case !slices.Contains(quotes, content.Type):
 		c.add(at, "must be left out: only texts and stickers quote a message")
-	case !validToken(content.QuoteToken):
+	case content.QuoteToken != "" && !validToken(content.QuoteToken):
 		c.add(at, "has no usable quote token")
 	}
 	return content.QuoteToken

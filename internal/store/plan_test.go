@@ -343,7 +343,7 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		next()
 		by("a message of a batch is refused", finish(store.BatchEnd{State: store.BatchFailed, Refused: []int{0}}))
 		next()
-		by("a batch is accepted", finish(store.BatchEnd{State: store.BatchAccepted, LINEMessageIDs: []string{"1"}}), "messages_by_batch")
+		by("a batch is accepted", finish(store.BatchEnd{State: store.BatchAccepted, Sent: []store.SentMessage{{ID: "1"}}}), "messages_by_batch")
 		by("what a conversation cost", func() { _, err := s.ConversationUsage(ctx, known); check(err) }, "batches_in_order")
 		by("what a channel cost", func() { _, err := s.ChannelUsage(ctx, known, time.Now()); check(err) }, "batches_by_channel")
 		by("a quota is kept", func() { _, err := s.SaveQuota(ctx, known, 100, 99, time.Now()); check(err) })
