@@ -3823,6 +3823,15 @@ type ResumeConversationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetRoutingLogParams defines parameters for GetRoutingLog.
+type GetRoutingLogParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // TransferConversationParams defines parameters for TransferConversation.
 type TransferConversationParams struct {
 	// IdempotencyKey At most 255 printable ASCII characters.
@@ -4502,9 +4511,9 @@ type ServerInterface interface {
 	// PatchRouting Changes priority, required skills or queue of a conversation that waits.
 	// (PATCH /api/v1/conversations/{id}/routing)
 	PatchRouting(ctx echo.Context, id ID) error
-	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
+	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, oldest line first.
 	// (GET /api/v1/conversations/{id}/routing-log)
-	GetRoutingLog(ctx echo.Context, id ID) error
+	GetRoutingLog(ctx echo.Context, id ID, params GetRoutingLogParams) error
 	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
 	// (GET /api/v1/conversations/{id}/survey)
 	GetConversationSurvey(ctx echo.Context, id ID) error
@@ -6510,8 +6519,24 @@ func (w *ServerInterfaceWrapper) GetRoutingLog(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRoutingLogParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetRoutingLog(ctx, id)
+	err = w.Handler.GetRoutingLog(ctx, id, params)
 	return err
 }
 
@@ -10996,7 +11021,8 @@ func (response PatchRoutingdefaultApplicationProblemPlusJSONResponse) VisitPatch
 }
 
 type GetRoutingLogRequestObject struct {
-	ID ID `json:"id"`
+	ID     ID `json:"id"`
+	Params GetRoutingLogParams
 }
 
 type GetRoutingLogResponseObject interface {
@@ -13632,7 +13658,7 @@ type StrictServerInterface interface {
 	// PatchRouting Changes priority, required skills or queue of a conversation that waits.
 	// (PATCH /api/v1/conversations/{id}/routing)
 	PatchRouting(ctx context.Context, request PatchRoutingRequestObject) (PatchRoutingResponseObject, error)
-	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
+	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, oldest line first.
 	// (GET /api/v1/conversations/{id}/routing-log)
 	GetRoutingLog(ctx context.Context, request GetRoutingLogRequestObject) (GetRoutingLogResponseObject, error)
 	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
@@ -16154,10 +16180,11 @@ func (sh *strictHandler) PatchRouting(ctx echo.Context, id ID) error {
 }
 
 // GetRoutingLog operation middleware
-func (sh *strictHandler) GetRoutingLog(ctx echo.Context, id ID) error {
+func (sh *strictHandler) GetRoutingLog(ctx echo.Context, id ID, params GetRoutingLogParams) error {
 	var request GetRoutingLogRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetRoutingLog(ctx.Request().Context(), request.(GetRoutingLogRequestObject))

@@ -1284,7 +1284,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells why a conversation went where it went, rule by rule and agent by agent, in order. */
+        /** Tells why a conversation went where it went, rule by rule and agent by agent, oldest line first. */
         get: operations["GetRoutingLog"];
         put?: never;
         post?: never;
@@ -6977,7 +6977,12 @@ export interface operations {
     };
     GetRoutingLog: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
             header?: never;
             path: {
                 id: components["parameters"]["ID"];
@@ -6986,7 +6991,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The lines of all three stages. */
+            /** @description A page of lines, of all three stages. */
             200: {
                 headers: {
                     [name: string]: unknown;

@@ -478,7 +478,7 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("what is on offer", func() { _, err := s.OfferViews(ctx, mei); check(err) }, "offers_live")
 		by("an offer is accepted", func() { check(f.act(ctx, offers[0], conversation.EventAccepted, mei, "s1")) })
 		by("an offer is declined", func() { _, err := s.DeclineOffer(ctx, offers[1].ID, mei, ""); check(err) })
-		by("an offer is taken back", func() { _, err := s.RescindOffer(ctx, offers[2].ID); check(err) })
+		by("an offer is taken back", func() { _, err := s.RescindOffer(ctx, offers[2].ID, "agt_sofie"); check(err) })
 		by("a presence is set", func() { f.presence(mei, conversation.PresenceBusy) })
 		f.presence(mei, conversation.PresenceOffline)
 		by("a look at what is held by who is gone", func() { _, err := s.Match(ctx, store.MatchRequest{}); check(err) }, "conversations_held", "sessions_of_conversation")
@@ -509,7 +509,8 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("some are wanted for changed rules", func() { n, err := s.WantForRules(ctx); check(err); require.Positive(t, n) }, "chats_to_wake|chats_pkey|chats_wanted|sqlite_autoindex")
 		by("what agents hold of their profiles", func() { _, err := s.ProfileLoads(ctx, []string{mei, "k1"}); check(err) }, "conversations_held")
 		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
-		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed); check(err) }, "routing_log_of_conversation")
+		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed, store.Position{}, 1000); check(err) }, "routing_log_of_conversation")
+		by("the first look", func() { _, _, err := s.FirstLook(ctx, passed, ""); check(err) }, "routing_log_of_conversation")
 		by("the reconciler's look", func() { _, err := s.DispatchState(ctx, time.Now()); check(err) })
 	})
 }
