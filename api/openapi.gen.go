@@ -2896,9 +2896,13 @@ type QuickReplyButton struct {
 
 	// ImageURL The icon of the button.
 	ImageURL string `json:"image_url,omitempty"`
-	Label    string `json:"label"`
-	Text     string `json:"text,omitempty"`
-	URI      string `json:"uri,omitempty"`
+
+	// Label At most 20 characters as people see them.
+	Label string `json:"label"`
+
+	// Text At most 300 characters as people see them.
+	Text string `json:"text,omitempty"`
+	URI  string `json:"uri,omitempty"`
 }
 
 // QuickReplyInput defines model for QuickReplyInput.

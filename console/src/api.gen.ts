@@ -3614,7 +3614,9 @@ export interface components {
         };
         /** @description Exactly one of text, data (which text may accompany), uri and action. */
         QuickReplyButton: {
+            /** @description At most 20 characters as people see them. */
             label: string;
+            /** @description At most 300 characters as people see them. */
             text?: string;
             data?: string;
             uri?: string;
