@@ -47,7 +47,10 @@ func (a *Activities) RunErrands(ctx context.Context, in ErrandsInput) error {
 }
 
 func (a *Activities) errand(ctx context.Context, plan store.Plan, e store.Errand) error {
-	client := a.line.As(plan.Channel.Token)
+	client, _, err := a.tokens.As(ctx, plan.Channel)
+	if err != nil {
+		return err
+	}
 	if what, ok := linkErrands[e.Kind]; ok {
 		return a.linkErrand(ctx, client, plan, e, what)
 	}
@@ -55,7 +58,7 @@ func (a *Activities) errand(ctx context.Context, plan store.Plan, e store.Errand
 	if e.Kind == store.ErrandLeave {
 		trigger = automessage.GroupLeft
 	}
-	err := a.sayOnce(ctx, client, plan, e, trigger)
+	err = a.sayOnce(ctx, client, plan, e, trigger)
 	if e.Kind != store.ErrandLeave {
 		return err
 	}

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/line"
 )
 
@@ -29,8 +30,8 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 	if err != nil {
 		return ProfileOutput{}, final(err)
 	}
-	if !a.mayCall(ctx, in.ChannelID, "profile") {
-		return ProfileOutput{}, lineError(tooFast("profile"))
+	if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
+		return ProfileOutput{}, lineError(callrate.TooFast(callrate.Profile))
 	}
 	client, _, err := a.tokens.As(ctx, plan.Channel)
 	if err != nil {
@@ -79,7 +80,10 @@ func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 	if err != nil {
 		return final(err)
 	}
-	client := a.line.As(plan.Channel.Token)
+	client, _, err := a.tokens.As(ctx, plan.Channel)
+	if err != nil {
+		return lineError(err)
+	}
 	for _, m := range members {
 		over := a.pace.begin()
 		p, err := client.MemberProfile(ctx, m.SourceID, m.LINEUserID)

@@ -46,10 +46,11 @@ type Content struct {
 	Linked       bool            `json:"linked,omitempty"`       // of account_link: they are linked, and it is the way to undo it
 
 	Sender *MessageSender `json:"sender,omitempty"` // nil: the account itself
-	// QuoteMessageID is the message of the customer that this one quotes, and
-	// QuoteToken LINE's token for it. Both or neither are there.
+	// QuoteMessageID is the message of the same chat that this one quotes, of the
+	// customer or of the account. QuoteToken is LINE's token for it, which is kept
+	// with that message alone and looked up when this one is sent.
 	QuoteMessageID string `json:"quote_message_id,omitempty"`
-	QuoteToken     string `json:"quote_token,omitempty"`
+	QuoteToken     string `json:"-"`
 
 	// ProfileID and Locale are whom an account_link is for and in which language:
 	// known where it is rendered, and not stored. ProfileID is "" in a group.
