@@ -22,7 +22,7 @@ import (
 const (
 	maxQuickReplies = 13
 	maxLabel        = 20  // graphemes
-	maxActionText   = 300 // what tapping a button says
+	maxActionText   = 300 // graphemes: what tapping a button says
 	maxPostback     = 300
 	maxActionURI    = 1000
 	maxMediaURL     = 2000
