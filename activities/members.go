@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"time"
 
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/store"
 )
 
@@ -41,8 +42,8 @@ func (a *Activities) membersOf(ctx context.Context, b *store.Batch, limit time.D
 	if err != nil {
 		return 0, err
 	}
-	if !a.mayCall(ctx, b.ChannelID, "members") {
-		return 0, tooFast("members")
+	if !a.rates.May(ctx, b.ChannelID, callrate.Members) {
+		return 0, callrate.TooFast(callrate.Members)
 	}
 	client, _, err := a.tokens.As(ctx, plan.Channel)
 	if err != nil {

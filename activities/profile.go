@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/line"
 )
 
@@ -29,8 +30,8 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 	if err != nil {
 		return ProfileOutput{}, final(err)
 	}
-	if !a.mayCall(ctx, in.ChannelID, "profile") {
-		return ProfileOutput{}, lineError(tooFast("profile"))
+	if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
+		return ProfileOutput{}, lineError(callrate.TooFast(callrate.Profile))
 	}
 	client, _, err := a.tokens.As(ctx, plan.Channel)
 	if err != nil {

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"kaiwa/internal/automessage"
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
 	"kaiwa/internal/line"
@@ -327,8 +328,8 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool, by
 	if err := json.Unmarshal([]byte(b.Body), &messages); err != nil {
 		return nil, nil, fmt.Errorf("body of batch %s: %w", b.ID, err)
 	}
-	if !a.mayCall(ctx, b.ChannelID, b.Kind) {
-		return nil, tooFast(b.Kind), nil
+	if !a.rates.May(ctx, b.ChannelID, b.Kind) {
+		return nil, callrate.TooFast(b.Kind), nil
 	}
 	reply := b.Kind == string(conversation.ViaReply)
 	limit := tokenLife // the client gives up sooner by itself

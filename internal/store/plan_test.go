@@ -135,6 +135,8 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO chat_members (id, channel_id, chat_key, source_id, line_user_id, created_at)` + numbers + `SELECT 'k' || i, 'k', 'k' || i, 'k', 'k', i FROM n`,
 		`INSERT INTO errands (id, channel_id, chat_key, kind, source_id, webhook_event_id, state, created_at)` + numbers +
 			`SELECT 'k' || i, 'k', 'k' || i, 'leave', 'k', 'k' || i, CASE WHEN i % 1000 = 0 THEN 'due' ELSE 'done' END, i FROM n`,
+		`INSERT INTO courtesies (conversation_id, mark_message_id, mark_due_at) VALUES ('k', 'k1000', 1)`,
+		`INSERT INTO courtesies (conversation_id, mark_due_at)` + numbers + `SELECT 'k' || i, CASE WHEN i % 1000 = 0 THEN 9000000000000000 + i ELSE 0 END FROM n`,
 		`INSERT INTO service_findings (id, findings, expires_at)` + numbers + `SELECT 'k' || i, '{}', 9000000000000000 + i FROM n`,
 		`INSERT INTO rulesets (id, name, kind, rules, version, created_at, updated_at, deadline_ms)` + numbers +
 			`SELECT 'k' || i, 'k', 'classification', '[]', 1, i, i, CASE WHEN i % 10000 = 0 THEN 1000 ELSE 0 END FROM n`,
@@ -187,7 +189,7 @@ var (
 	parameter = regexp.MustCompile(`\$(\d+)`)
 	sqliteAll = regexp.MustCompile(`^SCAN ([a-z]\w*)(?: USING (?:COVERING )?INDEX (\w+))?`)
 	// derived are not tables: rows that the statement itself has made.
-	derived = []string{"waits", "unnumbered", "batch", "head", "said", "json_each", "page", "of_open", "of_active", "of_waiting", "of_wrap_up", "of_closed", "each_status"}
+	derived = []string{"newest", "later", "waits", "unnumbered", "batch", "head", "said", "json_each", "page", "of_open", "of_active", "of_waiting", "of_wrap_up", "of_closed", "each_status"}
 )
 
 func (p *planner) wholeSQLite(t *testing.T, q string) (whole []string, plan string) {
@@ -314,6 +316,14 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 			check(err)
 			check(s.FinishErrand(ctx, p.plan.Channel.ID, p.chat, *e, store.ErrandDone, ""))
 		}, "errands_due", "line_events_once")
+
+		by("typing", func() { _, err := s.ClaimTyping(ctx, id, time.Second); check(err) }, "messages_transcript")
+		read, err := s.Messages(ctx, id, store.MessagePosition{}, 1)
+		check(err)
+		by("reading", func() { _, err := s.Read(ctx, id, "agt_1", read[0].ID, true); check(err) }, "messages_transcript")
+		by("what is marked as read", func() { _, err := s.Mark(ctx, id); check(err) })
+		by("what is to be marked as read", func() { _, err := s.MarksDue(ctx, 100); check(err) }, "courtesies_to_mark")
+		by("what is unread", func() { _, err := s.Unread(ctx, []string{id, known}); check(err) }, "messages_transcript")
 
 		by("the relay's look", func() { _, err := s.UnhandledChats(ctx, time.Now(), 200); check(err) }, "line_events_unhandled|line_events_received")
 
