@@ -11,6 +11,7 @@ import (
 type ProfileInput struct {
 	ChannelID string `json:"channel_id"`
 	ChatKey   string `json:"chat_key"`
+	Refresh   bool   `json:"refresh,omitempty"` // it is known, and agents are to learn of a change
 }
 
 // ProfileOutput says whether LINE told anything.
@@ -44,7 +45,7 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 		return ProfileOutput{}, lineError(err)
 	}
 	known.DisplayName, known.PictureURL, known.Language = p.DisplayName, p.PictureURL, p.Language
-	if err := a.store.SaveProfile(ctx, known); err != nil {
+	if err := a.store.SaveProfile(ctx, known, in.Refresh); err != nil {
 		return ProfileOutput{}, final(err)
 	}
 	return ProfileOutput{Known: p.DisplayName != ""}, nil
@@ -67,6 +68,7 @@ func whoIs(ctx context.Context, client *line.Client, id string) (line.Profile, e
 type MembersInput struct {
 	ChannelID string   `json:"channel_id"`
 	IDs       []string `json:"ids"`
+	Refresh   bool     `json:"refresh,omitempty"` // as of ProfileInput
 }
 
 // FetchMembers asks LINE for the names of people in a group or room. Those LINE
@@ -85,13 +87,16 @@ func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 		return lineError(err)
 	}
 	for _, m := range members {
+		if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
+			return lineError(callrate.TooFast(callrate.Profile))
+		}
 		over := a.pace.begin()
 		p, err := client.MemberProfile(ctx, m.SourceID, m.LINEUserID)
 		over(answered(err))
 		if err != nil && line.ClassOf(err) != line.ClassNotFound {
 			return lineError(err)
 		}
-		if err := a.store.SaveChatMember(ctx, m.ID, p.DisplayName, p.PictureURL); err != nil {
+		if err := a.store.SaveChatMember(ctx, m.ID, p.DisplayName, p.PictureURL, in.Refresh); err != nil {
 			return final(err)
 		}
 	}
