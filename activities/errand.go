@@ -51,6 +51,9 @@ func (a *Activities) errand(ctx context.Context, plan store.Plan, e store.Errand
 	if err != nil {
 		return err
 	}
+	if what, ok := linkErrands[e.Kind]; ok {
+		return a.linkErrand(ctx, client, plan, e, what)
+	}
 	trigger := automessage.Followed
 	if e.Kind == store.ErrandLeave {
 		trigger = automessage.GroupLeft
