@@ -138,7 +138,7 @@ func (w *world) faults(faults ...linesim.Fault) {
 // activities are those of one worker process.
 func (w *world) activities() *activities.Activities {
 	return activities.New(activities.Options{
-		Store: w.store, LINE: w.bare, BotHTTP: http.DefaultClient, Logger: slog.New(slog.DiscardHandler), Now: w.Now,
+		Store: w.store, LINE: w.bare, BotHTTP: http.DefaultClient, Logger: slog.New(slog.DiscardHandler), Now: w.Now, PublicURL: "https://kaiwa.example.com",
 	})
 }
 

@@ -128,7 +128,9 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO capacity_profiles (id, name, limit_default, reset, zone, version, created_at, updated_at) VALUES ('k', 'k', 1, 'end_of_day', 'UTC', 1, 1, 1)`,
 		`INSERT INTO agent_capacity_profiles (agent_id, profile_id, at_most)` + numbers + `SELECT 'k' || i, 'k', 1 FROM n`,
 		`INSERT INTO capacity_used (agent_id, profile_id, conversation_id, ended_at)` + numbers + `SELECT ` + one + `, 'k', 'k' || i, i FROM n`,
-		`INSERT INTO contacts (id, name, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 1, i, i FROM n`,
+		`INSERT INTO contacts (id, name, customer_number, version, created_at, updated_at)` + numbers + `SELECT 'k' || i, 'k', 'k' || i, 1, i, i FROM n`,
+		`INSERT INTO account_links (id, channel_id, chat_key, line_user_id, state, nonce_digest, contact_id, expires_at, created_at)` + numbers +
+			`SELECT 'k' || i, 'k', 'k' || i, 'k', CASE WHEN i % 1000 = 0 THEN 'confirmed' ELSE 'linked' END, 'k' || i, 'k' || i, 9000000000000000 + i, i FROM n`,
 		`INSERT INTO contact_agents (contact_id, agent_id, place)` + numbers + `SELECT 'k' || i, 'k' || i, 0 FROM n`,
 		`INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at)` + numbers + `SELECT 'k' || i, ` + one + `, 1, 'route', 'k', '{}', i FROM n`,
 		`INSERT INTO idempotency_keys (caller, route, idem_key, request, lease, lease_until, created_at, expires_at)` + numbers + `SELECT 'k', 'k', 'k' || i, '', '', 0, i, 9000000000000000 FROM n`,
@@ -316,6 +318,20 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 			check(err)
 			check(s.FinishErrand(ctx, p.plan.Channel.ID, p.chat, *e, store.ErrandDone, ""))
 		}, "errands_due", "line_events_once")
+
+		by("linking an account", func() {
+			link, nonce := p.confirmed("k7")
+			p.receive(p.event("e-linked", "linked", nonce))
+			res = p.takes(res)
+			require.Equal(t, store.LinkLinked, p.link(link.ID).State)
+			_, err := s.LinkPage(ctx, p.profileID())
+			check(err)
+			_, err = s.AccountLinksOfContact(ctx, "k7")
+			check(err)
+			_, err = s.UnlinkAccount(ctx, store.Origin{}, link.ID, store.UnlinkedByAgent)
+			check(err)
+		}, "account_links_nonce", "account_links_one_linked", "account_links_of_chat", "account_links_of_contact", "contacts_by_customer_number")
+		by("links whose time is over", func() { check(s.ExpireAccountLinks(ctx)) }, "account_links_to_expire")
 
 		by("typing", func() { _, err := s.ClaimTyping(ctx, id, time.Second); check(err) }, "messages_transcript")
 		read, err := s.Messages(ctx, id, store.MessagePosition{}, 1)
@@ -527,7 +543,10 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("what agents hold of their profiles", func() { _, err := s.ProfileLoads(ctx, []string{mei, "k1"}); check(err) }, "conversations_held")
 		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
 		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed, store.Position{}, 1000); check(err) }, "routing_log_of_conversation")
-		by("what came", func() { _, err := s.Arrivals(ctx, time.UnixMicro(1), time.UnixMicro(100), store.Position{}, 10); check(err) },
+		by("what came", func() {
+			_, err := s.Arrivals(ctx, time.UnixMicro(1), time.UnixMicro(100), store.Position{}, 10)
+			check(err)
+		},
 			"conversations_by_time|routing_log_of_conversation")
 		by("the first look", func() { _, _, err := s.FirstLook(ctx, passed, ""); check(err) }, "routing_log_of_conversation|routing_log_pkey")
 		by("the reconciler's look", func() { _, err := s.DispatchState(ctx, time.Now()); check(err) })
