@@ -200,10 +200,10 @@ func (a *Activities) showLoading(ctx context.Context, plan store.Plan, conv stor
 	short, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	seconds := int(min(d, maxLoading) / time.Second)
-	client, _, err := a.tokens.As(short, plan.Channel)
-	if err == nil {
-		_, err = client.StartLoading(short, conv.LINEUserID, seconds)
-	}
+	err := a.asChannel(short, plan.Channel, func(client *line.Client) error {
+		_, err := client.StartLoading(short, conv.LINEUserID, seconds)
+		return err
+	})
 	if err != nil {
 		a.logger.DebugContext(ctx, "no loading animation", slog.String("conversation", conv.ID), slog.Any("error", err))
 	}
