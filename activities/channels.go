@@ -245,7 +245,7 @@ func (a *Activities) resume(ctx context.Context, c store.Channel) error {
 // resumeErrands has done what was due beside conversations, and files fetched, by
 // the workflows of their chats.
 func (a *Activities) resumeErrands(ctx context.Context, c store.Channel) error {
-	chats, err := a.store.WantChatsWithErrands(ctx, c.ID)
+	chats, err := a.store.ResumeErrands(ctx, c.ID)
 	for _, chat := range chats {
 		a.inbox.Notify(chat.ChannelID, chat.ChatKey)
 	}

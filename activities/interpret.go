@@ -101,7 +101,7 @@ func (r reader) said(event line.Event) store.Item {
 	case event.Type == line.EventMessage && event.Message != nil:
 		m := event.Message
 		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{
-			Type: m.Type, Text: m.Text, LINEMessageID: m.ID, Payload: payload(m), File: fileOf(m),
+			Type: m.Type, Text: m.Text, LINEMessageID: m.ID, Payload: payload(m), QuoteToken: m.QuoteToken, ReadToken: m.MarkAsReadToken, File: fileOf(m),
 			Unsupported: m.Type == line.MessageUnsupported,
 		}}
 	case event.Type == line.EventPostback && event.Postback != nil:

@@ -18,6 +18,7 @@ import (
 	"kaiwa/internal/attachment"
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/blob"
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/media"
@@ -319,8 +320,8 @@ func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (
 	if f.Held {
 		return a.waits(ctx, f)
 	}
-	if !a.mayCall(ctx, plan.Channel.ID, "content") {
-		return a.notThere(f, tooFast("content"))
+	if !a.rates.May(ctx, plan.Channel.ID, callrate.Content) {
+		return a.notThere(f, callrate.TooFast(callrate.Content))
 	}
 	var content line.ContentStream
 	var preview func(context.Context) (line.ContentStream, error)

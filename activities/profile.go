@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"kaiwa/internal/accesstoken"
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/line"
 )
 
@@ -32,8 +33,8 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 	if err != nil || known.Held {
 		return ProfileOutput{}, final(err)
 	}
-	if !a.mayCall(ctx, in.ChannelID, "profile") {
-		return ProfileOutput{}, lineError(tooFast("profile"))
+	if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
+		return ProfileOutput{}, lineError(callrate.TooFast(callrate.Profile))
 	}
 	var p line.Profile
 	err = a.asChannel(ctx, plan.Channel, a.paced(func(client *line.Client) error {

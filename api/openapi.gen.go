@@ -484,6 +484,48 @@ func (e ConversationStatus) Valid() bool {
 	}
 }
 
+// Defines values for CourtesySettingsMarkAsRead.
+const (
+	CourtesySettingsMarkAsReadAgentReads CourtesySettingsMarkAsRead = "agent_reads"
+	CourtesySettingsMarkAsReadNever      CourtesySettingsMarkAsRead = "never"
+)
+
+// Valid indicates whether the value is a known member of the CourtesySettingsMarkAsRead enum.
+func (e CourtesySettingsMarkAsRead) Valid() bool {
+	switch e {
+	case CourtesySettingsMarkAsReadAgentReads:
+		return true
+	case CourtesySettingsMarkAsReadNever:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CourtesySettingsTyping.
+const (
+	CourtesySettingsTypingAgent  CourtesySettingsTyping = "agent"
+	CourtesySettingsTypingAlways CourtesySettingsTyping = "always"
+	CourtesySettingsTypingBot    CourtesySettingsTyping = "bot"
+	CourtesySettingsTypingNever  CourtesySettingsTyping = "never"
+)
+
+// Valid indicates whether the value is a known member of the CourtesySettingsTyping enum.
+func (e CourtesySettingsTyping) Valid() bool {
+	switch e {
+	case CourtesySettingsTypingAgent:
+		return true
+	case CourtesySettingsTypingAlways:
+		return true
+	case CourtesySettingsTypingBot:
+		return true
+	case CourtesySettingsTypingNever:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DependencyName.
 const (
 	DependencyNameDatabase DependencyName = "database"
@@ -2116,6 +2158,9 @@ type Conversation struct {
 	Skills        json.RawMessage    `json:"skills"`
 	Status        ConversationStatus `json:"status"`
 
+	// Unread How many messages of the customer come after what an agent has read, 99 at most. In lists and where one conversation is read; not of closed ones.
+	Unread *int64 `json:"unread,omitempty"`
+
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt    Timestamp `json:"updated_at"`
 	WaitingSince Time      `json:"waiting_since"`
@@ -2146,6 +2191,24 @@ type ConversationList struct {
 
 // ConversationStatus defines model for ConversationStatus.
 type ConversationStatus string
+
+// CourtesySettings What customers see beside messages, and how current their names are.
+type CourtesySettings struct {
+	// MarkAsRead When LINE shows what a customer wrote as read: when the agent who serves has read it, or never (the default). It needs chat to be on in the response settings of the account; where it is off, LINE marks everything as read at once.
+	MarkAsRead CourtesySettingsMarkAsRead `json:"mark_as_read,omitempty"`
+
+	// ProfileSeconds How old name and picture of a customer or of a member of a group may be when they write; a day by default.
+	ProfileSeconds int64 `json:"profile_seconds,omitempty"`
+
+	// Typing When customers see the loading animation of LINE: while a bot thinks, while an agent types, always (the default, both), or never.
+	Typing CourtesySettingsTyping `json:"typing,omitempty"`
+}
+
+// CourtesySettingsMarkAsRead When LINE shows what a customer wrote as read: when the agent who serves has read it, or never (the default). It needs chat to be on in the response settings of the account; where it is off, LINE marks everything as read at once.
+type CourtesySettingsMarkAsRead string
+
+// CourtesySettingsTyping When customers see the loading animation of LINE: while a bot thinks, while an agent types, always (the default, both), or never.
+type CourtesySettingsTyping string
 
 // CustomAssignment Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
 // what conditions may ask. The lists are replaced as a whole.
@@ -2464,7 +2527,10 @@ type Message struct {
 	// LINERequestID What LINE called the call that sent it, or that it refused: its support asks for it.
 	LINERequestID Nullable        `json:"line_request_id"`
 	Payload       json.RawMessage `json:"payload"`
-	Quote         *Quote          `json:"quote"`
+
+	// Quotable Whether LINE lets it be quoted, by quote_message_id.
+	Quotable bool   `json:"quotable"`
+	Quote    *Quote `json:"quote"`
 
 	// RetryID The message that was sent in its place.
 	RetryID Nullable      `json:"retry_id"`
@@ -2509,7 +2575,7 @@ type MessageInput struct {
 	PreviewURL   string             `json:"preview_url,omitempty"`
 	QuickReplies []QuickReplyButton `json:"quick_replies,omitempty"`
 
-	// QuoteMessageID The message of the customer that this one quotes; with text, text_v2 and sticker only.
+	// QuoteMessageID The message of the same chat that this one quotes, of the customer or of the account; with text, text_v2 and sticker only.
 	QuoteMessageID string `json:"quote_message_id,omitempty"`
 	StickerID      string `json:"sticker_id,omitempty"`
 
@@ -2830,9 +2896,13 @@ type QuickReplyButton struct {
 
 	// ImageURL The icon of the button.
 	ImageURL string `json:"image_url,omitempty"`
-	Label    string `json:"label"`
-	Text     string `json:"text,omitempty"`
-	URI      string `json:"uri,omitempty"`
+
+	// Label At most 20 characters as people see them.
+	Label string `json:"label"`
+
+	// Text At most 300 characters as people see them.
+	Text string `json:"text,omitempty"`
+	URI  string `json:"uri,omitempty"`
 }
 
 // QuickReplyInput defines model for QuickReplyInput.
@@ -2872,6 +2942,12 @@ type Quote struct {
 	State          Nullable       `json:"state"`
 	Text           Nullable       `json:"text"`
 	Type           Nullable       `json:"type"`
+}
+
+// ReadInput defines model for ReadInput.
+type ReadInput struct {
+	// MessageID A message of the conversation, of anybody.
+	MessageID string `json:"message_id"`
 }
 
 // Readiness defines model for Readiness.
@@ -3816,6 +3892,15 @@ type ResumeConversationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetRoutingLogParams defines parameters for GetRoutingLog.
+type GetRoutingLogParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // TransferConversationParams defines parameters for TransferConversation.
 type TransferConversationParams struct {
 	// IdempotencyKey At most 255 printable ASCII characters.
@@ -4229,6 +4314,9 @@ type ParkConversationJSONRequestBody = Nothing
 // PickConversationJSONRequestBody defines body for PickConversation for application/json ContentType.
 type PickConversationJSONRequestBody = Nothing
 
+// MarkReadJSONRequestBody defines body for MarkRead for application/json ContentType.
+type MarkReadJSONRequestBody = ReadInput
+
 // ReleaseConversationJSONRequestBody defines body for ReleaseConversation for application/json ContentType.
 type ReleaseConversationJSONRequestBody = Nothing
 
@@ -4486,6 +4574,9 @@ type ServerInterface interface {
 	// ListConversationQuickReplies Lists what the caller may answer with in a conversation, filled in.
 	// (GET /api/v1/conversations/{id}/quick-replies)
 	ListConversationQuickReplies(ctx echo.Context, id ID, params ListConversationQuickRepliesParams) error
+	// MarkRead Says up to which message the agent who serves has read.
+	// (POST /api/v1/conversations/{id}/read)
+	MarkRead(ctx echo.Context, id ID) error
 	// ReleaseConversation Gives a conversation back to its queue.
 	// (POST /api/v1/conversations/{id}/release)
 	ReleaseConversation(ctx echo.Context, id ID, params ReleaseConversationParams) error
@@ -4495,9 +4586,9 @@ type ServerInterface interface {
 	// PatchRouting Changes priority, required skills or queue of a conversation that waits.
 	// (PATCH /api/v1/conversations/{id}/routing)
 	PatchRouting(ctx echo.Context, id ID) error
-	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
+	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, oldest line first.
 	// (GET /api/v1/conversations/{id}/routing-log)
-	GetRoutingLog(ctx echo.Context, id ID) error
+	GetRoutingLog(ctx echo.Context, id ID, params GetRoutingLogParams) error
 	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
 	// (GET /api/v1/conversations/{id}/survey)
 	GetConversationSurvey(ctx echo.Context, id ID) error
@@ -4507,6 +4598,9 @@ type ServerInterface interface {
 	// TransferConversation Passes a conversation to an agent, a queue or a bot.
 	// (POST /api/v1/conversations/{id}/transfer)
 	TransferConversation(ctx echo.Context, id ID, params TransferConversationParams) error
+	// ShowTyping Shows the customer that the agent who serves is typing.
+	// (POST /api/v1/conversations/{id}/typing)
+	ShowTyping(ctx echo.Context, id ID) error
 	// WrapUpConversation Finishes wrap-up; the conversation is closed.
 	// (POST /api/v1/conversations/{id}/wrap-up)
 	WrapUpConversation(ctx echo.Context, id ID, params WrapUpConversationParams) error
@@ -6404,6 +6498,22 @@ func (w *ServerInterfaceWrapper) ListConversationQuickReplies(ctx echo.Context) 
 	return err
 }
 
+// MarkRead converts echo context to params.
+func (w *ServerInterfaceWrapper) MarkRead(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.MarkRead(ctx, id)
+	return err
+}
+
 // ReleaseConversation converts echo context to params.
 func (w *ServerInterfaceWrapper) ReleaseConversation(ctx echo.Context) error {
 	var err error
@@ -6503,8 +6613,24 @@ func (w *ServerInterfaceWrapper) GetRoutingLog(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRoutingLogParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetRoutingLog(ctx, id)
+	err = w.Handler.GetRoutingLog(ctx, id, params)
 	return err
 }
 
@@ -6573,6 +6699,22 @@ func (w *ServerInterfaceWrapper) TransferConversation(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.TransferConversation(ctx, id, params)
+	return err
+}
+
+// ShowTyping converts echo context to params.
+func (w *ServerInterfaceWrapper) ShowTyping(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ShowTyping(ctx, id)
 	return err
 }
 
@@ -8396,6 +8538,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/wrap-up", wrapper.WrapUpConversation, options.OperationMiddlewares["WrapUpConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/handoff", wrapper.HandOffConversation, options.OperationMiddlewares["HandOffConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/notes", wrapper.CreateNote, options.OperationMiddlewares["CreateNote"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/typing", wrapper.ShowTyping, options.OperationMiddlewares["ShowTyping"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/read", wrapper.MarkRead, options.OperationMiddlewares["MarkRead"]...)
 	router.PUT(options.BaseURL+"/api/v1/conversations/:id/contact", wrapper.LinkContact, options.OperationMiddlewares["LinkContact"]...)
 	router.PATCH(options.BaseURL+"/api/v1/conversations/:id/context", wrapper.PatchContext, options.OperationMiddlewares["PatchContext"]...)
 	router.PATCH(options.BaseURL+"/api/v1/conversations/:id/routing", wrapper.PatchRouting, options.OperationMiddlewares["PatchRouting"]...)
@@ -10866,6 +11010,40 @@ func (response ListConversationQuickRepliesdefaultApplicationProblemPlusJSONResp
 	return err
 }
 
+type MarkReadRequestObject struct {
+	ID   ID `json:"id"`
+	Body *MarkReadJSONRequestBody
+}
+
+type MarkReadResponseObject interface {
+	VisitMarkReadResponse(w http.ResponseWriter) error
+}
+
+type MarkRead204Response struct {
+}
+
+func (response MarkRead204Response) VisitMarkReadResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type MarkReaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response MarkReaddefaultApplicationProblemPlusJSONResponse) VisitMarkReadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReleaseConversationRequestObject struct {
 	ID     ID `json:"id"`
 	Params ReleaseConversationParams
@@ -10989,7 +11167,8 @@ func (response PatchRoutingdefaultApplicationProblemPlusJSONResponse) VisitPatch
 }
 
 type GetRoutingLogRequestObject struct {
-	ID ID `json:"id"`
+	ID     ID `json:"id"`
+	Params GetRoutingLogParams
 }
 
 type GetRoutingLogResponseObject interface {
@@ -11135,6 +11314,39 @@ type TransferConversationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response TransferConversationdefaultApplicationProblemPlusJSONResponse) VisitTransferConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowTypingRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ShowTypingResponseObject interface {
+	VisitShowTypingResponse(w http.ResponseWriter) error
+}
+
+type ShowTyping204Response struct {
+}
+
+func (response ShowTyping204Response) VisitShowTypingResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ShowTypingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ShowTypingdefaultApplicationProblemPlusJSONResponse) VisitShowTypingResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13616,6 +13828,9 @@ type StrictServerInterface interface {
 	// ListConversationQuickReplies Lists what the caller may answer with in a conversation, filled in.
 	// (GET /api/v1/conversations/{id}/quick-replies)
 	ListConversationQuickReplies(ctx context.Context, request ListConversationQuickRepliesRequestObject) (ListConversationQuickRepliesResponseObject, error)
+	// MarkRead Says up to which message the agent who serves has read.
+	// (POST /api/v1/conversations/{id}/read)
+	MarkRead(ctx context.Context, request MarkReadRequestObject) (MarkReadResponseObject, error)
 	// ReleaseConversation Gives a conversation back to its queue.
 	// (POST /api/v1/conversations/{id}/release)
 	ReleaseConversation(ctx context.Context, request ReleaseConversationRequestObject) (ReleaseConversationResponseObject, error)
@@ -13625,7 +13840,7 @@ type StrictServerInterface interface {
 	// PatchRouting Changes priority, required skills or queue of a conversation that waits.
 	// (PATCH /api/v1/conversations/{id}/routing)
 	PatchRouting(ctx context.Context, request PatchRoutingRequestObject) (PatchRoutingResponseObject, error)
-	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
+	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, oldest line first.
 	// (GET /api/v1/conversations/{id}/routing-log)
 	GetRoutingLog(ctx context.Context, request GetRoutingLogRequestObject) (GetRoutingLogResponseObject, error)
 	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
@@ -13637,6 +13852,9 @@ type StrictServerInterface interface {
 	// TransferConversation Passes a conversation to an agent, a queue or a bot.
 	// (POST /api/v1/conversations/{id}/transfer)
 	TransferConversation(ctx context.Context, request TransferConversationRequestObject) (TransferConversationResponseObject, error)
+	// ShowTyping Shows the customer that the agent who serves is typing.
+	// (POST /api/v1/conversations/{id}/typing)
+	ShowTyping(ctx context.Context, request ShowTypingRequestObject) (ShowTypingResponseObject, error)
 	// WrapUpConversation Finishes wrap-up; the conversation is closed.
 	// (POST /api/v1/conversations/{id}/wrap-up)
 	WrapUpConversation(ctx context.Context, request WrapUpConversationRequestObject) (WrapUpConversationResponseObject, error)
@@ -15994,6 +16212,54 @@ func (sh *strictHandler) ListConversationQuickReplies(ctx echo.Context, id ID, p
 	return nil
 }
 
+// MarkRead operation middleware
+func (sh *strictHandler) MarkRead(ctx echo.Context, id ID) error {
+	var request MarkReadRequestObject
+
+	request.ID = id
+
+	var body MarkReadJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.MarkRead(ctx.Request().Context(), request.(MarkReadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MarkRead")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(MarkReadResponseObject); ok {
+		return validResponse.VisitMarkReadResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ReleaseConversation operation middleware
 func (sh *strictHandler) ReleaseConversation(ctx echo.Context, id ID, params ReleaseConversationParams) error {
 	var request ReleaseConversationRequestObject
@@ -16147,10 +16413,11 @@ func (sh *strictHandler) PatchRouting(ctx echo.Context, id ID) error {
 }
 
 // GetRoutingLog operation middleware
-func (sh *strictHandler) GetRoutingLog(ctx echo.Context, id ID) error {
+func (sh *strictHandler) GetRoutingLog(ctx echo.Context, id ID, params GetRoutingLogParams) error {
 	var request GetRoutingLogRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetRoutingLog(ctx.Request().Context(), request.(GetRoutingLogRequestObject))
@@ -16264,6 +16531,31 @@ func (sh *strictHandler) TransferConversation(ctx echo.Context, id ID, params Tr
 		return err
 	} else if validResponse, ok := response.(TransferConversationResponseObject); ok {
 		return validResponse.VisitTransferConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ShowTyping operation middleware
+func (sh *strictHandler) ShowTyping(ctx echo.Context, id ID) error {
+	var request ShowTypingRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowTyping(ctx.Request().Context(), request.(ShowTypingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowTyping")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ShowTypingResponseObject); ok {
+		return validResponse.VisitShowTypingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -142,6 +142,8 @@ var routes = []route{
 	{http.MethodPost, "/api/v1/conversations/{id}/messages/validate", PermissionConversationsServe},
 	{http.MethodGet, "/api/v1/conversations/{id}/quick-replies", PermissionConversationsRead},
 	{http.MethodPost, "/api/v1/conversations/{id}/notes", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/conversations/{id}/typing", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/conversations/{id}/read", PermissionConversationsServe},
 	{http.MethodPut, "/api/v1/conversations/{id}/contact", PermissionConversationsServe},
 	{http.MethodPatch, "/api/v1/conversations/{id}/context", PermissionConversationsServe},
 	{http.MethodPost, "/api/v1/conversations/{id}/attachments", PermissionConversationsServe},

@@ -22,7 +22,9 @@ import (
 	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/courtesy"
 	"kaiwa/internal/feed"
 	"kaiwa/internal/line"
 	"kaiwa/internal/readiness"
@@ -111,6 +113,7 @@ type Server struct {
 	store      *store.Store
 	line       *line.API
 	tokens     *accesstoken.Keeper
+	courtesy   *courtesy.Courtesy
 	inbox      Notifier
 	engine     Engine
 	dispatcher Dispatcher
@@ -181,6 +184,7 @@ func New(c Config) (*Server, error) {
 	if c.ChannelTTL == 0 {
 		c.ChannelTTL = 5 * time.Second
 	}
+	s.courtesy = &courtesy.Courtesy{Store: c.Store, Tokens: s.tokens, Rates: callrate.New(c.Store.TakeCalls, nil, s.log), Logger: s.log, Now: time.Now}
 	s.channels, s.stats = newChannelCache(c.ChannelTTL, c.Store.Channel), newWebhookStats()
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
@@ -221,8 +225,8 @@ func (s *Server) HTTPServer(addr string) *http.Server {
 const sweepEvery = 5 * time.Minute
 
 // Run does what the API has to do beside serving, until ctx ends: it forgets
-// what is out of date, goes on closing the conversations of deleted channels, and
-// stores what it counted of webhooks. Several processes may run it.
+// what is out of date, goes on closing the conversations of deleted channels, tells
+// LINE what was read and is not known there, and stores what it counted of webhooks. Several processes may run it.
 func (s *Server) Run(ctx context.Context) {
 	var counting sync.WaitGroup
 	defer counting.Wait()
@@ -238,6 +242,9 @@ func (s *Server) Run(ctx context.Context) {
 		}
 		if err := s.closeOrphans(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("conversations of a deleted channel are still live; it is tried again", "error", err)
+		}
+		if err := s.courtesy.TellDue(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("LINE was not told what agents have read; it is tried again", "error", err)
 		}
 		select {
 		case <-ctx.Done():

@@ -74,21 +74,37 @@ func (s *Server) ValidateMessage(ctx context.Context, r ValidateMessageRequestOb
 	if err != nil {
 		return nil, err
 	}
-	var messages []json.RawMessage
-	for _, piece := range pieces {
-		rendered, err := line.Render([]conversation.Content{piece})
+	requestID := ""
+	if r.Params.LINE != "" {
+		messages, err := rendered(pieces)
 		if err != nil {
 			return nil, err
 		}
-		messages = append(messages, rendered...)
-	}
-	requestID := ""
-	if r.Params.LINE != "" {
 		if requestID, err = s.validatedByLINE(ctx, c.ChannelID, r.Params.LINE, messages); err != nil {
 			return nil, err
 		}
 	}
+	for i := range pieces {
+		pieces[i].QuoteToken = "" // it is LINE's and Kaiwa's
+	}
+	messages, err := rendered(pieces)
+	if err != nil {
+		return nil, err
+	}
 	return ValidateMessage200JSONResponse{Messages: messages, LINERequestID: Nullable(requestID)}, nil
+}
+
+// rendered are LINE's message objects for any number of contents.
+func rendered(contents []conversation.Content) ([]json.RawMessage, error) {
+	var messages []json.RawMessage
+	for part := range slices.Chunk(contents, line.MaxMessages) {
+		objects, err := line.Render(part)
+		if err != nil {
+			return nil, err
+		}
+		messages = append(messages, objects...)
+	}
+	return messages, nil
 }
 
 // validatedByLINE has LINE check messages that a reply or a push would send. What

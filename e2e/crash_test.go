@@ -360,7 +360,7 @@ func (m *mortal) adds(user string) error {
 // conversations.
 func (m *mortal) classifications(user string) (outcomes []string, _ error) {
 	for _, conv := range m.conversations(user) {
-		lines, err := m.store.RoutingLog(context.Background(), conv.ID)
+		lines, err := m.store.RoutingLog(context.Background(), conv.ID, store.Position{}, 1000)
 		if err != nil {
 			return nil, err
 		}

@@ -1284,7 +1284,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells why a conversation went where it went, rule by rule and agent by agent, in order. */
+        /** Tells why a conversation went where it went, rule by rule and agent by agent, oldest line first. */
         get: operations["GetRoutingLog"];
         put?: never;
         post?: never;
@@ -1508,6 +1508,46 @@ export interface paths {
          * @description Possible in every state, closed conversations included.
          */
         post: operations["CreateNote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/typing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows the customer that the agent who serves is typing.
+         * @description LINE shows its loading animation for 20 s or until the next message, while the customer looks at the chat. Say it every few seconds while somebody types; LINE is asked once for as long as it lasts. Nothing is shown in groups, to who has blocked the account, in a chat that another system serves, while LINE refuses the access token of the channel, or where courtesies.typing of the workstream does not want it; the answer is the same.
+         */
+        post: operations["ShowTyping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says up to which message the agent who serves has read.
+         * @description It ends what counts as unread. Where courtesies.mark_as_read of the workstream is agent_reads, LINE shows the newest message of the customer up to there, and all before it, as read; when LINE does not answer it is told later. An earlier message than before changes nothing.
+         */
+        post: operations["MarkRead"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1908,6 +1948,24 @@ export interface components {
              */
             when_spent?: "drop" | "hold";
         };
+        /** @description What customers see beside messages, and how current their names are. */
+        CourtesySettings: {
+            /**
+             * @description When customers see the loading animation of LINE: while a bot thinks, while an agent types, always (the default, both), or never.
+             * @enum {string}
+             */
+            typing?: "always" | "bot" | "agent" | "never";
+            /**
+             * @description When LINE shows what a customer wrote as read: when the agent who serves has read it, or never (the default). It needs chat to be on in the response settings of the account; where it is off, LINE marks everything as read at once.
+             * @enum {string}
+             */
+            mark_as_read?: "agent_reads" | "never";
+            /**
+             * Format: int64
+             * @description How old name and picture of a customer or of a member of a group may be when they write; a day by default.
+             */
+            profile_seconds?: number;
+        };
         ChannelCheck: {
             /** @description Nothing is left to do but what LINE does not tell. */
             ok: boolean;
@@ -2103,6 +2161,7 @@ export interface components {
             privacy: components["schemas"]["PrivacySettings"];
             attachments: components["schemas"]["AttachmentSettings"];
             sending?: components["schemas"]["SendingSettings"];
+            courtesies?: components["schemas"]["CourtesySettings"];
             automated_messages: components["schemas"]["AutomatedMessage"][];
             /** @description What happens when the customer or the agent says nothing for a while; the first acts first. */
             timeout_rules: components["schemas"]["TimeoutRule"][];
@@ -2150,6 +2209,7 @@ export interface components {
             privacy?: components["schemas"]["PrivacySettings"];
             attachments?: components["schemas"]["AttachmentSettings"];
             sending?: components["schemas"]["SendingSettings"];
+            courtesies?: components["schemas"]["CourtesySettings"];
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             /** @description What happens when the customer or the agent says nothing for a while; the first acts first. */
             timeout_rules?: components["schemas"]["TimeoutRule"][];
@@ -3522,7 +3582,7 @@ export interface components {
                 [key: string]: unknown;
             };
             quick_replies?: components["schemas"]["QuickReplyButton"][];
-            /** @description The message of the customer that this one quotes; with text, text_v2 and sticker only. */
+            /** @description The message of the same chat that this one quotes, of the customer or of the account; with text, text_v2 and sticker only. */
             quote_message_id?: string;
             attachment_id?: string;
             /** @description Where LINE's apps load the file from, by HTTPS, for as long as the message is looked at. */
@@ -3554,7 +3614,9 @@ export interface components {
         };
         /** @description Exactly one of text, data (which text may accompany), uri and action. */
         QuickReplyButton: {
+            /** @description At most 20 characters as people see them. */
             label: string;
+            /** @description At most 300 characters as people see them. */
             text?: string;
             data?: string;
             uri?: string;
@@ -3617,6 +3679,11 @@ export interface components {
             context: {
                 [key: string]: unknown;
             };
+            /**
+             * Format: int64
+             * @description How many messages of the customer come after what an agent has read, 99 at most. In lists and where one conversation is read; not of closed ones.
+             */
+            unread?: number;
             /** Format: date-time */
             waiting_since: string | null;
             /**
@@ -3638,6 +3705,10 @@ export interface components {
             closure_reason: string | null;
             workflow_id: string;
             run_id: string | null;
+        };
+        ReadInput: {
+            /** @description A message of the conversation, of anybody. */
+            message_id: string;
         };
         ConversationList: {
             items: components["schemas"]["Conversation"][];
@@ -3662,6 +3733,8 @@ export interface components {
             attachment: components["schemas"]["Attachment"] | null;
             image_set: components["schemas"]["ImageSet"] | null;
             quote: components["schemas"]["Quote"] | null;
+            /** @description Whether LINE lets it be quoted, by quote_message_id. */
+            quotable: boolean;
             /** @description What it said before the customer edited it, oldest first. */
             edits: components["schemas"]["MessageWords"][];
             /** Format: date-time */
@@ -4035,6 +4108,7 @@ export type ChannelList = components['schemas']['ChannelList'];
 export type ChannelQuota = components['schemas']['ChannelQuota'];
 export type LineUsage = components['schemas']['LINEUsage'];
 export type SendingSettings = components['schemas']['SendingSettings'];
+export type CourtesySettings = components['schemas']['CourtesySettings'];
 export type ChannelCheck = components['schemas']['ChannelCheck'];
 export type SetupStep = components['schemas']['SetupStep'];
 export type WebhookStats = components['schemas']['WebhookStats'];
@@ -4191,6 +4265,7 @@ export type Sender = components['schemas']['Sender'];
 export type SenderInput = components['schemas']['SenderInput'];
 export type ConversationContact = components['schemas']['ConversationContact'];
 export type Conversation = components['schemas']['Conversation'];
+export type ReadInput = components['schemas']['ReadInput'];
 export type ConversationList = components['schemas']['ConversationList'];
 export type MessageSender = components['schemas']['MessageSender'];
 export type Message = components['schemas']['Message'];
@@ -6973,7 +7048,12 @@ export interface operations {
     };
     GetRoutingLog: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
             header?: never;
             path: {
                 id: components["parameters"]["ID"];
@@ -6982,7 +7062,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The lines of all three stages. */
+            /** @description A page of lines, of all three stages. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7320,6 +7400,52 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Message"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ShowTyping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Noted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    MarkRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadInput"];
+            };
+        };
+        responses: {
+            /** @description Noted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

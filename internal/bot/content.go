@@ -19,8 +19,8 @@ const (
 	maxAnswerText   = 20_000 // UTF-16 code units; a text longer than maxText is sent in pieces
 	maxAltText      = 1500   // UTF-16 code units
 	maxQuickReplies = 13
-	maxLabel        = 20 // graphemes
-	maxButtonText   = 300
+	maxLabel        = 20  // graphemes
+	maxButtonText   = 300 // graphemes
 	maxButtonData   = 300
 	maxURI          = 1000
 	maxURL          = 2000
@@ -143,7 +143,7 @@ func checkQuickReply(v value, q conversation.QuickReply) {
 	case q.URI != "":
 		checkURI(v.field("uri"), q.URI)
 	}
-	if textlen.UTF16(q.Text) > maxButtonText {
+	if uniseg.GraphemeClusterCount(q.Text) > maxButtonText {
 		v.field("text").wrong("This is longer than 300 characters.")
 	}
 	if textlen.UTF16(q.Data) > maxButtonData {

@@ -42,10 +42,11 @@ type Content struct {
 	DeliveryTag  string          `json:"delivery_tag,omitempty"` // what LINE's statistics call the way it was sent; at most 30 characters
 
 	Sender *MessageSender `json:"sender,omitempty"` // nil: the account itself
-	// QuoteMessageID is the message of the customer that this one quotes, and
-	// QuoteToken LINE's token for it. Both or neither are there.
+	// QuoteMessageID is the message of the same chat that this one quotes, of the
+	// customer or of the account. QuoteToken is LINE's token for it, which is kept
+	// with that message alone and looked up when this one is sent.
 	QuoteMessageID string `json:"quote_message_id,omitempty"`
-	QuoteToken     string `json:"quote_token,omitempty"`
+	QuoteToken     string `json:"-"`
 }
 
 // MessageSender is under which name and with which picture LINE shows a

@@ -653,6 +653,19 @@ func TestMarkingAsReadReadsEverythingBefore(t *testing.T) {
 	require.True(t, chat[1].Read)
 }
 
+func TestWhileChatIsOffMessagesAreReadAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for mode, read := range map[string]bool{"bot": true, "chat": false} {
+		require.NoError(t, b.ChangeChannel(b.ctx, testChannel, func(c *Channel) { c.ChatMode = mode }))
+		b.write(alice, mode)
+		b.idle()
+		chat, err := b.Chat(b.ctx, testChannel, alice)
+		require.NoError(t, err)
+		require.Equal(t, read, chat[len(chat)-1].Read, mode)
+	}
+}
+
 func TestLoadingTakesFiveToSixtySecondsInFives(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -666,6 +679,7 @@ func TestLoadingTakesFiveToSixtySecondsInFives(t *testing.T) {
 	require.Equal(t, 400, start(7))
 	require.Equal(t, 400, start(65))
 	require.Equal(t, 400, b.call("POST", "/v2/bot/chat/loading/start", map[string]any{"chatId": "nobody"}).Status)
+	require.Equal(t, 400, b.call("POST", "/v2/bot/chat/loading/start", map[string]any{"chatId": "C" + alice[1:]}).Status)
 }
 
 func TestTheWebhookCanBeSetAndTested(t *testing.T) {

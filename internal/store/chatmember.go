@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"kaiwa/internal/conversation"
 )
@@ -36,7 +38,9 @@ func (g *ingest) senderID(e taken) string {
 // It costs nothing where there is none.
 func (g *ingest) members(ctx context.Context, events []taken) error {
 	var ids []string
+	changed := false
 	for _, e := range events {
+		changed = changed || e.new && e.SourceType != "user" && (len(e.item.Line.Members) > 0 || e.item.Kind == ItemFollow)
 		users := e.item.Line.Members
 		if e.item.Speaker != "" {
 			users = append(slices.Clone(users), e.item.Speaker)
@@ -57,6 +61,11 @@ func (g *ingest) members(ctx context.Context, events []taken) error {
 				id, g.req.ChannelID, g.req.ChatKey, e.SourceID, user, leftAt, g.now); err != nil {
 				return err
 			}
+		}
+	}
+	if changed { // who pushes next counts anew
+		if _, err := g.c.exec(ctx, `UPDATE chats SET members_due = 0 WHERE channel_id = $1 AND chat_key = $2`, g.req.ChannelID, g.req.ChatKey); err != nil {
+			return err
 		}
 	}
 	if len(ids) == 0 {
@@ -88,4 +97,32 @@ func (s *Store) SaveChatMember(ctx context.Context, id, displayName, pictureURL 
 			picture_url  = CASE WHEN $2 = '' THEN picture_url ELSE $3 END
 		WHERE id = $4`, micros(s.now()), displayName, pictureURL, id)
 	return err
+}
+
+// ofMany tells whether a conversation is held with a group or room.
+func (to lane) ofMany() bool { return to.SourceType == "group" || to.SourceType == "room" }
+
+// recipients is how many of the month's paid messages LINE counts for a push to
+// the chat: as many as a group or room has members, 1 where nobody could count.
+//
+// Source: https://developers.line.biz/en/docs/messaging-api/pricing/
+func (to lane) recipients() int64 {
+	if to.ofMany() {
+		return max(to.Members, 1)
+	}
+	return 1
+}
+
+// SaveMembers stores how many members LINE counts in the group or room of a batch
+// that was CountDue, 0 when it did not say: then what is known stays. They are
+// counted again before the first push after due, or when somebody joins or
+// leaves; if that has happened since, nothing is stored.
+func (s *Store) SaveMembers(ctx context.Context, b *Batch, members int64, due time.Time) error {
+	_, err := s.write().exec(ctx, `UPDATE chats SET members = CASE WHEN $1 > 0 THEN $1 ELSE members END, members_due = $2
+		WHERE channel_id = $3 AND chat_key = (SELECT chat_key FROM conversations WHERE id = $4) AND members_due = $5`,
+		members, micros(due), b.ChannelID, b.ConversationID, b.membersDue)
+	if err != nil {
+		return fmt.Errorf("members of the chat of conversation %s: %w", b.ConversationID, err)
+	}
+	return nil
 }

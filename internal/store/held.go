@@ -61,14 +61,18 @@ func (s *Store) FilesToResume(ctx context.Context, channelID, chatKey string) ([
 	return ids, err
 }
 
-// WantChatsWithErrands has the workflows look at the chats of a channel in which
-// something is due, and gives the files among it all of their time. It returns
-// the chats.
-func (s *Store) WantChatsWithErrands(ctx context.Context, channelID string) ([]Chat, error) {
+// ResumeErrands has the workflows look at the chats of a channel in which
+// something is due, and gives the files among it all of their time; what was read
+// meanwhile is told at once. It returns the chats.
+func (s *Store) ResumeErrands(ctx context.Context, channelID string) ([]Chat, error) {
 	var chats []Chat
 	err := s.tx(ctx, func(c conn) error {
 		chats = nil
 		now := micros(s.now())
+		if _, err := c.exec(ctx, `UPDATE courtesies SET mark_due_at = $1 WHERE mark_due_at > $1 AND mark_failure = 'unauthorized' AND conversation_id IN (
+			SELECT id FROM conversations WHERE channel_id = $2)`, now, channelID); err != nil {
+			return err
+		}
 		if err := c.list(ctx, &chats, `UPDATE chats SET wanted_at = $1 WHERE channel_id = $2 AND errands > 0 RETURNING channel_id, chat_key`, now, channelID); err != nil || len(chats) == 0 {
 			return err
 		}

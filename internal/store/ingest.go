@@ -71,6 +71,8 @@ type Item struct {
 type InboundMessage struct {
 	Type, Text, LINEMessageID string
 	Payload                   string // JSON; "" when Type and Text say everything
+	QuoteToken                string // LINE's, by which it can be quoted; "" for none
+	ReadToken                 string // the same, by which it and all before it are marked as read
 	File                      *InboundFile
 	Unsupported               bool // of a kind that Kaiwa cannot show
 }
@@ -346,13 +348,14 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			m := e.item.Message
 			state := conversation.MessageAccepted
 			if unsent.has(m) {
-				state, m.Text, m.Payload = conversation.MessageRecalled, "", ""
+				state, m.Text, m.Payload, m.QuoteToken, m.ReadToken = conversation.MessageRecalled, "", "", "", ""
 				unsent.arrived = append(unsent.arrived, e.ID)
 			}
 			id := conversation.DerivedID(conversation.PrefixMessage, g.req.ChannelID, e.WebhookEventID)
 			arrived = append(arrived, arrival{
 				ID: id, Ordinal: e.ID, OccurredAt: e.LineTime, Position: e.Position, Type: m.Type, Text: m.Text, Payload: m.Payload, State: string(state),
 				WebhookEventID: e.WebhookEventID, LINEMessageID: m.LINEMessageID, AttachmentID: file, SenderID: g.senderID(e), Trace: e.Trace,
+				QuoteToken: m.QuoteToken, ReadToken: m.ReadToken,
 			})
 			if file != "" {
 				files = append(files, arrivedFile{file, id, *m.File})
@@ -431,26 +434,27 @@ type arrival struct {
 	AttachmentID                  string
 	SenderID                      string
 	Trace                         string // "" for none
+	QuoteToken, ReadToken         string // "" for none
 }
 
 // insertArrived stores messages of the customer: one as it mostly is, or many in
 // a text that does not depend on how many.
 func (g *ingest) insertArrived(ctx context.Context, conversationID string, arrived []arrival) error {
 	into := `INSERT INTO messages (conversation_id, channel_id, direction, sender_kind, held, created_at,
-		id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, traceparent) `
+		id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, quote_token, read_token, traceparent) `
 	args := []any{conversationID, g.req.ChannelID, string(conversation.Inbound), string(conversation.SenderCustomer), g.asking != nil, g.now}
 	rows := make([][]any, len(arrived))
 	for i, m := range arrived {
-		rows[i] = []any{m.ID, m.Ordinal, m.OccurredAt, m.Position, m.Type, m.Text, m.Payload, m.State, m.WebhookEventID, m.LINEMessageID, m.AttachmentID, m.SenderID, m.Trace}
+		rows[i] = []any{m.ID, m.Ordinal, m.OccurredAt, m.Position, m.Type, m.Text, m.Payload, m.State, m.WebhookEventID, m.LINEMessageID, m.AttachmentID, m.SenderID, m.QuoteToken, m.ReadToken, m.Trace}
 	}
 	var err error
 	if len(rows) == 1 {
-		_, err = g.c.exec(ctx, into+`VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18, NULLIF($19, '')) ON CONFLICT DO NOTHING`, append(args, rows[0]...)...)
+		_, err = g.c.exec(ctx, into+`VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20, NULLIF($21, '')) ON CONFLICT DO NOTHING`, append(args, rows[0]...)...)
 	} else {
 		_, err = g.c.exec(ctx, into+`SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BOOLEAN), CAST($6 AS BIGINT),
-				id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, NULLIF(traceparent, '') FROM `+
+				id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, quote_token, read_token, NULLIF(traceparent, '') FROM `+
 			g.c.s.d.rows(7, "id TEXT", "ordinal BIGINT", "occurred_at BIGINT", "position BIGINT", "type TEXT", "text TEXT", "payload TEXT", "state TEXT",
-				"webhook_event_id TEXT", "line_message_id TEXT", "attachment_id TEXT", "sender_id TEXT", "traceparent TEXT")+` AS arrived WHERE TRUE ON CONFLICT DO NOTHING`,
+				"webhook_event_id TEXT", "line_message_id TEXT", "attachment_id TEXT", "sender_id TEXT", "quote_token TEXT", "read_token TEXT", "traceparent TEXT")+` AS arrived WHERE TRUE ON CONFLICT DO NOTHING`,
 			append(args, jsonOf(rows))...)
 	}
 	return err
@@ -509,7 +513,7 @@ func (g *ingest) recall(ctx context.Context, u *unsends) error {
 			Held           bool   `db:"held"`
 		}
 		found, err := g.c.get(ctx, &m, `
-			UPDATE messages SET state = $1, text = '', payload = '', edits = ''
+			UPDATE messages SET state = $1, text = '', payload = '', edits = '', quote_token = '', read_token = ''
 			WHERE channel_id = $2 AND line_message_id = $3 AND direction = 'inbound'
 			RETURNING id, conversation_id, webhook_event_id, attachment_id, held`, string(conversation.MessageRecalled), g.req.ChannelID, id)
 		if err != nil {

@@ -7,6 +7,10 @@ import (
 	"kaiwa/internal/failpoint"
 )
 
+// FriendBlocked is the friendship of who has blocked the account, or of a group
+// that has removed it.
+const FriendBlocked = "blocked"
+
 // Profile is a LINE user as one channel knows them.
 type Profile struct {
 	ID          string `db:"id"`

@@ -83,7 +83,8 @@ type Message struct {
 	SenderName     string                    `db:"sender_name"` // of a customer in a group or room: as LINE told it last
 	Type           string                    `db:"type"`
 	Text           string                    `db:"text"`
-	Payload        string                    `db:"payload"` // JSON, or ""
+	Payload        string                    `db:"payload"`              // JSON, or ""; see Shown
+	QuoteToken     string                    `db:"quote_token" json:"-"` // LINE's; see Quotable
 	Automated      string                    `db:"automated"`
 	State          conversation.MessageState `db:"state"`
 	Via            string                    `db:"via"`
@@ -105,7 +106,7 @@ type Message struct {
 const messageColumns = `id, conversation_id, ordinal, occurred_at, position, direction, sender_kind, sender_id,
 	CASE WHEN sender_kind = 'customer' AND sender_name = '' THEN coalesce((SELECT display_name FROM chat_members WHERE chat_members.id = messages.sender_id), '')
 		ELSE sender_name END AS sender_name,
-	type, text, payload, automated, state, via, batch_id, attachment_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail,
+	type, text, payload, quote_token, automated, state, via, batch_id, attachment_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail,
 	retry_id, charged, edits, edited_at, created_at, sent_at`
 
 // EarlierWords is what a message said before it was edited, oldest first.
