@@ -367,6 +367,53 @@ func TestLINEIsToldWhatWasReadThoughAProcessDiesOrLINEDoesNotAnswer(t *testing.T
 	})
 }
 
+func TestWhatLINENoLongerTellsOfACustomerStaysKnown(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		ctx := t.Context()
+		c := w.newPolite(store.Courtesies{})
+		in := activities.ProfileInput{ChannelID: c.channel.ID, ChatKey: c.key()}
+		_, err := c.acts.FetchProfile(ctx, in)
+		require.NoError(t, err)
+		changed := func() (n int) {
+			t.Helper()
+			require.NoError(t, w.db.GetContext(ctx, &n, `SELECT count(*) FROM events WHERE type = 'customer.changed' AND conversation_id = '`+c.id+`'`))
+			return n
+		}
+		in.Refresh = true
+		require.NoError(t, w.sim.AddUser(ctx, linesim.User{ID: c.user, DisplayName: "山田 葵"}))
+		for range 2 {
+			_, err = c.acts.FetchProfile(ctx, in)
+			require.NoError(t, err)
+		}
+		require.Equal(t, 1, changed())
+		_, err = w.sim.Unfollow(ctx, lineChannel, c.user)
+		require.NoError(t, err)
+		w.pass(48 * time.Hour)
+		_, err = c.acts.FetchProfile(ctx, in)
+		require.NoError(t, err)
+		known, err := w.store.Profile(ctx, c.channel.ID, c.key())
+		require.NoError(t, err)
+		require.Equal(t, "山田 葵", known.DisplayName)
+		require.Equal(t, w.Now().UnixMicro(), known.FetchedAt, "it was asked")
+		require.Equal(t, 1, changed())
+
+		// Above LINE's limit it is not asked; the activity comes again.
+		before := w.asked("profile")
+		_, err = w.db.ExecContext(ctx, fmt.Sprintf(`INSERT INTO line_calls (channel_id, endpoint, second, taken) VALUES ('%s', 'profile', %d, 2000)`, c.channel.ID, w.Now().Unix()))
+		require.NoError(t, err)
+		var busy error
+		for range 100 { // what a process may do unasked
+			if _, err := c.acts.FetchProfile(ctx, in); err != nil {
+				busy = err
+				break
+			}
+		}
+		require.ErrorContains(t, busy, "than LINE takes in a second")
+		require.Less(t, w.asked("profile")-before, 100)
+	})
+}
+
 func TestNothingIsToldLINEOfWhatItIsNotToKnow(t *testing.T) {
 	t.Parallel()
 	eachWorld(t, func(t *testing.T, w *world) {

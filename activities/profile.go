@@ -13,6 +13,7 @@ import (
 type ProfileInput struct {
 	ChannelID string `json:"channel_id"`
 	ChatKey   string `json:"chat_key"`
+	Refresh   bool   `json:"refresh,omitempty"` // it is known, and agents are to learn of a change
 }
 
 // ProfileOutput says whether LINE told anything.
@@ -49,7 +50,7 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 		return ProfileOutput{}, err
 	}
 	known.DisplayName, known.PictureURL, known.Language = p.DisplayName, p.PictureURL, p.Language
-	if err := a.store.SaveProfile(ctx, known); err != nil {
+	if err := a.store.SaveProfile(ctx, known, in.Refresh); err != nil {
 		return ProfileOutput{}, final(err)
 	}
 	return ProfileOutput{Known: p.DisplayName != ""}, nil
@@ -79,6 +80,7 @@ func tellsNothing(err error) bool {
 type MembersInput struct {
 	ChannelID string   `json:"channel_id"`
 	IDs       []string `json:"ids"`
+	Refresh   bool     `json:"refresh,omitempty"` // as of ProfileInput
 }
 
 // FetchMembers asks LINE for the names of people in a group or room. Those LINE
@@ -94,6 +96,9 @@ func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 		return final(err)
 	}
 	for _, m := range members {
+		if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
+			return lineError(callrate.TooFast(callrate.Profile))
+		}
 		var p line.Profile
 		err := a.asChannel(ctx, plan.Channel, a.paced(func(client *line.Client) error {
 			var err error
@@ -106,7 +111,7 @@ func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 		if err != nil && !tellsNothing(err) {
 			return err
 		}
-		if err := a.store.SaveChatMember(ctx, m.ID, p.DisplayName, p.PictureURL); err != nil {
+		if err := a.store.SaveChatMember(ctx, m.ID, p.DisplayName, p.PictureURL, in.Refresh); err != nil {
 			return final(err)
 		}
 	}

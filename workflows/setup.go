@@ -42,9 +42,12 @@ type talk struct {
 	plot     int                    // see activities.Plot
 	moved    bool                   // the search attributes are to be set
 
-	strangers []string // members of the group whose names are to be asked for
-	errands   bool     // something is to be done in the chat beside the conversation
-	onErrand  bool     // it is being done
+	strangers    []string  // members of the group whose names are to be asked for
+	refreshing   bool      // LINE is being asked again about people who are known
+	refreshAfter time.Time // not sooner again
+
+	errands  bool // something is to be done in the chat beside the conversation
+	onErrand bool // it is being done
 
 	media    []string // files that are being fetched
 	fetching int      // of these, at this moment

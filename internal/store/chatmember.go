@@ -34,6 +34,16 @@ func (g *ingest) senderID(e taken) string {
 	return profileID(g.req.ChannelID, g.req.ChatKey)
 }
 
+// freshSince is since when what LINE tells of somebody was asked for, if it is to
+// count as current.
+func (g *ingest) freshSince() int64 {
+	var set Courtesies
+	if g.req.Plan != nil {
+		set = g.req.Plan.Workstream.Settings.Courtesies
+	}
+	return g.now - set.ProfileAge().Microseconds()
+}
+
 // members notes who is in a group or room, and whose names are to be asked for.
 // It costs nothing where there is none.
 func (g *ingest) members(ctx context.Context, events []taken) error {
@@ -71,8 +81,22 @@ func (g *ingest) members(ctx context.Context, events []taken) error {
 	if len(ids) == 0 {
 		return nil
 	}
-	return g.c.list(ctx, &g.res.Members, `SELECT id FROM chat_members WHERE id IN (`+list1(len(ids), 2)+`) AND fetched_at < $1 ORDER BY id`,
-		append([]any{g.now - profileFresh.Microseconds()}, anys(ids)...)...)
+	var old []struct {
+		ID      string `db:"id"`
+		Unknown bool   `db:"unknown"`
+	}
+	if err := g.c.list(ctx, &old, `SELECT id, fetched_at = 0 AS unknown FROM chat_members WHERE id IN (`+list1(len(ids), 2)+`) AND fetched_at < $1 ORDER BY id`,
+		append([]any{g.freshSince()}, anys(ids)...)...); err != nil {
+		return err
+	}
+	for _, m := range old {
+		if m.Unknown {
+			g.res.Members = append(g.res.Members, m.ID)
+		} else {
+			g.res.StaleMembers = append(g.res.StaleMembers, m.ID)
+		}
+	}
+	return nil
 }
 
 // ChatMembers reads members of groups and rooms, to ask LINE about them; those
@@ -89,14 +113,14 @@ func (s *Store) ChatMembers(ctx context.Context, ids []string) ([]ChatMember, er
 }
 
 // SaveChatMember stores what LINE tells of a member. An empty name keeps the one
-// that is known: LINE refuses the profile of somebody who has left.
-func (s *Store) SaveChatMember(ctx context.Context, id, displayName, pictureURL string) error {
-	_, err := s.write().exec(ctx, `
+// that is known: LINE refuses the profile of somebody who has left. With tell, an
+// event says so when it is something else than before.
+func (s *Store) SaveChatMember(ctx context.Context, id, displayName, pictureURL string, tell bool) error {
+	return s.saveTold(ctx, tell, told{"chat_members", id, displayName, pictureURL, ""}, `
 		UPDATE chat_members SET fetched_at = $1,
 			display_name = CASE WHEN $2 = '' THEN display_name ELSE $2 END,
 			picture_url  = CASE WHEN $2 = '' THEN picture_url ELSE $3 END
-		WHERE id = $4`, micros(s.now()), displayName, pictureURL, id)
-	return err
+		WHERE id = $4`, displayName, pictureURL, id)
 }
 
 // ofMany tells whether a conversation is held with a group or room.

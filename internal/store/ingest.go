@@ -127,19 +127,18 @@ type IngestResult struct {
 	Unsupported    bool                       `json:"unsupported,omitempty"` // among the messages is one Kaiwa cannot show
 	Blocked        bool                       `json:"blocked,omitempty"`     // the customer has blocked the account, as they now say
 	Errands        bool                       `json:"errands,omitempty"`     // something is to be done in the chat beside the conversation
-	Members        []string                   `json:"members,omitempty"`     // of the group, whose names are missing or stale
+	Members        []string                   `json:"members,omitempty"`     // of the group, whose names are missing
 	More           bool                       `json:"more,omitempty"`        // unhandled events remain
 	Greeted        bool                       `json:"greeted,omitempty"`
-	ProfileDue     bool                       `json:"profile_due,omitempty"` // the profile is missing or stale
-	Pending        bool                       `json:"pending,omitempty"`     // messages wait to be sent that the workflow may not know of
-	Media          []string                   `json:"media,omitempty"`       // attachments to be fetched, or deleted
+	ProfileDue     bool                       `json:"profile_due,omitempty"`   // the profile is missing
+	ProfileStale   bool                       `json:"profile_stale,omitempty"` // it is older than the workstream wants, and the customer wrote
+	StaleMembers   []string                   `json:"stale_members,omitempty"` // of the group, whose names are
+	Pending        bool                       `json:"pending,omitempty"`       // messages wait to be sent that the workflow may not know of
+	Media          []string                   `json:"media,omitempty"`         // attachments to be fetched, or deleted
 	ClosureReason  conversation.ClosureReason `json:"closure_reason,omitempty"`
 	SurveyDue      bool                       `json:"survey_due,omitempty"` // closed, and its survey has not begun
 	Surveys        []conversation.SurveyInput `json:"surveys,omitempty"`    // to be woken: they were answered
 }
-
-// profileFresh is how long a fetched profile counts as current.
-const profileFresh = 24 * time.Hour
 
 // Ingest takes all unhandled events of a chat, in one transaction under the
 // chat's lock: it turns them into messages and facts and marks them handled.
@@ -579,6 +578,7 @@ type phaseRow struct {
 	TendedAt      int64                      `db:"tended_at"`
 	ToldAt        int64                      `db:"told_at"`
 	QueueSettings string                     `db:"queue_settings"`
+	FetchedAt     int64                      `db:"fetched_at"` // when LINE told of the customer
 }
 
 // phaseColumns are phaseRow's. What is pending and offered is found by partial
@@ -591,6 +591,7 @@ func phaseColumns(left string) string {
 	coalesce((SELECT agent_id FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), '') AS offered_to,
 	coalesce((SELECT expires_at FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), 0) AS offered_until,
 	coalesce((SELECT id FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live' AND o.auto), '') AS auto_offer,
+	coalesce((SELECT p.fetched_at FROM social_profiles p WHERE p.id = conversations.profile_id), 0) AS fetched_at,
 	` + agentGone("conversations", left) + ` AS lost`
 }
 
@@ -636,6 +637,7 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 	if g.res.TendMS, err = tendMS(p.QueueID, p.QueueSettings, p.RoutedAt, p.TendedAt, p.ToldAt); err != nil {
 		return err
 	}
+	g.res.ProfileStale = g.res.Messages > 0 && p.FetchedAt < g.freshSince()
 	// A batch that the lane is not at was begun within a workflow task that did
 	// not complete: its worker died, and nobody else knows of it.
 	g.res.Greeted, g.res.ClosureReason, g.res.Pending = p.Greeted, p.ClosureReason, p.Pending || p.Frozen && !g.req.Sending
@@ -809,7 +811,7 @@ func (g *ingest) facts(ctx context.Context, events []taken, more bool) error {
 	if err := g.store(ctx, "", events); err != nil {
 		return err
 	}
-	*g.res = IngestResult{More: more, Media: g.res.Media, Surveys: g.res.Surveys, Members: g.res.Members}
+	*g.res = IngestResult{More: more, Media: g.res.Media, Surveys: g.res.Surveys, Members: g.res.Members, StaleMembers: g.res.StaleMembers}
 	return nil
 }
 
@@ -948,7 +950,8 @@ func (g *ingest) profileDue(ctx context.Context) error {
 	if _, err := g.c.get(ctx, &p, `SELECT fetched_at, friendship = 'blocked' AS blocked FROM social_profiles WHERE channel_id = $1 AND chat_key = $2`, g.req.ChannelID, g.req.ChatKey); err != nil {
 		return err
 	}
-	g.res.ProfileDue = p.FetchedAt < g.now-profileFresh.Microseconds()
+	g.res.ProfileDue = p.FetchedAt == 0
+	g.res.ProfileStale = !g.res.ProfileDue && p.FetchedAt < g.freshSince()
 	g.res.Blocked = p.Blocked // what began it came late
 	return nil
 }
