@@ -63,6 +63,9 @@ func (a *Activities) RunErrands(ctx context.Context, in ErrandsInput) (ErrandsOu
 }
 
 func (a *Activities) errand(ctx context.Context, plan store.Plan, e store.Errand) error {
+	if what, ok := linkErrands[e.Kind]; ok {
+		return a.linkErrand(ctx, plan, e, what)
+	}
 	trigger := automessage.Followed
 	if e.Kind == store.ErrandLeave {
 		trigger = automessage.GroupLeft

@@ -165,7 +165,7 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		"leave":                       {`{"type":"leave"}`, happens(store.ItemUnfollow, "leave", "")},
 		"memberJoined":                {`{"type":"memberJoined","joined":{"members":[{"type":"user","userId":"U2"}]}}`, happens(store.ItemFact, "memberJoined", "", "U2")},
 		"memberLeft":                  {`{"type":"memberLeft","left":{"members":[{"type":"user","userId":"U2"}]}}`, gone(happens(store.ItemFact, "memberLeft", "", "U2"))},
-		"accountLink":                 {`{"type":"accountLink","link":{"result":"ok","nonce":"n"}}`, happens(store.ItemFact, "accountLink", `{"nonce":"n","result":"ok"}`)},
+		"accountLink":                 {`{"type":"accountLink","link":{"result":"ok","nonce":"n"}}`, store.Item{Kind: store.ItemAccountLinked, Nonce: "n", Forget: true, Line: store.EventLine{Type: store.MessageEvent, Event: "accountLink", Detail: `{"result":"ok"}`}}},
 		"beacon":                      {`{"type":"beacon","beacon":{"hwid":"d41d8cd98f","type":"enter"}}`, happens(store.ItemFact, "beacon", `{"hwid":"d41d8cd98f","type":"enter"}`)},
 		"videoPlayComplete":           {`{"type":"videoPlayComplete","videoPlayComplete":{"trackingId":"t"}}`, happens(store.ItemFact, "videoPlayComplete", `{"trackingId":"t"}`)},
 		"membership":                  {`{"type":"membership","membership":{"type":"joined","membershipId":1}}`, happens(store.ItemFact, "membership", `{"membershipId":1,"type":"joined"}`)},

@@ -110,7 +110,7 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 	// whatever the time.
 	for again := false; again || a.now().Before(until) && !stopping(ctx); {
 		again = false
-		b, err := a.store.NextBatch(ctx, in.ConversationID, line.Render)
+		b, err := a.store.NextBatch(ctx, in.ConversationID, a.render)
 		if err != nil || b == nil {
 			return out, final(err)
 		}

@@ -129,7 +129,7 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 			return failed(string(bot.FailureInvalidAnswer), err)
 		}
 		for _, piece := range line.Pieces(c) {
-			if err := line.Validate(piece); err != nil {
+			if err := a.sendable(plan, piece); err != nil {
 				return failed(string(bot.FailureInvalidAnswer), err)
 			}
 			answer.Drafts = append(answer.Drafts, store.Draft{

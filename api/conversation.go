@@ -15,7 +15,7 @@ func showConversation(c store.Conversation) Conversation {
 		QueueID: Nullable(c.QueueID), AgentID: Nullable(c.AgentID),
 		Contact: ConversationContact{
 			ID: Nullable(c.ContactID), Name: c.DisplayName, PictureURL: Nullable(c.PictureURL), Language: Nullable(c.Language),
-			Friendship: ConversationContactFriendship(c.Friendship),
+			Friendship: ConversationContactFriendship(c.Friendship), CustomerID: Nullable(c.CustomerID),
 		},
 		ChatType: chatType(c.LINEUserID), LINEUserID: Nullable(c.LINEUserID), Priority: c.Priority, Skills: json.RawMessage(c.Skills), Context: json.RawMessage(c.Context),
 		WaitingSince: fromMicros(c.WaitingSince), CreatedAt: fromMicros(c.CreatedAt), UpdatedAt: fromMicros(c.UpdatedAt), ClosedAt: fromMicros(c.ClosedAt),

@@ -43,6 +43,36 @@ func (e AccessTokenKind) Valid() bool {
 	}
 }
 
+// Defines values for AccountLinkState.
+const (
+	AccountLinkStateConfirmed AccountLinkState = "confirmed"
+	AccountLinkStateExpired   AccountLinkState = "expired"
+	AccountLinkStateFailed    AccountLinkState = "failed"
+	AccountLinkStateLinked    AccountLinkState = "linked"
+	AccountLinkStateStarted   AccountLinkState = "started"
+	AccountLinkStateUnlinked  AccountLinkState = "unlinked"
+)
+
+// Valid indicates whether the value is a known member of the AccountLinkState enum.
+func (e AccountLinkState) Valid() bool {
+	switch e {
+	case AccountLinkStateConfirmed:
+		return true
+	case AccountLinkStateExpired:
+		return true
+	case AccountLinkStateFailed:
+		return true
+	case AccountLinkStateLinked:
+		return true
+	case AccountLinkStateStarted:
+		return true
+	case AccountLinkStateUnlinked:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AssignmentCriterionBy.
 const (
 	AssignmentCriterionByFreeCapacity AssignmentCriterionBy = "free_capacity"
@@ -654,23 +684,26 @@ func (e MessageState) Valid() bool {
 
 // Defines values for MessageInputType.
 const (
-	MessageInputTypeAttachment MessageInputType = "attachment"
-	MessageInputTypeAudio      MessageInputType = "audio"
-	MessageInputTypeCoupon     MessageInputType = "coupon"
-	MessageInputTypeFlex       MessageInputType = "flex"
-	MessageInputTypeImage      MessageInputType = "image"
-	MessageInputTypeImagemap   MessageInputType = "imagemap"
-	MessageInputTypeLocation   MessageInputType = "location"
-	MessageInputTypeSticker    MessageInputType = "sticker"
-	MessageInputTypeTemplate   MessageInputType = "template"
-	MessageInputTypeText       MessageInputType = "text"
-	MessageInputTypeTextV2     MessageInputType = "text_v2"
-	MessageInputTypeVideo      MessageInputType = "video"
+	MessageInputTypeAccountLink MessageInputType = "account_link"
+	MessageInputTypeAttachment  MessageInputType = "attachment"
+	MessageInputTypeAudio       MessageInputType = "audio"
+	MessageInputTypeCoupon      MessageInputType = "coupon"
+	MessageInputTypeFlex        MessageInputType = "flex"
+	MessageInputTypeImage       MessageInputType = "image"
+	MessageInputTypeImagemap    MessageInputType = "imagemap"
+	MessageInputTypeLocation    MessageInputType = "location"
+	MessageInputTypeSticker     MessageInputType = "sticker"
+	MessageInputTypeTemplate    MessageInputType = "template"
+	MessageInputTypeText        MessageInputType = "text"
+	MessageInputTypeTextV2      MessageInputType = "text_v2"
+	MessageInputTypeVideo       MessageInputType = "video"
 )
 
 // Valid indicates whether the value is a known member of the MessageInputType enum.
 func (e MessageInputType) Valid() bool {
 	switch e {
+	case MessageInputTypeAccountLink:
+		return true
 	case MessageInputTypeAttachment:
 		return true
 	case MessageInputTypeAudio:
@@ -753,6 +786,7 @@ func (e OfferStateState) Valid() bool {
 
 // Defines values for Permission.
 const (
+	PermissionAccountLinksConfirm    Permission = "account_links.confirm"
 	PermissionAgentsWrite            Permission = "agents.write"
 	PermissionAuditRead              Permission = "audit.read"
 	PermissionConfigurationRead      Permission = "configuration.read"
@@ -773,6 +807,8 @@ const (
 // Valid indicates whether the value is a known member of the Permission enum.
 func (e Permission) Valid() bool {
 	switch e {
+	case PermissionAccountLinksConfirm:
+		return true
 	case PermissionAgentsWrite:
 		return true
 	case PermissionAuditRead:
@@ -1375,6 +1411,68 @@ func (e ListSurveyInvitationsParamsState) Valid() bool {
 // AccessTokenKind By LINE's names: long_lived is issued in LINE's console and given as channel_access_token; v2_1 Kaiwa has issued, by an assertion signing key, renews in time and revokes; stateless Kaiwa has issued by the channel's ID and secret, for 15 minutes at a time.
 type AccessTokenKind string
 
+// AccountLink One attempt of a customer to link their LINE account, and what it came to.
+type AccountLink struct {
+	ChannelID   string `json:"channel_id"`
+	ConfirmedAt Time   `json:"confirmed_at"`
+
+	// Contact found: one contact has the id as its customer number; named: the customer's own contact got it; created; ambiguous: several have it, and nobody was chosen.
+	Contact Nullable `json:"contact"`
+
+	// ContactID The contact that linking attached to the customer.
+	ContactID Nullable `json:"contact_id"`
+
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+
+	// CustomerID The company's id of the customer.
+	CustomerID Nullable `json:"customer_id"`
+	EndedAt    Time     `json:"ended_at"`
+
+	// EndedBy Of unlinked: customer, agent, or replaced by a later link.
+	EndedBy Nullable `json:"ended_by"`
+
+	// ExpiresAt Of started and confirmed.
+	ExpiresAt Time   `json:"expires_at"`
+	ID        string `json:"id"`
+	LinkedAt  Time   `json:"linked_at"`
+
+	// State started: the customer is on the way to the company's sign-in; confirmed: the company knows them, and LINE has yet to say that
+	// the LINE account is theirs; failed: LINE could not link it; expired: the customer did not come to the end of it.
+	State AccountLinkState `json:"state"`
+}
+
+// AccountLinkState started: the customer is on the way to the company's sign-in; confirmed: the company knows them, and LINE has yet to say that
+// the LINE account is theirs; failed: LINE could not link it; expired: the customer did not come to the end of it.
+type AccountLinkState string
+
+// AccountLinkConfirmation defines model for AccountLinkConfirmation.
+type AccountLinkConfirmation struct {
+	// CustomerID The company's id of the customer who has signed in: what contacts have as customer_number.
+	CustomerID string `json:"customer_id"`
+
+	// Reference As the browser brought it.
+	Reference string `json:"reference"`
+}
+
+// AccountLinkList defines model for AccountLinkList.
+type AccountLinkList struct {
+	Items []AccountLink `json:"items"`
+}
+
+// AccountLinkRedirect defines model for AccountLinkRedirect.
+type AccountLinkRedirect struct {
+	// ExpiresAt RFC 3339, UTC, with milliseconds.
+	ExpiresAt Timestamp `json:"expires_at"`
+
+	// RedirectURL LINE's dialog. Send the browser there at once; do not keep it.
+	RedirectURL string `json:"redirect_url"`
+}
+
+// AccountLinking How customers link their LINE account with their account at the company. login_url is the company's sign-in, by HTTPS; Kaiwa
+// adds the parameters link, reference and locale. Null is off.
+type AccountLinking = json.RawMessage
+
 // Agent defines model for Agent.
 type Agent struct {
 	// AutoBusy Whether the agent is shown busy while they hold all they can.
@@ -1900,6 +1998,10 @@ type Channel struct {
 	// AccessToken How the channel speaks to LINE.
 	AccessToken ChannelAccessToken `json:"access_token"`
 
+	// AccountLinking How customers link their LINE account with their account at the company. login_url is the company's sign-in, by HTTPS; Kaiwa
+	// adds the parameters link, reference and locale. Null is off.
+	AccountLinking AccountLinking `json:"account_linking"`
+
 	// AutomatedMessages They win over those of the workstream.
 	AutomatedMessages []AutomatedMessage `json:"automated_messages"`
 	BasicID           string             `json:"basic_id"`
@@ -1992,6 +2094,10 @@ type ChannelConnection struct {
 type ChannelInput struct {
 	// AccessTokenKind By LINE's names: long_lived is issued in LINE's console and given as channel_access_token; v2_1 Kaiwa has issued, by an assertion signing key, renews in time and revokes; stateless Kaiwa has issued by the channel's ID and secret, for 15 minutes at a time.
 	AccessTokenKind AccessTokenKind `json:"access_token_kind,omitempty"`
+
+	// AccountLinking How customers link their LINE account with their account at the company. login_url is the company's sign-in, by HTTPS; Kaiwa
+	// adds the parameters link, reference and locale. Null is off.
+	AccountLinking AccountLinking `json:"account_linking,omitempty"`
 
 	// AssertionKey Of v2_1: the private half of the assertion signing key, as a JSON Web Key or PEM. It never comes back.
 	AssertionKey string `json:"assertion_key,omitempty"`
@@ -2173,6 +2279,8 @@ type ConversationOwner string
 
 // ConversationContact The customer. The id is null until a contact is linked.
 type ConversationContact struct {
+	// CustomerID The company's id of the customer, who has linked their LINE account; null while they have not.
+	CustomerID Nullable                      `json:"customer_id"`
 	Friendship ConversationContactFriendship `json:"friendship"`
 	ID         Nullable                      `json:"id"`
 	Language   Nullable                      `json:"language"`
@@ -2557,7 +2665,8 @@ type MessageFailure struct {
 // MessageInput What an agent writes. text needs text; text_v2 text with {placeholders} and substitution; attachment
 // attachment_id; image url; video url and preview_url; audio url and duration_ms; sticker package_id and
 // sticker_id; location title, address, latitude and longitude; flex, template and imagemap alt_text and contents,
-// template or imagemap; coupon coupon_id.
+// template or imagemap; coupon coupon_id; account_link may have a text, and gives the customer the way to link their
+// accounts.
 type MessageInput struct {
 	Address      string          `json:"address,omitempty"`
 	AltText      string          `json:"alt_text,omitempty"`
@@ -4227,6 +4336,9 @@ type CopyWorkstreamParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ConfirmAccountLinkJSONRequestBody defines body for ConfirmAccountLink for application/json ContentType.
+type ConfirmAccountLinkJSONRequestBody = AccountLinkConfirmation
+
 // CreateAgentJSONRequestBody defines body for CreateAgent for application/json ContentType.
 type CreateAgentJSONRequestBody = AgentInput
 
@@ -4400,6 +4512,12 @@ type CopyWorkstreamJSONRequestBody = WorkstreamCopy
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// DeleteAccountLink Unlinks a customer's account.
+	// (DELETE /api/v1/account-links/{id})
+	DeleteAccountLink(ctx echo.Context, id ID) error
+	// ConfirmAccountLink The company's server says who has signed in, and gets the address to which it sends the browser on.
+	// (POST /api/v1/account-links/{id}/confirm)
+	ConfirmAccountLink(ctx echo.Context, id ID) error
 	// ListAgents Lists agents, oldest first.
 	// (GET /api/v1/agents)
 	ListAgents(ctx echo.Context, params ListAgentsParams) error
@@ -4523,6 +4641,9 @@ type ServerInterface interface {
 	// UpdateContact Changes a contact, by a JSON merge patch.
 	// (PATCH /api/v1/contacts/{id})
 	UpdateContact(ctx echo.Context, id ID, params UpdateContactParams) error
+	// ListContactAccountLinks Lists the account links that attached a contact, the latest first, at most 50.
+	// (GET /api/v1/contacts/{id}/account-links)
+	ListContactAccountLinks(ctx echo.Context, id ID) error
 	// ListConversations Lists conversations, newest first.
 	// (GET /api/v1/conversations)
 	ListConversations(ctx echo.Context, params ListConversationsParams) error
@@ -4532,6 +4653,9 @@ type ServerInterface interface {
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx echo.Context, id ID) error
+	// ListConversationAccountLinks Lists the account links of a conversation's customer, the latest first, at most 50.
+	// (GET /api/v1/conversations/{id}/account-links)
+	ListConversationAccountLinks(ctx echo.Context, id ID) error
 	// AssignConversation Gives a conversation to an agent, whatever their capacity.
 	// (POST /api/v1/conversations/{id}/assign)
 	AssignConversation(ctx echo.Context, id ID, params AssignConversationParams) error
@@ -4780,6 +4904,38 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// DeleteAccountLink converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteAccountLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteAccountLink(ctx, id)
+	return err
+}
+
+// ConfirmAccountLink converts echo context to params.
+func (w *ServerInterfaceWrapper) ConfirmAccountLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ConfirmAccountLink(ctx, id)
+	return err
 }
 
 // ListAgents converts echo context to params.
@@ -5940,6 +6096,22 @@ func (w *ServerInterfaceWrapper) UpdateContact(ctx echo.Context) error {
 	return err
 }
 
+// ListContactAccountLinks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListContactAccountLinks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListContactAccountLinks(ctx, id)
+	return err
+}
+
 // ListConversations converts echo context to params.
 func (w *ServerInterfaceWrapper) ListConversations(ctx echo.Context) error {
 	var err error
@@ -6049,6 +6221,22 @@ func (w *ServerInterfaceWrapper) GetConversation(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetConversation(ctx, id)
+	return err
+}
+
+// ListConversationAccountLinks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListConversationAccountLinks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListConversationAccountLinks(ctx, id)
 	return err
 }
 
@@ -8526,6 +8714,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/quarantine", wrapper.ListQuarantine, options.OperationMiddlewares["ListQuarantine"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/timeline", wrapper.GetTimeline, options.OperationMiddlewares["GetTimeline"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/survey", wrapper.GetConversationSurvey, options.OperationMiddlewares["GetConversationSurvey"]...)
+	router.GET(options.BaseURL+"/api/v1/conversations/:id/account-links", wrapper.ListConversationAccountLinks, options.OperationMiddlewares["ListConversationAccountLinks"]...)
+	router.GET(options.BaseURL+"/api/v1/contacts/:id/account-links", wrapper.ListContactAccountLinks, options.OperationMiddlewares["ListContactAccountLinks"]...)
+	router.DELETE(options.BaseURL+"/api/v1/account-links/:id", wrapper.DeleteAccountLink, options.OperationMiddlewares["DeleteAccountLink"]...)
+	router.POST(options.BaseURL+"/api/v1/account-links/:id/confirm", wrapper.ConfirmAccountLink, options.OperationMiddlewares["ConfirmAccountLink"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/routing-log", wrapper.GetRoutingLog, options.OperationMiddlewares["GetRoutingLog"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/close", wrapper.CloseConversation, options.OperationMiddlewares["CloseConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/pick", wrapper.PickConversation, options.OperationMiddlewares["PickConversation"]...)
@@ -8551,6 +8743,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/audit-log", wrapper.ListAuditLog, options.OperationMiddlewares["ListAuditLog"]...)
 
 }
+
+type AccountLinkListJSONResponse AccountLinkList
 
 type AgentResponseHeaders struct {
 	ETag string
@@ -8624,6 +8818,12 @@ type DispositionJSONResponse struct {
 	Headers DispositionResponseHeaders
 }
 
+type PageTextHTMLResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
+
 type ProblemApplicationProblemPlusJSONResponse Problem
 
 type QueueResponseHeaders struct {
@@ -8671,12 +8871,6 @@ type SurveyJSONResponse struct {
 	Headers SurveyResponseHeaders
 }
 
-type SurveyPageTextHTMLResponse struct {
-	Body io.Reader
-
-	ContentLength int64
-}
-
 type WorkstreamResponseHeaders struct {
 	ETag string
 }
@@ -8684,6 +8878,79 @@ type WorkstreamJSONResponse struct {
 	Body Workstream
 
 	Headers WorkstreamResponseHeaders
+}
+
+type DeleteAccountLinkRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type DeleteAccountLinkResponseObject interface {
+	VisitDeleteAccountLinkResponse(w http.ResponseWriter) error
+}
+
+type DeleteAccountLink204Response struct {
+}
+
+func (response DeleteAccountLink204Response) VisitDeleteAccountLinkResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAccountLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteAccountLinkdefaultApplicationProblemPlusJSONResponse) VisitDeleteAccountLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAccountLinkRequestObject struct {
+	ID   ID `json:"id"`
+	Body *ConfirmAccountLinkJSONRequestBody
+}
+
+type ConfirmAccountLinkResponseObject interface {
+	VisitConfirmAccountLinkResponse(w http.ResponseWriter) error
+}
+
+type ConfirmAccountLink200JSONResponse AccountLinkRedirect
+
+func (response ConfirmAccountLink200JSONResponse) VisitConfirmAccountLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAccountLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConfirmAccountLinkdefaultApplicationProblemPlusJSONResponse) VisitConfirmAccountLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListAgentsRequestObject struct {
@@ -10293,6 +10560,45 @@ func (response UpdateContactdefaultApplicationProblemPlusJSONResponse) VisitUpda
 	return err
 }
 
+type ListContactAccountLinksRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ListContactAccountLinksResponseObject interface {
+	VisitListContactAccountLinksResponse(w http.ResponseWriter) error
+}
+
+type ListContactAccountLinks200JSONResponse struct{ AccountLinkListJSONResponse }
+
+func (response ListContactAccountLinks200JSONResponse) VisitListContactAccountLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListContactAccountLinksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListContactAccountLinksdefaultApplicationProblemPlusJSONResponse) VisitListContactAccountLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListConversationsRequestObject struct {
 	Params ListConversationsParams
 }
@@ -10400,6 +10706,45 @@ type GetConversationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetConversationdefaultApplicationProblemPlusJSONResponse) VisitGetConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConversationAccountLinksRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ListConversationAccountLinksResponseObject interface {
+	VisitListConversationAccountLinksResponse(w http.ResponseWriter) error
+}
+
+type ListConversationAccountLinks200JSONResponse struct{ AccountLinkListJSONResponse }
+
+func (response ListConversationAccountLinks200JSONResponse) VisitListConversationAccountLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConversationAccountLinksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListConversationAccountLinksdefaultApplicationProblemPlusJSONResponse) VisitListConversationAccountLinksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13654,6 +13999,12 @@ func (response CopyWorkstreamdefaultApplicationProblemPlusJSONResponse) VisitCop
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// DeleteAccountLink Unlinks a customer's account.
+	// (DELETE /api/v1/account-links/{id})
+	DeleteAccountLink(ctx context.Context, request DeleteAccountLinkRequestObject) (DeleteAccountLinkResponseObject, error)
+	// ConfirmAccountLink The company's server says who has signed in, and gets the address to which it sends the browser on.
+	// (POST /api/v1/account-links/{id}/confirm)
+	ConfirmAccountLink(ctx context.Context, request ConfirmAccountLinkRequestObject) (ConfirmAccountLinkResponseObject, error)
 	// ListAgents Lists agents, oldest first.
 	// (GET /api/v1/agents)
 	ListAgents(ctx context.Context, request ListAgentsRequestObject) (ListAgentsResponseObject, error)
@@ -13777,6 +14128,9 @@ type StrictServerInterface interface {
 	// UpdateContact Changes a contact, by a JSON merge patch.
 	// (PATCH /api/v1/contacts/{id})
 	UpdateContact(ctx context.Context, request UpdateContactRequestObject) (UpdateContactResponseObject, error)
+	// ListContactAccountLinks Lists the account links that attached a contact, the latest first, at most 50.
+	// (GET /api/v1/contacts/{id}/account-links)
+	ListContactAccountLinks(ctx context.Context, request ListContactAccountLinksRequestObject) (ListContactAccountLinksResponseObject, error)
 	// ListConversations Lists conversations, newest first.
 	// (GET /api/v1/conversations)
 	ListConversations(ctx context.Context, request ListConversationsRequestObject) (ListConversationsResponseObject, error)
@@ -13786,6 +14140,9 @@ type StrictServerInterface interface {
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx context.Context, request GetConversationRequestObject) (GetConversationResponseObject, error)
+	// ListConversationAccountLinks Lists the account links of a conversation's customer, the latest first, at most 50.
+	// (GET /api/v1/conversations/{id}/account-links)
+	ListConversationAccountLinks(ctx context.Context, request ListConversationAccountLinksRequestObject) (ListConversationAccountLinksResponseObject, error)
 	// AssignConversation Gives a conversation to an agent, whatever their capacity.
 	// (POST /api/v1/conversations/{id}/assign)
 	AssignConversation(ctx context.Context, request AssignConversationRequestObject) (AssignConversationResponseObject, error)
@@ -14041,6 +14398,79 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// DeleteAccountLink operation middleware
+func (sh *strictHandler) DeleteAccountLink(ctx echo.Context, id ID) error {
+	var request DeleteAccountLinkRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAccountLink(ctx.Request().Context(), request.(DeleteAccountLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAccountLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteAccountLinkResponseObject); ok {
+		return validResponse.VisitDeleteAccountLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConfirmAccountLink operation middleware
+func (sh *strictHandler) ConfirmAccountLink(ctx echo.Context, id ID) error {
+	var request ConfirmAccountLinkRequestObject
+
+	request.ID = id
+
+	var body ConfirmAccountLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmAccountLink(ctx.Request().Context(), request.(ConfirmAccountLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmAccountLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConfirmAccountLinkResponseObject); ok {
+		return validResponse.VisitConfirmAccountLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // ListAgents operation middleware
@@ -15457,6 +15887,31 @@ func (sh *strictHandler) UpdateContact(ctx echo.Context, id ID, params UpdateCon
 	return nil
 }
 
+// ListContactAccountLinks operation middleware
+func (sh *strictHandler) ListContactAccountLinks(ctx echo.Context, id ID) error {
+	var request ListContactAccountLinksRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListContactAccountLinks(ctx.Request().Context(), request.(ListContactAccountLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListContactAccountLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListContactAccountLinksResponseObject); ok {
+		return validResponse.VisitListContactAccountLinksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListConversations operation middleware
 func (sh *strictHandler) ListConversations(ctx echo.Context, params ListConversationsParams) error {
 	var request ListConversationsRequestObject
@@ -15549,6 +16004,31 @@ func (sh *strictHandler) GetConversation(ctx echo.Context, id ID) error {
 		return err
 	} else if validResponse, ok := response.(GetConversationResponseObject); ok {
 		return validResponse.VisitGetConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListConversationAccountLinks operation middleware
+func (sh *strictHandler) ListConversationAccountLinks(ctx echo.Context, id ID) error {
+	var request ListConversationAccountLinksRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConversationAccountLinks(ctx.Request().Context(), request.(ListConversationAccountLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConversationAccountLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListConversationAccountLinksResponseObject); ok {
+		return validResponse.VisitListConversationAccountLinksResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

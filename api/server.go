@@ -20,6 +20,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"kaiwa/internal/accesstoken"
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
 	"kaiwa/internal/callrate"
@@ -77,6 +78,9 @@ type Config struct {
 	Surveys SurveyNotifier
 	// PublicURL is how LINE reaches this server, without a slash at the end.
 	PublicURL string
+	// LINEAccessURL is where LINE's account link dialog is, without a slash at the
+	// end; optional: LINE's.
+	LINEAccessURL string
 	// Blobs is where files are kept.
 	Blobs *blob.Bucket
 	// Scanner looks at files that agents upload. Optional: nobody does.
@@ -122,6 +126,7 @@ type Server struct {
 	blobs      *blob.Bucket
 	scanner    *attachment.Scanner
 	publicURL  string
+	accessURL  string
 	filesURL   string
 	filesHost  string // see elsewhere
 	private    bool
@@ -158,7 +163,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		echo: echo.New(), store: c.Store, line: c.LINE, tokens: accesstoken.New(c.LINE, nil), inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys,
-		blobs: c.Blobs, scanner: c.Scanner, publicURL: strings.TrimRight(c.PublicURL, "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
+		blobs: c.Blobs, scanner: c.Scanner, publicURL: strings.TrimRight(c.PublicURL, "/"), accessURL: strings.TrimRight(cmp.Or(c.LINEAccessURL, accountlink.DefaultAccessURL), "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
 		private: c.AllowPrivateAddresses, log: c.Logger, tracer: c.Tracer, budget: c.WebhookBudget, patience: requestTime,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
 	}
@@ -236,6 +241,9 @@ func (s *Server) Run(ctx context.Context) {
 	for {
 		if err := s.store.SweepConfiguration(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("sweeping the configuration failed; it is tried again", "error", err)
+		}
+		if err := s.store.ExpireAccountLinks(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("account links whose time is over were not ended; it is tried again", "error", err)
 		}
 		if err := s.sweepAttachments(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("sweeping attachments failed; it is tried again", "error", err)
@@ -337,7 +345,7 @@ func (s *Server) finish(c echo.Context, id string, took time.Duration) {
 		level = slog.LevelError
 	}
 	asked := c.Request().URL.EscapedPath()
-	if path == surveyRoute || strings.HasPrefix(path, filesPath) { // who has the link of a file has the file
+	if path == surveyRoute || path == linkRoute || strings.HasPrefix(path, filesPath) { // who has the link of a file has the file
 		asked = path
 	}
 	i := caller(c.Request().Context())

@@ -74,6 +74,13 @@ func (s *Server) ValidateMessage(ctx context.Context, r ValidateMessageRequestOb
 	if err != nil {
 		return nil, err
 	}
+	for i, piece := range pieces {
+		if piece.Type == conversation.ContentAccountLink {
+			if pieces[i], err = s.linkCard(ctx, r.ID, piece); err != nil {
+				return nil, err
+			}
+		}
+	}
 	requestID := ""
 	if r.Params.LINE != "" {
 		messages, err := rendered(pieces)
@@ -164,6 +171,11 @@ func (s *Server) composed(ctx context.Context, conversationID string, in Message
 	}
 	pieces := line.Pieces(content)
 	for _, piece := range pieces {
+		if piece.Type == conversation.ContentAccountLink {
+			if piece, err = s.linkCard(ctx, conversationID, piece); err != nil {
+				return nil, err
+			}
+		}
 		if err := line.Validate(piece); err != nil {
 			return nil, err
 		}
@@ -229,6 +241,7 @@ var typeFields = map[string][]string{
 	conversation.ContentTemplate:       {"alt_text", "template"},
 	conversation.ContentImagemap:       {"alt_text", "imagemap"},
 	conversation.ContentCoupon:         {"coupon_id", "delivery_tag"},
+	conversation.ContentAccountLink:    {"text"},
 }
 
 // contentOf is what an agent writes, in the one shape messages have. Fields
@@ -253,7 +266,7 @@ func contentOf(in MessageInput) (conversation.Content, error) {
 			fields = append(fields, conversation.FieldError{Pointer: conversation.Pointer(name), Detail: "A message of type " + c.Type + " does not have it."})
 		}
 	}
-	if slices.Contains(uses, "text") && strings.TrimSpace(c.Text) == "" {
+	if slices.Contains(uses, "text") && c.Type != conversation.ContentAccountLink && strings.TrimSpace(c.Text) == "" {
 		fields = append(fields, conversation.FieldError{Pointer: "/text", Detail: "It must not be blank."})
 	}
 	if len(fields) > 0 {

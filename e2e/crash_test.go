@@ -130,7 +130,7 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 	m.env = append(os.Environ(),
 		"KAIWA_DATA_DIR="+m.dir, "KAIWA_DATABASE_URL="+url, "KAIWA_SECRET_KEYS="+storetest.KeySetting,
 		"KAIWA_HTTP_ADDR=127.0.0.1:0", "KAIWA_TEMPORAL_ADDR=127.0.0.1:0", "KAIWA_TEMPORAL_UI_ADDR=127.0.0.1:0",
-		"KAIWA_LINE_API_URL="+lineServer.URL, "KAIWA_LINE_DATA_API_URL="+lineServer.URL, "KAIWA_CLAMD_ADDR="+clamdtest.Start(t).Address, "KAIWA_LOG_LEVEL=warn", "KAIWA_FAILPOINT_DIR="+m.dir)
+		"KAIWA_LINE_API_URL="+lineServer.URL, "KAIWA_LINE_DATA_API_URL="+lineServer.URL, "KAIWA_LINE_ACCESS_URL="+lineServer.URL, "KAIWA_CLAMD_ADDR="+clamdtest.Start(t).Address, "KAIWA_LOG_LEVEL=warn", "KAIWA_FAILPOINT_DIR="+m.dir)
 	m.env = append(m.env, env...)
 	go m.live(binary)
 	t.Cleanup(m.end)

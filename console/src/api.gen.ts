@@ -51,6 +51,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/link/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Signed; from the message. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * What linking accounts is, or that they are linked, for the customer.
+         * @description A page in the customer's language, for phones. Looking at it changes nothing. It says so when the link is too old
+         *     or linking is off (410), or when it is none (404).
+         */
+        get: operations["GetAccountLinkPage"];
+        put?: never;
+        /** The customer goes on to the company's sign-in, or unlinks. */
+        post: operations["PostAccountLinkPage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1277,6 +1302,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/conversations/{id}/account-links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the account links of a conversation's customer, the latest first, at most 50. */
+        get: operations["ListConversationAccountLinks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/account-links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the account links that attached a contact, the latest first, at most 50. */
+        get: operations["ListContactAccountLinks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account-links/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Unlinks a customer's account.
+         * @description The customer is told. 409 when the accounts are not linked.
+         */
+        delete: operations["DeleteAccountLink"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account-links/{id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The company's server says who has signed in, and gets the address to which it sends the browser on.
+         * @description For the company's server, which the customer's browser has brought `link` and `reference` to. Asked again with the same
+         *     customer_id it answers anew, with an address that is good for ten minutes and once; so an Idempotency-Key is not
+         *     needed, and its answer is not kept. 404 when the reference is not of this link; 409 when its time is over, it has
+         *     come to its end, or it was confirmed for another customer.
+         */
+        post: operations["ConfirmAccountLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/conversations/{id}/routing-log": {
         parameters: {
             query?: never;
@@ -1785,6 +1887,7 @@ export interface components {
             /** @enum {string} */
             status: "active" | "disabled";
             group_chats: components["schemas"]["GroupChats"];
+            account_linking: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages: components["schemas"]["AutomatedMessage"][];
             /** @description The webhook URL to set at LINE. */
@@ -1841,6 +1944,58 @@ export interface components {
          * @enum {string}
          */
         GroupChats: "ignore" | "leave" | "serve";
+        /**
+         * @description How customers link their LINE account with their account at the company. login_url is the company's sign-in, by HTTPS; Kaiwa
+         *     adds the parameters link, reference and locale. Null is off.
+         */
+        AccountLinking: {
+            login_url: string;
+        } | null;
+        /** @description One attempt of a customer to link their LINE account, and what it came to. */
+        AccountLink: {
+            id: string;
+            channel_id: string;
+            /**
+             * @description started: the customer is on the way to the company's sign-in; confirmed: the company knows them, and LINE has yet to say that
+             *     the LINE account is theirs; failed: LINE could not link it; expired: the customer did not come to the end of it.
+             * @enum {string}
+             */
+            state: "started" | "confirmed" | "linked" | "failed" | "expired" | "unlinked";
+            /** @description The company's id of the customer. */
+            customer_id: string | null;
+            /** @description The contact that linking attached to the customer. */
+            contact_id: string | null;
+            /** @description found: one contact has the id as its customer number; named: the customer's own contact got it; created; ambiguous: several have it, and nobody was chosen. */
+            contact: string | null;
+            /** @description Of unlinked: customer, agent, or replaced by a later link. */
+            ended_by: string | null;
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: date-time */
+            confirmed_at: string | null;
+            /** Format: date-time */
+            linked_at: string | null;
+            /**
+             * Format: date-time
+             * @description Of started and confirmed.
+             */
+            expires_at: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
+        };
+        AccountLinkList: {
+            items: components["schemas"]["AccountLink"][];
+        };
+        AccountLinkConfirmation: {
+            /** @description As the browser brought it. */
+            reference: string;
+            /** @description The company's id of the customer who has signed in: what contacts have as customer_number. */
+            customer_id: string;
+        };
+        AccountLinkRedirect: {
+            /** @description LINE's dialog. Send the browser there at once; do not keep it. */
+            redirect_url: string;
+            expires_at: components["schemas"]["Timestamp"];
+        };
         ChannelInput: {
             name: string;
             line_channel_id: string;
@@ -1856,6 +2011,7 @@ export interface components {
             /** @description A BCP 47 tag such as ja or zh-TW. */
             locale?: string;
             group_chats?: components["schemas"]["GroupChats"];
+            account_linking?: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
         };
@@ -1876,6 +2032,7 @@ export interface components {
             /** @enum {string} */
             status?: "active" | "disabled";
             group_chats?: components["schemas"]["GroupChats"];
+            account_linking?: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             /** @description How long a replaced channel_secret is still accepted; a day when left out. */
@@ -3449,7 +3606,7 @@ export interface components {
         /** @enum {string} */
         Role: "agent" | "supervisor" | "admin";
         /** @enum {string} */
-        Permission: "self" | "conversations.read" | "conversations.serve" | "conversations.supervise" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read" | "quarantine.manage" | "contacts.read" | "contacts.write";
+        Permission: "self" | "conversations.read" | "conversations.serve" | "conversations.supervise" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read" | "quarantine.manage" | "contacts.read" | "contacts.write" | "account_links.confirm";
         /** @enum {string} */
         ConversationStatus: "open" | "active" | "waiting" | "wrap_up" | "closed";
         TokenInput: {
@@ -3571,11 +3728,12 @@ export interface components {
          * @description What an agent writes. text needs text; text_v2 text with {placeholders} and substitution; attachment
          *     attachment_id; image url; video url and preview_url; audio url and duration_ms; sticker package_id and
          *     sticker_id; location title, address, latitude and longitude; flex, template and imagemap alt_text and contents,
-         *     template or imagemap; coupon coupon_id.
+         *     template or imagemap; coupon coupon_id; account_link may have a text, and gives the customer the way to link their
+         *     accounts.
          */
         MessageInput: {
             /** @enum {string} */
-            type: "text" | "text_v2" | "attachment" | "image" | "video" | "audio" | "sticker" | "location" | "flex" | "template" | "imagemap" | "coupon";
+            type: "text" | "text_v2" | "attachment" | "image" | "video" | "audio" | "sticker" | "location" | "flex" | "template" | "imagemap" | "coupon" | "account_link";
             text?: string;
             /** @description By placeholder, LINE's substitution objects: emoji and, in groups, mentions. */
             substitution?: {
@@ -3655,6 +3813,8 @@ export interface components {
             language: string | null;
             /** @enum {string} */
             friendship: "unknown" | "friend" | "blocked";
+            /** @description The company's id of the customer, who has linked their LINE account; null while they have not. */
+            customer_id: string | null;
         };
         Conversation: {
             id: string;
@@ -3913,12 +4073,21 @@ export interface components {
     };
     responses: {
         /** @description A page. */
-        SurveyPage: {
+        Page: {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "text/html": string;
+            };
+        };
+        /** @description The links. */
+        AccountLinkList: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["AccountLinkList"];
             };
         };
         /** @description What is wrong, and what to do. */
@@ -4102,6 +4271,11 @@ export type Channel = components['schemas']['Channel'];
 export type AccessTokenKind = components['schemas']['AccessTokenKind'];
 export type ChannelAccessToken = components['schemas']['ChannelAccessToken'];
 export type GroupChats = components['schemas']['GroupChats'];
+export type AccountLinking = components['schemas']['AccountLinking'];
+export type AccountLink = components['schemas']['AccountLink'];
+export type AccountLinkList = components['schemas']['AccountLinkList'];
+export type AccountLinkConfirmation = components['schemas']['AccountLinkConfirmation'];
+export type AccountLinkRedirect = components['schemas']['AccountLinkRedirect'];
 export type ChannelInput = components['schemas']['ChannelInput'];
 export type ChannelPatch = components['schemas']['ChannelPatch'];
 export type ChannelList = components['schemas']['ChannelList'];
@@ -4283,7 +4457,8 @@ export type EventList = components['schemas']['EventList'];
 export type AuditOrigin = components['schemas']['AuditOrigin'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditLog = components['schemas']['AuditLog'];
-export type ResponseSurveyPage = components['responses']['SurveyPage'];
+export type ResponsePage = components['responses']['Page'];
+export type ResponseAccountLinkList = components['responses']['AccountLinkList'];
 export type ResponseProblem = components['responses']['Problem'];
 export type ResponseChannel = components['responses']['Channel'];
 export type ResponseWorkstream = components['responses']['Workstream'];
@@ -4352,10 +4527,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            200: components["responses"]["SurveyPage"];
-            404: components["responses"]["SurveyPage"];
-            410: components["responses"]["SurveyPage"];
-            503: components["responses"]["SurveyPage"];
+            200: components["responses"]["Page"];
+            404: components["responses"]["Page"];
+            410: components["responses"]["Page"];
+            503: components["responses"]["Page"];
             default: components["responses"]["Problem"];
         };
     };
@@ -4377,14 +4552,62 @@ export interface operations {
             };
         };
         responses: {
-            200: components["responses"]["SurveyPage"];
-            400: components["responses"]["SurveyPage"];
-            404: components["responses"]["SurveyPage"];
-            409: components["responses"]["SurveyPage"];
-            410: components["responses"]["SurveyPage"];
-            413: components["responses"]["SurveyPage"];
-            422: components["responses"]["SurveyPage"];
-            503: components["responses"]["SurveyPage"];
+            200: components["responses"]["Page"];
+            400: components["responses"]["Page"];
+            404: components["responses"]["Page"];
+            409: components["responses"]["Page"];
+            410: components["responses"]["Page"];
+            413: components["responses"]["Page"];
+            422: components["responses"]["Page"];
+            503: components["responses"]["Page"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetAccountLinkPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Signed; from the message. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Page"];
+            404: components["responses"]["Page"];
+            410: components["responses"]["Page"];
+            503: components["responses"]["Page"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    PostAccountLinkPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Signed; from the message. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": {
+                    /** @enum {string} */
+                    action: "continue" | "unlink";
+                };
+            };
+        };
+        responses: {
+            200: components["responses"]["Page"];
+            400: components["responses"]["Page"];
+            404: components["responses"]["Page"];
+            409: components["responses"]["Page"];
+            410: components["responses"]["Page"];
+            429: components["responses"]["Page"];
+            503: components["responses"]["Page"];
             default: components["responses"]["Problem"];
         };
     };
@@ -7041,6 +7264,84 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SurveyInvitation"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListConversationAccountLinks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["AccountLinkList"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListContactAccountLinks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["AccountLinkList"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteAccountLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The accounts are unlinked. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ConfirmAccountLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountLinkConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Where the browser goes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountLinkRedirect"];
                 };
             };
             default: components["responses"]["Problem"];

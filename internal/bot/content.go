@@ -8,6 +8,7 @@ import (
 
 	"github.com/rivo/uniseg"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/textlen"
 )
@@ -122,6 +123,10 @@ func checkContent(v value, c conversation.Content) {
 	case conversation.ContentCoupon:
 		if c.CouponID == "" {
 			v.field("coupon_id").wrong("This is missing.")
+		}
+	case conversation.ContentAccountLink:
+		if c.Text != "" {
+			checkWords(v.field("text"), c.Text, accountlink.MaxText)
 		}
 	case "":
 		v.field("type").wrong("This is missing.")

@@ -66,7 +66,7 @@ const (
 	classifiedByRules    = "rules_matched"
 	classifiedByServices = "service_answered" // and no rule matched
 	classifiedByNone     = "no_rule_matched"
-	routeKept            = "queue_named" // by a bot, or by whoever transferred it
+	routeKept            = store.OutcomeQueueNamed
 )
 
 // How a queue's hours stand when a conversation comes to it.

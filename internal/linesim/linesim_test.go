@@ -746,6 +746,37 @@ func TestALinkTokenLinksOnce(t *testing.T) {
 	require.JSONEq(t, `{"result":"ok","nonce":"0123456789abcdef"}`, string(b.bot.received()[0].Events[0]["link"]))
 }
 
+func TestOnlyFriendsLinkTheirAccounts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Equal(t, 404, b.call("POST", "/v2/bot/user/U"+strings.Repeat("0", 32)+"/linkToken", nil).Status, "nobody")
+	var issued struct {
+		Token string `json:"linkToken"`
+	}
+	require.NoError(t, json.Unmarshal(b.call("POST", "/v2/bot/user/"+alice+"/linkToken", nil).Body, &issued))
+	_, err := b.Unfollow(b.ctx, testChannel, alice)
+	require.NoError(t, err)
+	require.Equal(t, 404, b.call("POST", "/v2/bot/user/"+alice+"/linkToken", nil).Status, "who blocks the account")
+	require.Equal(t, 403, b.call("GET", "/dialog/bot/accountLink?nonce=0123456789abcdef&linkToken="+issued.Token, nil).Status)
+	require.Equal(t, 400, b.call("GET", "/dialog/bot/accountLink?nonce=short&linkToken="+issued.Token, nil).Status)
+	b.idle()
+	last := b.bot.received()[len(b.bot.received())-1].Events[0]
+	require.JSONEq(t, `{"result":"failed","nonce":"0123456789abcdef"}`, string(last["link"]))
+	require.NotContains(t, last, "source")
+	require.NotContains(t, last, "replyToken")
+}
+
+func TestALinkTokenIsGoodForTenMinutes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var issued struct {
+		Token string `json:"linkToken"`
+	}
+	require.NoError(t, json.Unmarshal(b.call("POST", "/v2/bot/user/"+alice+"/linkToken", nil).Body, &issued))
+	b.clock.Advance(linkTokenLife + time.Second)
+	require.Equal(t, 400, b.call("GET", "/dialog/bot/accountLink?nonce=0123456789abcdef&linkToken="+issued.Token, nil).Status)
+}
+
 func TestGroupsHaveMembersAndTakePushes(t *testing.T) {
 	t.Parallel()
 	b := setup(t)

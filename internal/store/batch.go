@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
@@ -159,8 +160,10 @@ type lane struct {
 	QuotaLimit     int64  `db:"quota_limit"`
 	QuotaUsed      int64  `db:"quota_used"`
 	QuotaReadAt    int64  `db:"quota_read_at"`
-	Standby        bool   `db:"standby"` // another system serves the chat: nothing is sent
-	Blocked        bool   `db:"blocked"` // the customer has blocked the account: nothing paid is sent
+	Standby        bool   `db:"standby"`  // another system serves the chat: nothing is sent
+	Blocked        bool   `db:"blocked"`  // the customer has blocked the account: nothing paid is sent
+	Language       string `db:"language"` // the customer's, "" when it is not known
+	Locale         string `db:"locale"`   // the conversation's
 }
 
 // lockLane keeps others from freezing what the conversation wants to send.
@@ -168,7 +171,7 @@ func (c conn) lockLane(ctx context.Context, conversationID string) (lane, error)
 	var to lane
 	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_type, '') AS source_type, coalesce(t.source_id, '') AS source_id,
 			coalesce(t.members, 0) AS members, coalesce(t.members_due, 0) AS members_due, coalesce(t.standby, FALSE) AS standby,
-			coalesce(p.friendship = 'blocked', FALSE) AS blocked, coalesce(h.held_at, 0) AS held_at, c.status,
+			coalesce(p.friendship = 'blocked', FALSE) AS blocked, coalesce(h.held_at, 0) AS held_at, c.status, c.locale, coalesce(p.language, '') AS language,
 			coalesce((SELECT settings FROM workstreams w WHERE w.id = c.workstream_id AND w.settings LIKE '%"sending":%'), '') AS settings,
 			coalesce(q.month, '') AS quota_month, coalesce(q.quota_limit, -1) AS quota_limit, coalesce(q.used, 0) AS quota_used, coalesce(q.read_at, 0) AS quota_read_at
 		FROM conversations c LEFT JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key LEFT JOIN channels h ON h.id = c.channel_id
@@ -226,7 +229,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	trace := ""
 	budget := AutomatedBudget
 	automated, oldest := true, now
-	contents, err := c.contents(ctx, pending)
+	contents, err := c.contents(ctx, to, pending)
 	if err != nil {
 		return nil, err
 	}
@@ -398,7 +401,7 @@ type said struct {
 // contents is what pending messages say, with LINE's tokens of what they quote.
 // That costs a statement where one quotes, and nothing otherwise. What was taken
 // back since is quoted no more.
-func (c conn) contents(ctx context.Context, pending []pendingMessage) ([]said, error) {
+func (c conn) contents(ctx context.Context, to lane, pending []pendingMessage) ([]said, error) {
 	list := make([]said, len(pending))
 	var quoted []string
 	for i, m := range pending {
@@ -407,6 +410,9 @@ func (c conn) contents(ctx context.Context, pending []pendingMessage) ([]said, e
 			continue
 		}
 		list[i].content.Type, list[i].content.Text = m.Type, m.Text
+		if m.Type == conversation.ContentAccountLink {
+			to.address(&list[i].content)
+		}
 		if id := list[i].content.QuoteMessageID; id != "" {
 			quoted = append(quoted, id)
 		}
@@ -416,6 +422,14 @@ func (c conn) contents(ctx context.Context, pending []pendingMessage) ([]said, e
 		list[i].content.QuoteToken = tokens[list[i].content.QuoteMessageID]
 	}
 	return list, err
+}
+
+// address says for whom a card of account linking is.
+func (to lane) address(c *conversation.Content) {
+	c.Locale = accountlink.Language(to.Language, to.Locale)
+	if conversation.ChatKey("user", to.SourceID) == to.ChatKey {
+		c.ProfileID = profileID(to.ChannelID, to.ChatKey)
+	}
 }
 
 func renderOne(m said, render Render) (json.RawMessage, error) {

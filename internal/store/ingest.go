@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/consent"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
@@ -38,15 +39,17 @@ type ItemKind int
 
 // The kinds of item.
 const (
-	ItemFact      ItemKind = iota // noted; nothing follows from it
-	ItemMessage                   // a message of the transcript; opens a conversation
-	ItemEdit                      // the customer changed the words of a message
-	ItemUnsend                    // the customer took a message back
-	ItemFollow                    // the customer added or unblocked the account; a group has it
-	ItemUnfollow                  // the customer blocked the account; a group has removed it
-	ItemUnwanted                  // it is of a group or room that the account is to leave
-	ItemConsent                   // the customer tapped a button of the privacy notice
-	ItemSurveyTap                 // a button of a survey; belongs to that, whatever conversation is held
+	ItemFact           ItemKind = iota // noted; nothing follows from it
+	ItemMessage                        // a message of the transcript; opens a conversation
+	ItemEdit                           // the customer changed the words of a message
+	ItemUnsend                         // the customer took a message back
+	ItemFollow                         // the customer added or unblocked the account; a group has it
+	ItemUnfollow                       // the customer blocked the account; a group has removed it
+	ItemUnwanted                       // it is of a group or room that the account is to leave
+	ItemConsent                        // the customer tapped a button of the privacy notice
+	ItemSurveyTap                      // a button of a survey; belongs to that, whatever conversation is held
+	ItemAccountLinked                  // LINE says that the customer's account is linked; Nonce says for which attempt
+	ItemAccountLinkTap                 // a button that asks for linking accounts, or for undoing it
 )
 
 // Item is an interpreted event.
@@ -57,6 +60,8 @@ type Item struct {
 	Unsent  string         // ItemUnsend: the LINE message id taken back
 	Tap     consent.Tap    // ItemConsent
 	Survey  SurveyTap      // ItemSurveyTap
+	Nonce   string         // ItemAccountLinked
+	Link    accountlink.Tap
 	// Line is what the transcript of an open conversation shows of an event that
 	// is no message; nothing without a Type.
 	Line EventLine
@@ -311,6 +316,9 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if err := g.taps(ctx, events); err != nil {
 		return err
 	}
+	if err := g.accountLinks(ctx, events); err != nil {
+		return err
+	}
 	if err := g.members(ctx, events); err != nil {
 		return err
 	}
@@ -395,7 +403,7 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if err := g.c.recordAll(ctx, records, g.now); err != nil {
 		return err
 	}
-	if err := g.insertLines(ctx, conversationID, lines); err != nil {
+	if err := g.c.insertLines(ctx, g.req.ChannelID, conversationID, lines, g.now); err != nil {
 		return err
 	}
 	if err := g.edit(ctx, edited, unsent, len(arrived) > 0); err != nil {

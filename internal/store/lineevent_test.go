@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
 	"kaiwa/internal/store/storetest"
@@ -30,6 +31,10 @@ func readMore(e store.LINEEvent) store.Item {
 	case "spoken":
 		speaker, words, _ := strings.Cut(text, " ")
 		return store.Item{Kind: store.ItemMessage, Speaker: speaker, Message: store.InboundMessage{Type: "text", Text: words, LINEMessageID: "line-" + e.WebhookEventID}}
+	case "linked":
+		return store.Item{Kind: store.ItemAccountLinked, Nonce: text, Forget: true, Line: store.EventLine{Type: store.MessageEvent, Event: "accountLink", Detail: `{"result":"ok"}`}}
+	case "tap":
+		return store.Item{Kind: store.ItemAccountLinkTap, Link: accountlink.Tap(text)}
 	case "new-friend":
 		return store.Item{Kind: store.ItemFollow, Welcome: true}
 	case "unwanted":

@@ -41,6 +41,7 @@ type Conversation struct {
 	PictureURL     string                     `db:"picture_url"`
 	Language       string                     `db:"language"`
 	Friendship     string                     `db:"friendship"`
+	CustomerID     string                     `db:"customer_id"` // the company's, of a customer who has linked their account; otherwise ""
 }
 
 // WorkflowID is the id of the workflow that runs the conversation.
@@ -52,7 +53,8 @@ const conversationColumns = `c.id, c.channel_id, c.chat_key, c.workstream_id, c.
 	c.queue_id, c.agent_id, c.bot_id, c.bot_position, c.priority, c.skills, c.context, c.summary, c.locale, c.greeted, c.consent_version, c.waiting_since,
 	c.last_customer_at, c.last_message_at, c.run_id, c.created_at, c.updated_at, c.closed_at, c.closure_reason,
 	coalesce(p.line_user_id, '') AS line_user_id, coalesce(p.display_name, '') AS display_name, coalesce(p.picture_url, '') AS picture_url,
-	coalesce(p.language, '') AS language, coalesce(p.friendship, 'unknown') AS friendship`
+	coalesce(p.language, '') AS language, coalesce(p.friendship, 'unknown') AS friendship,
+	coalesce(p.customer_id, '') AS customer_id`
 
 const conversationFrom = ` FROM conversations c LEFT JOIN social_profiles p ON p.id = c.profile_id `
 
