@@ -158,6 +158,10 @@ func (s *Server) composed(ctx context.Context, conversationID string, in Message
 			return nil, err
 		}
 		content.QuickReplies = buttonsOf(in)
+	case conversation.ContentTextV2:
+		if content.Substitution, err = s.mentions(ctx, conversationID, content.Substitution); err != nil {
+			return nil, err
+		}
 	case conversation.ContentImage, conversation.ContentVideo, conversation.ContentAudio:
 		if err := s.maySendFiles(ctx, conversationID); err != nil {
 			return nil, err
