@@ -99,14 +99,16 @@ func (g *ingest) members(ctx context.Context, events []taken) error {
 	return nil
 }
 
-// ChatMembers reads members of groups and rooms; those that are not there are
-// left out.
+// ChatMembers reads members of groups and rooms, to ask LINE about them; those
+// that are not there are left out, and all while LINE takes no access token of
+// their channel.
 func (s *Store) ChatMembers(ctx context.Context, ids []string) ([]ChatMember, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	var list []ChatMember
-	err := s.read().list(ctx, &list, `SELECT id, source_id, line_user_id FROM chat_members WHERE id IN (`+list1(len(ids), 1)+`) ORDER BY id`, anys(ids)...)
+	err := s.read().list(ctx, &list, `SELECT id, source_id, line_user_id FROM chat_members m WHERE id IN (`+list1(len(ids), 1)+`)
+		AND NOT EXISTS (SELECT 1 FROM channels h WHERE h.id = m.channel_id AND h.held_at > 0) ORDER BY id`, anys(ids)...)
 	return list, err
 }
 
