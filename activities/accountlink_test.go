@@ -46,7 +46,7 @@ func TestWhatIsSaidOfLinkingIsSaidOnce(t *testing.T) {
 		out := w.takes(w.activities(), chat)
 		require.True(t, out.Errands)
 		require.Empty(t, out.ConversationID)
-		w.dies(func(a *activities.Activities) error { return a.RunErrands(ctx, in) })
+		w.dies(func(a *activities.Activities) error { _, err := a.RunErrands(ctx, in); return err })
 		require.False(t, w.takes(w.activities(), chat).Errands)
 	}
 
@@ -103,7 +103,8 @@ func TestAnErrandInDoubtIsNotPushed(t *testing.T) {
 				want = 0
 			}
 			w.now.Add(time.Minute.Microseconds())
-			require.NoError(t, w.activities().RunErrands(ctx, activities.ErrandsInput{ChannelID: w.channel.ID, ChatKey: chat}))
+			_, err = w.activities().RunErrands(ctx, activities.ErrandsInput{ChannelID: w.channel.ID, ChatKey: chat})
+			require.NoError(t, err)
 			require.Equal(t, want, w.calls("push"))
 			require.Zero(t, w.calls("reply"))
 		})
