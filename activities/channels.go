@@ -39,25 +39,37 @@ type voice struct {
 // know the token. If it does know it, one endpoint's refusal holds nobody: it is
 // returned as trouble of LINE's own, and the batch's time goes on running.
 func (a *Activities) heedToken(ctx context.Context, b *store.Batch, by voice, refusal *line.Error) (*line.Error, error) {
+	known, _, err := a.tokenRefused(ctx, by, refusal)
+	if known {
+		trouble := *refusal
+		trouble.Class = line.ClassServer
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+		defer cancel()
+		_, err := a.store.NoteAttempt(ctx, b, store.OutcomeNotTaken, wordsOf(refusal))
+		return &trouble, err
+	}
+	return refusal, err
+}
+
+// tokenRefused holds a channel whose access token LINE refuses, unless there is
+// another one by now, or can be at once, or LINE says that it knows it.
+func (a *Activities) tokenRefused(ctx context.Context, by voice, refusal *line.Error) (known, held bool, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
 	defer cancel()
 	a.plans.forget(by.channel.ID)
 	if a.tokens.Another(by.channel, by.token) {
-		return refusal, nil
+		return false, false, nil
 	}
 	if by.token != "" {
 		if _, err := a.line.As(by.token).BotInfo(ctx); err == nil || !refusesToken(err) {
-			trouble := *refusal
-			trouble.Class = line.ClassServer
-			_, err := a.store.NoteAttempt(ctx, b, store.OutcomeNotTaken, wordsOf(refusal))
-			return &trouble, err
+			return true, false, nil
 		}
 	}
-	held, err := a.store.HoldChannel(ctx, by.channel, accesstoken.Words(refusal))
+	held, err = a.store.HoldChannel(ctx, by.channel, accesstoken.Words(refusal))
 	if err == nil && held {
 		a.logger.ErrorContext(ctx, "LINE refuses a channel's access token; its messages wait for another", slog.String("channel", by.channel.ID), slog.Any("error", refusal))
 	}
-	return refusal, err
+	return false, held, err
 }
 
 func refusesToken(err error) bool {
@@ -68,7 +80,8 @@ func refusesToken(err error) bool {
 // TendChannels looks after the access tokens of channels until ctx ends, in one
 // process at a time: it renews those that Kaiwa has issued, revokes those that
 // were replaced, asks whether LINE takes one again that it refused, and has sent
-// what waited meanwhile.
+// what waited meanwhile. It also shows the rich menus that could not be, or that
+// are others since the channel was changed.
 func TendChannels(ctx context.Context, a *Activities) {
 	a.store.RunAsLeader(ctx, "channels", func(ctx context.Context) {
 		tick := time.NewTicker(tendPause)
@@ -136,6 +149,16 @@ func (a *Activities) tendChannel(ctx context.Context, c store.Channel) (next tim
 			soonest(c.RevokeAt)
 		} else if err := a.revoke(ctx, c); err != nil {
 			return time.Time{}, err
+		}
+	}
+	if c.HeldAt.IsZero() {
+		due, err := a.showDueMenus(ctx, c.ID)
+		if err != nil {
+			a.logger.WarnContext(ctx, "not all rich menus are shown yet; they are tried again", slog.String("channel", c.ID), slog.Any("error", err))
+			due = a.now().Add(tendAgain)
+		}
+		if !due.IsZero() {
+			soonest(due)
 		}
 	}
 	if c.HeldAt.IsZero() && !c.ResumedAt.IsZero() {

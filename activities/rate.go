@@ -12,7 +12,7 @@ import (
 // callsPerSecond are LINE's limits for one channel, of the endpoints that
 // conversations call. Source:
 // https://developers.line.biz/en/reference/messaging-api/#rate-limits
-var callsPerSecond = map[string]int64{"reply": 2000, "push": 2000, "profile": 2000, "content": 2000, "loading": 100}
+var callsPerSecond = map[string]int64{"reply": 2000, "push": 2000, "profile": 2000, "content": 2000, "loading": 100, "rich_menu": 2000}
 
 // How a limit is shared out. Each worker makes a part of it without asking
 // anybody; what is above that it takes in lots, out of three quarters of the

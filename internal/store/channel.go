@@ -64,6 +64,8 @@ type Channel struct {
 	TendAt      time.Time // when somebody looks after the token next; zero for never
 	// AutomatedMessages win over those of the workstream.
 	AutomatedMessages []AutomatedMessage
+	RichMenus         RichMenus
+	RichMenusRefused  map[string]RichMenuRefusal // of RichMenus, by id; LINE shows them to nobody
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
@@ -121,6 +123,8 @@ type channelRow struct {
 	HeldBecause    string `db:"held_because"`
 	ResumedAt      int64  `db:"resumed_at"`
 	TendAt         int64  `db:"tend_at"`
+	RichMenus      string `db:"rich_menus"`
+	MenusRefused   string `db:"rich_menus_refused"`
 }
 
 var channels = &family[Channel, channelRow]{
@@ -140,6 +144,12 @@ var channels = &family[Channel, channelRow]{
 			return r, err
 		}
 		r.Automated = string(automated)
+		if r.RichMenus, err = jsonOrNone(c.RichMenus, !c.RichMenus.On()); err != nil {
+			return r, err
+		}
+		if r.MenusRefused, err = jsonOrNone(c.RichMenusRefused, len(c.RichMenusRefused) == 0); err != nil {
+			return r, err
+		}
 		for i, at := range []*string{&r.Secret, &r.PreviousSecret} {
 			if i < len(c.Secrets) {
 				if *at, err = s.keys.Seal(c.Secrets[i], "channel/"+c.ID+"/secret"); err != nil {
@@ -166,6 +176,14 @@ var channels = &family[Channel, channelRow]{
 		}
 		if err := json.Unmarshal([]byte(r.Automated), &c.AutomatedMessages); err != nil {
 			return c, fmt.Errorf("automated messages of channel %s: %w", r.ID, err)
+		}
+		for text, into := range map[string]any{r.RichMenus: &c.RichMenus, r.MenusRefused: &c.RichMenusRefused} {
+			if text == "" {
+				continue
+			}
+			if err := json.Unmarshal([]byte(text), into); err != nil {
+				return c, fmt.Errorf("rich menus of channel %s: %w", r.ID, err)
+			}
 		}
 		kept := []string{r.Secret}
 		if until := fromMicros(r.PreviousUntil); until.After(s.now()) {
@@ -199,6 +217,9 @@ var channels = &family[Channel, channelRow]{
 			"locale": c.Locale, "status": c.Status, "channel_access_token": hidden(c.Token),
 			"automated_messages": c.AutomatedMessages, "access_token_kind": c.TokenKind,
 		}
+		if c.RichMenus.On() {
+			f["rich_menus"] = c.RichMenus
+		}
 		if c.AssertionKey != "" {
 			f["assertion_key"], f["assertion_key_id"] = hidden(c.AssertionKey), c.AssertionKeyID
 		}
@@ -209,6 +230,9 @@ var channels = &family[Channel, channelRow]{
 	},
 	uses: func(ctx context.Context, c conn, ch Channel) error {
 		return c.exists(ctx, "workstreams", ch.WorkstreamID, "/workstream_id", "workstream")
+	},
+	changed: func(ctx context.Context, c conn, before, after Channel) error {
+		return c.richMenusChanged(ctx, before, after)
 	},
 	taken: map[string]conversation.FieldError{
 		"channels_line_channel_id": {Pointer: "/line_channel_id", Detail: "Another channel has this LINE channel ID already."},
