@@ -19,7 +19,9 @@ import (
 	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/courtesy"
 	"kaiwa/internal/dispatch"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
@@ -39,7 +41,8 @@ type Activities struct {
 	plans      *plans
 	pace       pace
 	quotas     *quotas
-	rates      *rates
+	rates      *callrate.Limits
+	courtesy   *courtesy.Courtesy
 	inbox      Notifier
 	dispatcher Dispatcher
 	looker     *dispatch.Looker
@@ -108,9 +111,10 @@ func New(o Options) *Activities {
 	}
 	a := &Activities{
 		store: o.Store, line: o.LINE, tokens: accesstoken.New(o.LINE, now), blobs: o.Blobs, scanner: o.Scanner, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
-		quotas: newQuotas(), rates: &rates{take: o.Store.TakeCalls, used: map[string]*callsIn{}},
+		quotas: newQuotas(), rates: callrate.New(o.Store.TakeCalls, now, o.Logger),
 		inbox: o.Inbox, dispatcher: o.Dispatcher, looker: o.Looker, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
 	}
+	a.courtesy = &courtesy.Courtesy{Store: a.store, Tokens: a.tokens, Rates: a.rates, Logger: a.logger, Now: now}
 	if a.wakeSurvey == nil {
 		a.wakeSurvey = func(context.Context, string, string) error { return nil }
 	}

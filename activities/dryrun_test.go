@@ -97,7 +97,7 @@ func TestADryRunSaysWhatTheRoutingLogHasWhateverHasHappenedSince(t *testing.T) {
 		}
 		different := map[string]bool{}
 		for _, id := range ids {
-			log, err := o.store.RoutingLog(t.Context(), id)
+			log, err := o.store.RoutingLog(t.Context(), id, store.Position{}, 1000)
 			require.NoError(t, err)
 			lines := o.dryRun(id)
 			require.GreaterOrEqual(t, len(lines), 2)
@@ -124,7 +124,7 @@ func TestFactsAreKeptWithoutWhatTheCustomerWroteAndWithoutAStatementMore(t *test
 		require.NotEmpty(t, rows[0][1])
 		require.NotContains(t, rows[0][1], "返金")
 		require.Empty(t, rows[1][1])
-		log, err := o.store.RoutingLog(t.Context(), o.id)
+		log, err := o.store.RoutingLog(t.Context(), o.id, store.Position{}, 1000)
 		require.NoError(t, err)
 		require.NotContains(t, fmt.Sprint(log), "message_ids", "facts are shown to nobody")
 

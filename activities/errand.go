@@ -47,12 +47,18 @@ func (a *Activities) RunErrands(ctx context.Context, in ErrandsInput) error {
 }
 
 func (a *Activities) errand(ctx context.Context, plan store.Plan, e store.Errand) error {
-	client := a.line.As(plan.Channel.Token)
+	client, _, err := a.tokens.As(ctx, plan.Channel)
+	if err != nil {
+		return err
+	}
+	if what, ok := linkErrands[e.Kind]; ok {
+		return a.linkErrand(ctx, client, plan, e, what)
+	}
 	trigger := automessage.Followed
 	if e.Kind == store.ErrandLeave {
 		trigger = automessage.GroupLeft
 	}
-	err := a.sayOnce(ctx, client, plan, e, trigger)
+	err = a.sayOnce(ctx, client, plan, e, trigger)
 	if e.Kind != store.ErrandLeave {
 		return err
 	}

@@ -112,18 +112,16 @@ func (a *Activities) took(events []store.Taken) (parents []string) {
 }
 
 // payload is what the transcript keeps of a message beside its text: LINE's
-// own object, with the tokens by which it can be quoted and marked as read.
+// own object, with what it quotes.
 func payload(m *line.Message) string {
 	fields := map[string]json.RawMessage{}
 	if err := json.Unmarshal(m.Payload, &fields); err != nil {
 		return string(m.Payload)
 	}
-	for name, value := range map[string]string{"quoteToken": m.QuoteToken, "markAsReadToken": m.MarkAsReadToken, "quotedMessageId": m.QuotedMessageID} {
-		if value != "" {
-			quoted, err := json.Marshal(value)
-			if err == nil {
-				fields[name] = quoted
-			}
+	if m.QuotedMessageID != "" {
+		quoted, err := json.Marshal(m.QuotedMessageID)
+		if err == nil {
+			fields["quotedMessageId"] = quoted
 		}
 	}
 	if len(fields) == 0 {

@@ -60,6 +60,18 @@ func gone(i store.Item) store.Item {
 	return i
 }
 
+// quotable is a message that can be quoted.
+func quotable(i store.Item) store.Item {
+	i.Message.QuoteToken = "quote-me"
+	return i
+}
+
+// readable is a message that can be marked as read.
+func readable(i store.Item) store.Item {
+	i.Message.ReadToken = "read-me"
+	return i
+}
+
 // serving reads events of a channel that welcomes friends and serves groups.
 var serving = reader{groups: store.GroupsServed, welcomes: true}
 
@@ -79,11 +91,11 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		},
 		"text that quotes and can be quoted": {
 			`{"type":"message","message":{"id":"1","type":"text","text":"this one","quoteToken":"quote-me","quotedMessageId":"0","markAsReadToken":"read-me"}}`,
-			message("text", "this one", "1", `{"quoteToken":"quote-me","quotedMessageId":"0","markAsReadToken":"read-me"}`),
+			readable(quotable(message("text", "this one", "1", `{"quotedMessageId":"0"}`))),
 		},
 		"sticker": {
 			`{"type":"message","message":{"id":"1","type":"sticker","packageId":"446","stickerId":"1988","stickerResourceType":"ANIMATION","keywords":["hi"],"quoteToken":"quote-me"}}`,
-			message("sticker", "", "1", `{"keywords":["hi"],"packageId":"446","stickerId":"1988","stickerResourceType":"ANIMATION","quoteToken":"quote-me"}`),
+			quotable(message("sticker", "", "1", `{"keywords":["hi"],"packageId":"446","stickerId":"1988","stickerResourceType":"ANIMATION"}`)),
 		},
 		"sticker that says something": {
 			`{"type":"message","message":{"id":"1","type":"sticker","packageId":"1","stickerId":"2","text":"おはよう"}}`,
@@ -91,7 +103,7 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		},
 		"image": {
 			`{"type":"message","message":{"id":"1","type":"image","contentProvider":{"type":"line"},"quoteToken":"quote-me","markAsReadToken":"read-me"}}`,
-			withFile(message("image", "", "1", `{"contentProvider":{"type":"line"},"quoteToken":"quote-me","markAsReadToken":"read-me"}`), store.InboundFile{Kind: store.FileImage}),
+			withFile(readable(quotable(message("image", "", "1", `{"contentProvider":{"type":"line"}}`))), store.InboundFile{Kind: store.FileImage}),
 		},
 		"image of a set": {
 			`{"type":"message","message":{"id":"1","type":"image","contentProvider":{"type":"line"},"imageSet":{"id":"s","index":1,"total":2}}}`,
@@ -103,11 +115,11 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		},
 		"video": {
 			`{"type":"message","message":{"id":"1","type":"video","duration":60000,"contentProvider":{"type":"line"},"quoteToken":"quote-me"}}`,
-			withFile(message("video", "", "1", `{"contentProvider":{"type":"line"},"duration":60000,"quoteToken":"quote-me"}`), store.InboundFile{Kind: store.FileVideo, DurationMS: 60000}),
+			withFile(quotable(message("video", "", "1", `{"contentProvider":{"type":"line"},"duration":60000}`)), store.InboundFile{Kind: store.FileVideo, DurationMS: 60000}),
 		},
 		"audio": {
 			`{"type":"message","message":{"id":"1","type":"audio","duration":1500,"contentProvider":{"type":"line"},"markAsReadToken":"read-me"}}`,
-			withFile(message("audio", "", "1", `{"contentProvider":{"type":"line"},"duration":1500,"markAsReadToken":"read-me"}`), store.InboundFile{Kind: store.FileAudio, DurationMS: 1500}),
+			withFile(readable(message("audio", "", "1", `{"contentProvider":{"type":"line"},"duration":1500}`)), store.InboundFile{Kind: store.FileAudio, DurationMS: 1500}),
 		},
 		"file": {
 			`{"type":"message","message":{"id":"1","type":"file","fileName":"bill.pdf","fileSize":2138}}`,
@@ -123,7 +135,7 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		},
 		"message of a type LINE has added": {
 			`{"type":"message","message":{"id":"1","type":"hologram","depth":3,"quoteToken":"quote-me"}}`,
-			message("unsupported", "", "1", `{"type":"hologram","depth":3,"quoteToken":"quote-me"}`),
+			quotable(message("unsupported", "", "1", `{"type":"hologram","depth":3}`)),
 		},
 		"message without an id": {
 			`{"type":"message","message":{"type":"text","text":"hello"}}`,
@@ -153,7 +165,7 @@ func TestWhatBecomesOfAnEvent(t *testing.T) {
 		"leave":                       {`{"type":"leave"}`, happens(store.ItemUnfollow, "leave", "")},
 		"memberJoined":                {`{"type":"memberJoined","joined":{"members":[{"type":"user","userId":"U2"}]}}`, happens(store.ItemFact, "memberJoined", "", "U2")},
 		"memberLeft":                  {`{"type":"memberLeft","left":{"members":[{"type":"user","userId":"U2"}]}}`, gone(happens(store.ItemFact, "memberLeft", "", "U2"))},
-		"accountLink":                 {`{"type":"accountLink","link":{"result":"ok","nonce":"n"}}`, happens(store.ItemFact, "accountLink", `{"nonce":"n","result":"ok"}`)},
+		"accountLink":                 {`{"type":"accountLink","link":{"result":"ok","nonce":"n"}}`, store.Item{Kind: store.ItemAccountLinked, Nonce: "n", Forget: true, Line: store.EventLine{Type: store.MessageEvent, Event: "accountLink", Detail: `{"result":"ok"}`}}},
 		"beacon":                      {`{"type":"beacon","beacon":{"hwid":"d41d8cd98f","type":"enter"}}`, happens(store.ItemFact, "beacon", `{"hwid":"d41d8cd98f","type":"enter"}`)},
 		"videoPlayComplete":           {`{"type":"videoPlayComplete","videoPlayComplete":{"trackingId":"t"}}`, happens(store.ItemFact, "videoPlayComplete", `{"trackingId":"t"}`)},
 		"membership":                  {`{"type":"membership","membership":{"type":"joined","membershipId":1}}`, happens(store.ItemFact, "membership", `{"membershipId":1,"type":"joined"}`)},

@@ -3,6 +3,7 @@ package activities
 import (
 	"encoding/json"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/consent"
 	"kaiwa/internal/line"
@@ -89,6 +90,8 @@ func (r reader) read(e store.LINEEvent, event line.Event) store.Item {
 		return store.Item{Kind: store.ItemFollow, Line: shownAs(event)}
 	case line.EventUnfollow, line.EventLeave:
 		return store.Item{Kind: store.ItemUnfollow, Line: shownAs(event)}
+	case line.EventAccountLink:
+		return linked(event)
 	case line.EventDelivery:
 		return store.Item{Kind: store.ItemFact} // of a notification that another system has sent
 	}
@@ -101,7 +104,7 @@ func (r reader) said(event line.Event) store.Item {
 	case event.Type == line.EventMessage && event.Message != nil:
 		m := event.Message
 		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{
-			Type: m.Type, Text: m.Text, LINEMessageID: m.ID, Payload: payload(m), File: fileOf(m),
+			Type: m.Type, Text: m.Text, LINEMessageID: m.ID, Payload: payload(m), QuoteToken: m.QuoteToken, ReadToken: m.MarkAsReadToken, File: fileOf(m),
 			Unsupported: m.Type == line.MessageUnsupported,
 		}}
 	case event.Type == line.EventPostback && event.Postback != nil:
@@ -111,6 +114,9 @@ func (r reader) said(event line.Event) store.Item {
 		if invitation, question, value, ok := survey.ParseData(event.Postback.Data); ok {
 			return store.Item{Kind: store.ItemSurveyTap, Survey: store.SurveyTap{InvitationID: invitation, QuestionID: question, Value: value}}
 		}
+		if tap, ours := accountlink.ReadTap(event.Postback.Data); ours {
+			return store.Item{Kind: store.ItemAccountLinkTap, Link: tap}
+		}
 		data, err := json.Marshal(map[string]any{"data": event.Postback.Data, "params": event.Postback.Params})
 		if err != nil {
 			return store.Item{Kind: store.ItemFact}
@@ -118,6 +124,17 @@ func (r reader) said(event line.Event) store.Item {
 		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "postback", Payload: string(data)}}
 	}
 	return store.Item{Kind: store.ItemFact}
+}
+
+// linked is how linking an account ended. The nonce is nobody's to read, and is
+// kept nowhere: neither in the transcript nor with the event.
+func linked(event line.Event) store.Item {
+	item := store.Item{Kind: store.ItemFact, Line: shownAs(event), Forget: true}
+	item.Line.Detail = `{"result":"failed"}`
+	if event.Link != nil && event.Link.OK {
+		item.Kind, item.Nonce, item.Line.Detail = store.ItemAccountLinked, event.Link.Nonce, `{"result":"ok"}`
+	}
+	return item
 }
 
 // shownKinds are the kinds of event that a transcript has words for.

@@ -17,6 +17,7 @@ import (
 	"kaiwa/internal/attachment"
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/blob"
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/media"
@@ -295,8 +296,8 @@ func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (
 	if told.ContentProvider.Type == "external" {
 		return a.openExternal(ctx, f, told.ContentProvider.OriginalContentURL)
 	}
-	if !a.mayCall(ctx, plan.Channel.ID, "content") {
-		return a.notThere(f, tooFast("content"))
+	if !a.rates.May(ctx, plan.Channel.ID, callrate.Content) {
+		return a.notThere(f, callrate.TooFast(callrate.Content))
 	}
 	client, _, err := a.tokens.As(ctx, plan.Channel)
 	if err != nil {

@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/line"
 )
 
@@ -10,6 +11,7 @@ import (
 type ProfileInput struct {
 	ChannelID string `json:"channel_id"`
 	ChatKey   string `json:"chat_key"`
+	Refresh   bool   `json:"refresh,omitempty"` // it is known, and agents are to learn of a change
 }
 
 // ProfileOutput says whether LINE told anything.
@@ -29,8 +31,8 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 	if err != nil {
 		return ProfileOutput{}, final(err)
 	}
-	if !a.mayCall(ctx, in.ChannelID, "profile") {
-		return ProfileOutput{}, lineError(tooFast("profile"))
+	if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
+		return ProfileOutput{}, lineError(callrate.TooFast(callrate.Profile))
 	}
 	client, _, err := a.tokens.As(ctx, plan.Channel)
 	if err != nil {
@@ -43,7 +45,7 @@ func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (Profile
 		return ProfileOutput{}, lineError(err)
 	}
 	known.DisplayName, known.PictureURL, known.Language = p.DisplayName, p.PictureURL, p.Language
-	if err := a.store.SaveProfile(ctx, known); err != nil {
+	if err := a.store.SaveProfile(ctx, known, in.Refresh); err != nil {
 		return ProfileOutput{}, final(err)
 	}
 	return ProfileOutput{Known: p.DisplayName != ""}, nil
@@ -66,6 +68,7 @@ func whoIs(ctx context.Context, client *line.Client, id string) (line.Profile, e
 type MembersInput struct {
 	ChannelID string   `json:"channel_id"`
 	IDs       []string `json:"ids"`
+	Refresh   bool     `json:"refresh,omitempty"` // as of ProfileInput
 }
 
 // FetchMembers asks LINE for the names of people in a group or room. Those LINE
@@ -79,15 +82,21 @@ func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 	if err != nil {
 		return final(err)
 	}
-	client := a.line.As(plan.Channel.Token)
+	client, _, err := a.tokens.As(ctx, plan.Channel)
+	if err != nil {
+		return lineError(err)
+	}
 	for _, m := range members {
+		if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
+			return lineError(callrate.TooFast(callrate.Profile))
+		}
 		over := a.pace.begin()
 		p, err := client.MemberProfile(ctx, m.SourceID, m.LINEUserID)
 		over(answered(err))
 		if err != nil && line.ClassOf(err) != line.ClassNotFound {
 			return lineError(err)
 		}
-		if err := a.store.SaveChatMember(ctx, m.ID, p.DisplayName, p.PictureURL); err != nil {
+		if err := a.store.SaveChatMember(ctx, m.ID, p.DisplayName, p.PictureURL, in.Refresh); err != nil {
 			return final(err)
 		}
 	}

@@ -30,7 +30,7 @@ type quotas struct {
 }
 
 type knownQuota struct {
-	left int64 // pushes that need no look
+	left int64 // recipients of pushes that need no look
 	at   time.Time
 }
 
@@ -38,14 +38,14 @@ func newQuotas() *quotas {
 	return &quotas{known: map[string]*knownQuota{}, due: map[string]bool{}, wake: make(chan struct{}, 1)}
 }
 
-// pushed notes that LINE took a push, and calls for a look when one is due. It
-// never blocks.
-func (q *quotas) pushed(channelID string, now time.Time) {
+// pushed notes that LINE took a push to n people, and calls for a look when one
+// is due. It never blocks.
+func (q *quotas) pushed(channelID string, n int64, now time.Time) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	k := q.known[channelID]
 	if k != nil {
-		if k.left--; k.left > 0 && now.Sub(k.at) < quotaAge {
+		if k.left -= n; k.left > 0 && now.Sub(k.at) < quotaAge {
 			return
 		}
 	}

@@ -13,6 +13,7 @@ import (
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
+	"kaiwa/internal/store/storetest"
 )
 
 // watching runs f while the chat's worker watches quotas.
@@ -182,4 +183,83 @@ func TestCallsStayWithinLINEsRate(t *testing.T) {
 	w.pass(time.Second)
 	require.Empty(t, last.empty())
 	last.acceptedOnce(1)
+}
+
+func TestAPushToAGroupCostsAsManyMessagesAsItHasMembers(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range storetest.Dialects() {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			c := newWorldOn(t, dialect).newGroup(3)
+			c.says(1)
+			require.Empty(t, c.empty())
+			require.Empty(t, c.calls("group_count"), "replies are free")
+			charged := func() (last int64, counts int) {
+				c.pass(time.Minute)
+				c.says(2)
+				require.Empty(t, c.empty())
+				list := c.messages()
+				require.Equal(t, accepted, c.states())
+				require.Zero(t, list[len(list)-1].Charged, "the first of a push stands for all of it")
+				return list[len(list)-2].Charged, len(c.calls("group_count"))
+			}
+			for _, want := range []struct {
+				charged int64
+				counts  int
+			}{{3, 1}, {3, 1}} {
+				n, counts := charged()
+				require.Equal(t, want.charged, n)
+				require.Equal(t, want.counts, counts, "it is counted once a day")
+			}
+			c.joins(2)
+			c.ingests()
+			c.pass(time.Minute)
+			n, counts := charged()
+			require.Equal(t, []int64{5, 2}, []int64{n, int64(counts)}, "who joins is counted before the next push")
+
+			// LINE does not say: what is known counts, and LINE is asked again later.
+			c.pass(24 * time.Hour)
+			c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "group_count", Times: 1})
+			n, counts = charged()
+			require.Equal(t, []int64{5, 3}, []int64{n, int64(counts)})
+			c.pass(11 * time.Minute)
+			_, counts = charged()
+			require.Equal(t, 4, counts)
+
+			used, err := c.store.ConversationUsage(t.Context(), c.id)
+			require.NoError(t, err)
+			require.Equal(t, store.LINEUsage{Replies: 1, Pushes: 5, Charged: 3 + 3 + 5 + 5 + 5}, used)
+			counted, err := c.sim.Consumption(t.Context(), lineChannel)
+			require.NoError(t, err)
+			require.EqualValues(t, used.Charged, counted.Pushes)
+		})
+	}
+}
+
+func TestAQuotaThatLacksAGroupsMembersIsSpentForIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.quota(4)
+	w.sending(store.Sending{WhenSpent: store.SpentHold})
+	c := w.newGroup(3)
+	c.pass(time.Minute)
+	c.says(1)
+	require.Empty(t, c.empty())
+	c.pass(time.Minute)
+	c.says(1)
+	require.Empty(t, c.empty(), "it is not tried again as if LINE were busy")
+	require.Equal(t, "line_quota", c.messages()[1].Failure)
+	pushes := len(c.calls("push"))
+	c.pass(time.Minute)
+	c.saysAs(conversation.SenderSystem, 1)
+	out, err := c.send()
+	require.NoError(t, err)
+	require.NotZero(t, out.HeldUntil)
+	require.Len(t, c.calls("push"), pushes, "one is left, and it has three members")
+
+	alone := w.newChat()
+	alone.pass(time.Minute)
+	alone.saysAs(conversation.SenderSystem, 1)
+	require.Empty(t, alone.empty(), "which is enough for one")
+	alone.acceptedOnce(1)
 }

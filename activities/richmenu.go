@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/failpoint"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
@@ -72,8 +73,8 @@ func (a *Activities) showRichMenu(ctx context.Context, c store.Channel, chatKey 
 			return a.store.RichMenuDue(ctx, c.ID, chatKey, a.now())
 		case isRefused && a.now().Before(refused.RetryAt):
 			return a.store.RichMenuDue(ctx, c.ID, chatKey, refused.RetryAt)
-		case !a.mayCall(ctx, c.ID, "rich_menu"):
-			return tooFast("rich_menu")
+		case !a.rates.May(ctx, c.ID, callrate.RichMenu):
+			return callrate.TooFast(callrate.RichMenu)
 		}
 		client, token, err := a.tokens.As(ctx, c)
 		if err == nil {

@@ -17,6 +17,7 @@ import (
 	"go.temporal.io/sdk/temporal"
 
 	"kaiwa/internal/automessage"
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
 	"kaiwa/internal/line"
@@ -109,13 +110,19 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 	// whatever the time.
 	for again := false; again || a.now().Before(until) && !stopping(ctx); {
 		again = false
-		b, err := a.store.NextBatch(ctx, in.ConversationID, line.Render)
+		b, err := a.store.NextBatch(ctx, in.ConversationID, a.render)
 		if err != nil || b == nil {
 			return out, final(err)
 		}
 		if b.HeldUntil > 0 {
 			out.HeldUntil = (b.HeldUntil + 999) / 1000
 			return out, nil
+		}
+		if b.CountDue {
+			if err := a.countMembers(ctx, b, in.Quick); err != nil {
+				return out, final(err)
+			}
+			continue
 		}
 		end, refusal, present, err := a.deliver(ctx, b, in.Quick)
 		switch {
@@ -248,7 +255,7 @@ func (a *Activities) measure(b *store.Batch, end *store.BatchEnd) {
 	case b.TokenReceivedAt > 0:
 		a.metrics.Replied(a.tokenAge(b))
 	default:
-		a.quotas.pushed(b.ChannelID, a.now())
+		a.quotas.pushed(b.ChannelID, b.Recipients, a.now())
 	}
 }
 
@@ -313,8 +320,8 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool, by
 	if err := json.Unmarshal([]byte(b.Body), &messages); err != nil {
 		return nil, nil, fmt.Errorf("body of batch %s: %w", b.ID, err)
 	}
-	if !a.mayCall(ctx, b.ChannelID, b.Kind) {
-		return nil, tooFast(b.Kind), nil
+	if !a.rates.May(ctx, b.ChannelID, b.Kind) {
+		return nil, callrate.TooFast(b.Kind), nil
 	}
 	reply := b.Kind == string(conversation.ViaReply)
 	limit := tokenLife // the client gives up sooner by itself
@@ -343,9 +350,11 @@ func (a *Activities) attempt(ctx context.Context, b *store.Batch, quick bool, by
 	over(answered(err))
 	failpoint.Hit("send.after_answer")
 	if err == nil {
-		return &store.BatchEnd{
-			State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID, LINEMessageIDs: sent.MessageIDs,
-		}, nil, nil
+		end := &store.BatchEnd{State: store.BatchAccepted, LINERequestID: sent.RequestID, AcceptedRequestID: sent.AcceptedRequestID}
+		for _, m := range sent.Messages {
+			end.Sent = append(end.Sent, store.SentMessage{ID: m.ID, QuoteToken: m.QuoteToken})
+		}
+		return end, nil, nil
 	}
 	if !errors.As(err, &refusal) {
 		return nil, nil, err
@@ -426,7 +435,7 @@ func (a *Activities) exactly(ctx context.Context, client *line.Client, b *store.
 	ctx, cancel := context.WithTimeout(ctx, quotaTime)
 	defer cancel()
 	asked := a.now()
-	class, quota, err := client.Classify429(ctx, refusal)
+	class, quota, err := client.Classify429(ctx, refusal, b.Recipients)
 	if err == nil {
 		_, err = a.keepQuota(ctx, b.ChannelID, quota, asked)
 	}

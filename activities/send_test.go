@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,34 +168,97 @@ func (x *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 // chat is a customer with an open conversation.
 type chat struct {
 	*world
-	acts *activities.Activities
-	user string
-	id   string // of the conversation
-	said int
+	acts  *activities.Activities
+	user  string
+	group string // whose conversation it is; "" for the user's
+	size  int    // how many it reaches
+	id    string // of the conversation
+	said  int
 }
 
 // newChat opens a conversation by a message of a new customer, now.
 func (w *world) newChat() *chat {
 	w.t.Helper()
-	c := &chat{world: w, acts: w.activities(), user: linesim.NewUserID()}
+	c := &chat{world: w, acts: w.activities(), user: linesim.NewUserID(), size: 1}
 	require.NoError(w.t, w.sim.AddUser(w.t.Context(), linesim.User{ID: c.user, DisplayName: "Aoi"}))
+	return c.opened()
+}
+
+// newGroup opens a conversation of a new group of n by a message of one of them,
+// now.
+func (w *world) newGroup(n int) *chat {
+	w.t.Helper()
+	c := &chat{world: w, acts: w.activities(), group: "C" + linesim.NewUserID()[1:]}
+	c.user = c.joins(n)[0]
+	return c.opened()
+}
+
+// joins has n more users be in the group.
+func (c *chat) joins(n int) (users []string) {
+	c.t.Helper()
+	for range n {
+		user := linesim.NewUserID()
+		require.NoError(c.t, c.sim.AddUser(c.t.Context(), linesim.User{ID: user, DisplayName: "Aoi"}))
+		users = append(users, user)
+	}
+	act := c.sim.MembersJoin
+	if c.id == "" {
+		act = c.sim.Invite
+	}
+	_, err := act(c.t.Context(), lineChannel, c.group, users...)
+	require.NoError(c.t, err)
+	require.NoError(c.t, c.sim.WaitIdle(c.t.Context()))
+	c.size += n
+	return users
+}
+
+func (c *chat) opened() *chat {
+	w := c.world
+	w.t.Helper()
 	c.writes()
-	plan, err := w.store.Plan(w.t.Context(), w.channel.ID)
-	require.NoError(w.t, err)
-	res, err := w.store.Ingest(w.t.Context(), store.IngestRequest{ChannelID: w.channel.ID, ChatKey: c.key(), Plan: &plan}, func(store.LINEEvent) store.Item {
-		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "text", Text: "hello"}}
-	})
+	res, err := w.store.Ingest(w.t.Context(), store.IngestRequest{ChannelID: w.channel.ID, ChatKey: c.key(), Plan: c.plan()}, inGroup)
 	require.NoError(w.t, err)
 	c.id = res.ConversationID
 	return c
 }
 
-func (c *chat) key() string { return conversation.ChatKey("user", c.user) }
+// place is LINE's id of the user or group.
+func (c *chat) place() string { return cmp.Or(c.group, c.user) }
+
+func (c *chat) key() string {
+	if c.group != "" {
+		return conversation.ChatKey("group", c.group)
+	}
+	return conversation.ChatKey("user", c.user)
+}
+
+// ingests takes in what has happened in the chat.
+func (c *chat) ingests() {
+	c.t.Helper()
+	_, err := c.store.Ingest(c.t.Context(), store.IngestRequest{ChannelID: c.channel.ID, ChatKey: c.key(), ConversationID: c.id, Plan: c.plan()}, inGroup)
+	require.NoError(c.t, err)
+}
+
+// inGroup reads events as one who serves groups: what is written, and who joins.
+func inGroup(e store.LINEEvent) store.Item {
+	event, err := line.ParseEvent(e.Raw)
+	if err != nil || event.Message == nil {
+		return store.Item{Kind: store.ItemFact, Line: store.EventLine{Type: store.MessageEvent, Event: event.Type, Members: event.Members}}
+	}
+	return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "text", Text: "hello"}}
+}
+
+func (w *world) plan() *store.Plan {
+	w.t.Helper()
+	plan, err := w.store.Plan(w.t.Context(), w.channel.ID)
+	require.NoError(w.t, err)
+	return &plan
+}
 
 // writes has the customer write: a reply token arrives.
 func (c *chat) writes() {
 	c.t.Helper()
-	_, err := c.sim.SendText(c.t.Context(), lineChannel, c.user, "hello")
+	_, err := c.sim.Send(c.t.Context(), lineChannel, c.user, linesim.Message{Type: "text", Text: "hello", GroupID: c.group})
 	require.NoError(c.t, err)
 	require.NoError(c.t, c.sim.WaitIdle(c.t.Context()))
 }
@@ -299,7 +363,7 @@ func (c *chat) states() (out []conversation.MessageState) {
 // phone is what the customer got, in order.
 func (c *chat) phone() (out []linesim.ChatMessage) {
 	c.t.Helper()
-	list, err := c.sim.Chat(c.t.Context(), lineChannel, c.user)
+	list, err := c.sim.Chat(c.t.Context(), lineChannel, c.place())
 	require.NoError(c.t, err)
 	for _, m := range list {
 		if m.Direction == "account" {
@@ -903,7 +967,13 @@ func TestTheTranscriptSaysWhatLINETook(t *testing.T) {
 			w := newWorldOn(t, dialect)
 			w.sending(store.Sending{HoldSeconds: 20, WhenSpent: store.SpentHold})
 			names := slices.Sorted(maps.Keys(fates))
-			rapid.Check(t, func(r *rapid.T) { w.anySequence(r, names) })
+			rapid.Check(t, func(r *rapid.T) {
+				c := w.newChat()
+				if rapid.Bool().Draw(r, "group") {
+					c = w.newGroup(3)
+				}
+				c.anySequence(r, names)
+			})
 		})
 	}
 }
@@ -926,9 +996,10 @@ func (w *world) quota(n int) {
 	require.NoError(w.t, w.sim.ChangeChannel(w.t.Context(), lineChannel, func(l *linesim.Channel) { l.Quota = n }))
 }
 
-func (w *world) anySequence(r *rapid.T, names []string) {
-	c := w.newChat()
+func (c *chat) anySequence(r *rapid.T, names []string) {
+	w := c.world
 	w.crashAt.Store(0)
+	counted := int64(0) // paid messages, by LINE
 	var queue []string
 	w.line.stand(func(req *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
 		endpoint := req.URL.Path[strings.LastIndexByte(req.URL.Path, '/')+1:]
@@ -941,7 +1012,13 @@ func (w *world) anySequence(r *rapid.T, names []string) {
 				w.faults(*fate)
 			}
 		}
-		return carry()
+		key := req.Header.Get("X-Line-Retry-Key")
+		known := c.taken(key)
+		answer, err := carry()
+		if !known && c.taken(key) {
+			counted += int64(c.size)
+		}
+		return answer, err
 	})
 	before := map[string]conversation.MessageState{}
 	r.Repeat(map[string]func(*rapid.T){
@@ -952,13 +1029,21 @@ func (w *world) anySequence(r *rapid.T, names []string) {
 			}
 		},
 		"customer writes": func(*rapid.T) { c.writes() },
+		"somebody joins": func(*rapid.T) {
+			var under int
+			require.NoError(w.t, w.db.GetContext(w.t.Context(), &under, `SELECT count(*) FROM batches WHERE conversation_id = $1 AND state = 'frozen'`, c.id))
+			if c.group != "" && under == 0 {
+				c.joins(1)
+				c.ingests()
+			}
+		},
 		"time passes": func(r *rapid.T) {
 			c.pass(rapid.SampledFrom([]time.Duration{time.Second, 10 * time.Second, 26 * time.Second, time.Minute, 25 * time.Hour}).Draw(r, "d"))
 		},
 		"LINE will": func(r *rapid.T) {
 			queue = append(queue, rapid.SliceOfN(rapid.SampledFrom(names), 1, 4).Draw(r, "fates")...)
 		},
-		"the quota is": func(r *rapid.T) { c.quota(rapid.IntRange(0, 2).Draw(r, "quota")) },
+		"the quota is": func(r *rapid.T) { c.quota(rapid.SampledFrom([]int{0, 1, 2, 5, 12}).Draw(r, "quota")) },
 		"sends":        func(*rapid.T) { _, _ = c.send() }, // an error is LINE's, and tried again
 		"sends and dies": func(r *rapid.T) {
 			w.crashAt.Store(int64(rapid.IntRange(1, 20).Draw(r, "statement")))
@@ -982,6 +1067,7 @@ func (w *world) anySequence(r *rapid.T, names []string) {
 	if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
 		r.Fatalf("LINE got %v", got)
 	}
+	doubt := false
 	for _, m := range c.messages() {
 		taken := slices.Contains(got, m.Text)
 		switch m.State {
@@ -994,12 +1080,20 @@ func (w *world) anySequence(r *rapid.T, names []string) {
 				r.Fatalf("%s is recorded failed, and LINE has it", m.Text)
 			}
 		case conversation.MessageUncertain:
+			doubt = true
 		default:
 			r.Fatalf("%s is %s in the end", m.Text, m.State)
 		}
 	}
 	if n := c.wasted(); n > 0 {
 		r.Fatalf("%d pushes while a fresh reply token was at hand", n)
+	}
+	charged := int64(0)
+	for _, m := range c.messages() {
+		charged += m.Charged
+	}
+	if !doubt && charged != counted {
+		r.Fatalf("%d paid messages are recorded, and LINE has counted %d", charged, counted)
 	}
 }
 

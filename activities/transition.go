@@ -64,15 +64,8 @@ func (a *Activities) Transition(ctx context.Context, in TransitionInput) (Transi
 	if err := disposition(plan, in); err != nil {
 		return TransitionOutput{}, final(err)
 	}
-	if in.Event == conversation.EventAgentLost {
-		if err := a.lost(ctx, plan, conv, &req); err != nil {
-			return TransitionOutput{}, final(err)
-		}
-	}
-	if in.QueueID != "" {
-		if err := a.destination(ctx, plan, in.Event, &req); err != nil {
-			return TransitionOutput{}, final(err)
-		}
+	if err := a.whereTo(ctx, plan, conv, in, &req); err != nil {
+		return TransitionOutput{}, final(err)
 	}
 	if in.Announce != "" {
 		if req.ParticipantID != "" && out.BotKind == "" {
@@ -136,54 +129,76 @@ func disposition(plan store.Plan, in TransitionInput) error {
 		Fields: []conversation.FieldError{{Pointer: "/disposition_id", Detail: detail}}}
 }
 
+// whereTo says in which queue the conversation waits after the step, where the
+// event or the life table has it wait in one that is known.
+func (a *Activities) whereTo(ctx context.Context, plan store.Plan, conv store.Conversation, in TransitionInput, req *store.TransitionRequest) error {
+	switch {
+	case in.Event == conversation.EventAgentLost:
+		req.Absence = plan.Workstream.Settings.Assignment.Absence()
+		if conv.QueueID == "" {
+			req.QueueID = plan.Workstream.FallbackQueueID
+			return nil
+		}
+		return a.comesBack(ctx, plan, conv, req)
+	case in.QueueID != "":
+		return a.destination(ctx, plan, req)
+	case in.Event == conversation.EventReleased, in.Event == conversation.EventCustomerWrote && conv.Status == conversation.StatusWaiting:
+		return a.comesBack(ctx, plan, conv, req)
+	}
+	return nil
+}
+
+// comesBack has a conversation wait where it waited before, or in the fallback
+// queue when that is no more or has no members. One that waited in no queue is
+// routed.
+func (a *Activities) comesBack(ctx context.Context, plan store.Plan, conv store.Conversation, req *store.TransitionRequest) error {
+	if conv.QueueID == "" {
+		return nil
+	}
+	req.QueueID = conv.QueueID
+	err := a.destination(ctx, plan, req)
+	if err == nil && req.QueueID == "" {
+		req.QueueID = plan.Workstream.FallbackQueueID
+	}
+	return err
+}
+
 // destination checks the queue that was named. A queue that is not there is
 // refused when a person named it; otherwise none is named any more. One that
-// nobody is a member of would never be served: the fallback queue is taken. One
-// that is full takes whom people transfer to it, and the routing log says so.
-func (a *Activities) destination(ctx context.Context, plan store.Plan, event conversation.Event, req *store.TransitionRequest) error {
+// nobody is a member of would never be served: the fallback queue is taken,
+// unless there is none, or it is that one. One that is full takes whom people
+// transfer to it. The routing log has all of that with the queue that was named.
+func (a *Activities) destination(ctx context.Context, plan store.Plan, req *store.TransitionRequest) error {
 	fallback := plan.Workstream.FallbackQueueID
 	queues, err := a.store.QueueStates(ctx, req.QueueID, fallback)
 	if err != nil {
 		return err
 	}
-	q, there := queues[req.QueueID]
-	switch {
-	case !there && event == conversation.EventTransferredQueue:
+	found := decide.Destination(queues, req.QueueID, fallback)
+	transferred := req.Event == conversation.EventTransferredQueue
+	if transferred && found.Reason == routing.QueueMissing {
 		return named(conversation.Errorf(conversation.CodeNotFound, "There is no queue %q.", req.QueueID), "/queue_id")
-	case !there:
-		req.QueueID = ""
-		return nil
-	case q.Members == 0 && fallback != "" && fallback != req.QueueID:
-		q, req.QueueID, req.Note = queues[fallback], fallback, noteNoMembers
-	case event == conversation.EventTransferredQueue && !q.Settings.OutOfHours.On(): // whose entry is looked after next
+	}
+	if req.Log, err = found.Log(); err != nil {
+		return err
+	}
+	q := queues[found.QueueID]
+	if transferred && found.Reason == "" && !q.Settings.OutOfHours.On() { // whose entry is looked after next
 		came := decide.Entered{Entry: routing.Enter(routing.Arrival{QueueID: q.ID, ByPeople: true}, map[string]routing.QueueState{q.ID: {
 			Members: q.Members, Waiting: q.Waiting, MaxWaiting: q.Settings.Overflow.MaxWaiting, Overflow: q.Settings.Overflow.Deflection,
 		}})}
-		req.Log, err = came.Log()
-	}
-	req.CustomQueue = q.Custom != nil
-	return err
-}
-
-// lost says when the agent of a conversation counts as gone, and where it waits
-// then: where it waited before, or in the fallback queue when that is no more or
-// has no members.
-func (a *Activities) lost(ctx context.Context, plan store.Plan, conv store.Conversation, req *store.TransitionRequest) error {
-	req.Absence, req.QueueID = plan.Workstream.Settings.Assignment.Absence(), conv.QueueID
-	if req.QueueID != "" {
-		if err := a.destination(ctx, plan, conversation.EventAgentLost, req); err != nil {
+		lines, err := came.Log()
+		if err != nil {
 			return err
 		}
+		req.Log = append(req.Log, lines...)
 	}
-	if req.QueueID == "" {
-		req.QueueID = plan.Workstream.FallbackQueueID
+	if found.Reason != "" && req.Note == "" {
+		req.Note = string(found.Reason)
 	}
+	req.QueueID, req.CustomQueue = found.QueueID, q.Custom != nil
 	return nil
 }
-
-// noteNoMembers says that the queue that was asked for has no members, so that
-// the fallback queue was taken.
-const noteNoMembers = "queue_without_members"
 
 // named makes "not found" an error of the field that named what is not there.
 func named(err error, pointer string) error {

@@ -35,9 +35,6 @@ type TurnOutput struct {
 	Unanswered int `json:"unanswered,omitempty"`
 }
 
-// maxLoading is the longest LINE shows its loading animation.
-const maxLoading = 60 * time.Second
-
 // BotTurn asks the conversation's bot. The bot's deadline is the workstream's;
 // a bot that fails, or is late, is an answer too: the outcome says so, and the
 // plot goes on with people.
@@ -109,7 +106,9 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 				return store.TurnAnswer{Upto: asked.Upto, Action: ActionAsked}, kind
 			}
 		}
-		a.showLoading(ctx, plan, asked.Conversation, deadline)
+		if plan.Workstream.Settings.Courtesies.Typing.Bot() {
+			a.courtesy.Loading(ctx, plan.Channel, asked.Conversation, deadline)
+		}
 	}
 	bounded, cancel := context.WithTimeout(ctx, deadline)
 	defer cancel()
@@ -130,7 +129,7 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 			return failed(string(bot.FailureInvalidAnswer), err)
 		}
 		for _, piece := range line.Pieces(c) {
-			if err := line.Validate(piece); err != nil {
+			if err := a.sendable(plan, piece); err != nil {
 				return failed(string(bot.FailureInvalidAnswer), err)
 			}
 			answer.Drafts = append(answer.Drafts, store.Draft{
@@ -147,8 +146,8 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 	return answer, kind
 }
 
-// quote gives a message that quotes another LINE's token for that. What the
-// customer has taken back meanwhile is not quoted.
+// quote checks what a message quotes. What the customer has taken back meanwhile,
+// or LINE does not have, is not quoted.
 func (a *Activities) quote(ctx context.Context, conversationID string, c *conversation.Content) (err error) {
 	if c.QuoteMessageID == "" {
 		return nil
@@ -182,29 +181,7 @@ func question(in TurnInput, asked store.TurnInput) (bot.Turn, error) {
 		return turn, fmt.Errorf("context of conversation %s: %w", conv.ID, err)
 	}
 	for _, m := range asked.Messages {
-		msg := bot.Message{ID: m.ID, Direction: m.Direction, Type: m.Type, Text: m.Text}
-		if m.Payload != "" {
-			msg.Payload = json.RawMessage(m.Payload)
-		}
-		turn.Messages = append(turn.Messages, msg)
+		turn.Messages = append(turn.Messages, bot.Message{ID: m.ID, Direction: m.Direction, Type: m.Type, Text: m.Text, Payload: m.Shown()})
 	}
 	return turn, nil
-}
-
-// showLoading shows the customer that an answer is being made. It is a
-// courtesy: when LINE refuses, the turn goes on.
-func (a *Activities) showLoading(ctx context.Context, plan store.Plan, conv store.Conversation, d time.Duration) {
-	if !a.mayCall(ctx, plan.Channel.ID, "loading") {
-		return
-	}
-	short, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	seconds := int(min(d, maxLoading) / time.Second)
-	client, _, err := a.tokens.As(short, plan.Channel)
-	if err == nil {
-		_, err = client.StartLoading(short, conv.LINEUserID, seconds)
-	}
-	if err != nil {
-		a.logger.DebugContext(ctx, "no loading animation", slog.String("conversation", conv.ID), slog.Any("error", err))
-	}
 }

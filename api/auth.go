@@ -38,7 +38,8 @@ var grants = []grant{
 	{PermissionAgentsWrite, store.RoleAdmin},
 	{PermissionTokensManage, store.RoleAdmin},
 	{PermissionAuditRead, store.RoleAdmin},
-	{PermissionQuarantineManage, store.RoleAdmin}, // what may be malware reaches people and their machines
+	{PermissionAccountLinksConfirm, store.RoleAdmin}, // says who a customer is: for the token of the company's own server
+	{PermissionQuarantineManage, store.RoleAdmin},    // what may be malware reaches people and their machines
 }
 
 // permissions lists what a caller may do, in the order of grants.

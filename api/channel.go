@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"time"
 
 	"kaiwa/internal/conversation"
@@ -19,7 +20,7 @@ func (s *Server) callbackURL(channelID string) string {
 func (s *Server) showChannel(c store.Channel, whileDisabled int64, suspended time.Time) Channel {
 	return Channel{
 		ID: c.ID, Name: c.Name, LINEChannelID: c.LINEChannelID, BotUserID: c.BotUserID, BasicID: c.BasicID, ChatMode: c.ChatMode,
-		WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: ChannelStatus(c.Status), GroupChats: c.GroupChats,
+		WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: ChannelStatus(c.Status), GroupChats: c.GroupChats, AccountLinking: showAccountLinking(c.AccountLinking),
 		RichMenus: c.RichMenus, RichMenuProblems: showMenuProblems(c),
 		AutomatedMessages: append([]store.AutomatedMessage{}, c.AutomatedMessages...), CallbackURL: s.callbackURL(c.ID),
 		PreviousSecretUntil: Time(c.PreviousUntil), EventsWhileDisabled: whileDisabled, AccessToken: showAccessToken(c), SuspendedSince: Time(suspended),
@@ -75,6 +76,10 @@ func (s *Server) CreateChannel(ctx context.Context, r CreateChannelRequestObject
 		return nil, err
 	}
 	if err := checkAutomatedMessages(c.AutomatedMessages); err != nil {
+		return nil, err
+	}
+	var err error
+	if c.AccountLinking, err = readAccountLinking(r.Body.AccountLinking); err != nil {
 		return nil, err
 	}
 	by := means{Kind: string(r.Body.AccessTokenKind), Token: r.Body.ChannelAccessToken, Key: r.Body.AssertionKey, KeyID: r.Body.AssertionKeyID}
@@ -140,6 +145,7 @@ type channelChange struct {
 	Status            string                   `json:"status"`
 	GroupChats        string                   `json:"group_chats"`
 	RichMenus         store.RichMenus          `json:"rich_menus"`
+	AccountLinking    json.RawMessage          `json:"account_linking,omitempty"`
 	AutomatedMessages []store.AutomatedMessage `json:"automated_messages"`
 	ChannelSecret     string                   `json:"channel_secret"`
 	GraceSeconds      *int64                   `json:"secret_grace_seconds"`
@@ -163,8 +169,16 @@ func (s *Server) UpdateChannel(ctx context.Context, r UpdateChannelRequestObject
 		return nil, err
 	}
 	c, err := s.store.UpdateChannel(ctx, origin(ctx), r.ID, version, func(c *store.Channel) error {
-		now := channelChange{Name: c.Name, WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, GroupChats: c.GroupChats, RichMenus: c.RichMenus, AutomatedMessages: c.AutomatedMessages}
-		if err := mergePatch(now, *r.Body, &now); err != nil {
+		stored := channelChange{Name: c.Name, WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, GroupChats: c.GroupChats, RichMenus: c.RichMenus, AutomatedMessages: c.AutomatedMessages}
+		if c.AccountLinking.On() {
+			stored.AccountLinking = showAccountLinking(c.AccountLinking)
+		}
+		var now channelChange // a fresh one: what the patch cleared must not show through
+		if err := mergePatch(stored, *r.Body, &now); err != nil {
+			return err
+		}
+		var err error
+		if c.AccountLinking, err = readAccountLinking(now.AccountLinking); err != nil {
 			return err
 		}
 		c.Name, c.WorkstreamID, c.Locale, c.Status, c.AutomatedMessages = now.Name, now.WorkstreamID, now.Locale, now.Status, now.AutomatedMessages

@@ -15,7 +15,7 @@ func showConversation(c store.Conversation) Conversation {
 		QueueID: Nullable(c.QueueID), AgentID: Nullable(c.AgentID),
 		Contact: ConversationContact{
 			ID: Nullable(c.ContactID), Name: c.DisplayName, PictureURL: Nullable(c.PictureURL), Language: Nullable(c.Language),
-			Friendship: ConversationContactFriendship(c.Friendship),
+			Friendship: ConversationContactFriendship(c.Friendship), CustomerID: Nullable(c.CustomerID),
 		},
 		ChatType: chatType(c.LINEUserID), LINEUserID: Nullable(c.LINEUserID), Priority: c.Priority, Skills: json.RawMessage(c.Skills), Context: json.RawMessage(c.Context),
 		WaitingSince: fromMicros(c.WaitingSince), CreatedAt: fromMicros(c.CreatedAt), UpdatedAt: fromMicros(c.UpdatedAt), ClosedAt: fromMicros(c.ClosedAt),
@@ -56,7 +56,31 @@ func (s *Server) ListConversations(ctx context.Context, r ListConversationsReque
 		return nil, err
 	}
 	list, next, err := page("conversations", list, limit, func(c store.Conversation) any { return store.Position{At: c.CreatedAt, ID: c.ID} })
-	return ListConversations200JSONResponse{Items: shown(list, showConversation), NextCursor: next}, err
+	if err != nil {
+		return nil, err
+	}
+	items := shown(list, showConversation)
+	return ListConversations200JSONResponse{Items: items, NextCursor: next}, s.countUnread(ctx, items)
+}
+
+// countUnread counts what nobody has read in conversations that are not closed.
+func (s *Server) countUnread(ctx context.Context, items []Conversation) error {
+	var open []string
+	for _, c := range items {
+		if c.Status != ConversationStatus(conversation.StatusClosed) {
+			open = append(open, c.ID)
+		}
+	}
+	unread, err := s.store.Unread(ctx, open)
+	if err != nil {
+		return err
+	}
+	for i, c := range items {
+		if n, ok := unread[c.ID]; ok {
+			items[i].Unread = &n
+		}
+	}
+	return nil
 }
 
 // GetConversation reads a conversation.
@@ -79,7 +103,9 @@ func (s *Server) GetConversation(ctx context.Context, r GetConversationRequestOb
 	}
 	used := showUsage(u)
 	out.LINEUsage = &used
-	return GetConversation200JSONResponse(out), nil
+	one := []Conversation{out}
+	err = s.countUnread(ctx, one)
+	return GetConversation200JSONResponse(one[0]), err
 }
 
 func showSender(m store.Message) MessageSender {
@@ -90,10 +116,10 @@ func showMessage(m store.Message) Message {
 	out := Message{
 		ID: m.ID, Direction: MessageDirection(m.Direction), Sender: showSender(m), ImageSet: imageSet(m), Edits: showEdits(m), EditedAt: fromMicros(m.EditedAt),
 		Type: m.Type, Text: Nullable(m.Text), LINEMessageID: Nullable(m.LINEMessageID), LINERequestID: Nullable(m.LINERequestID), State: MessageState(m.State), Via: Nullable(m.Via),
-		Charged: m.Charged, Automated: Nullable(m.Automated), RetryID: Nullable(m.RetryID), CreatedAt: fromMicros(m.CreatedAt), SentAt: fromMicros(m.SentAt),
+		Charged: m.Charged, Automated: Nullable(m.Automated), RetryID: Nullable(m.RetryID), Quotable: m.Quotable(), CreatedAt: fromMicros(m.CreatedAt), SentAt: fromMicros(m.SentAt),
 	}
-	if m.Payload != "" {
-		out.Payload = json.RawMessage(m.Payload)
+	if shown := m.Shown(); shown != nil {
+		out.Payload = shown
 	}
 	if m.Failure != "" {
 		out.Failure = &MessageFailure{Code: m.Failure, Detail: m.FailureDetail}

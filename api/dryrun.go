@@ -71,13 +71,9 @@ func (s *Server) DryRunRouting(ctx context.Context, r DryRunRoutingRequestObject
 // assigned is what the routing log says of whom a conversation was offered to
 // after a classification; nil when it says nothing.
 func (s *Server) assigned(ctx context.Context, id, classification string) (*RoutingLogEntry, error) {
-	log, err := s.store.RoutingLog(ctx, id)
-	if err != nil {
+	line, found, err := s.store.FirstLook(ctx, id, classification)
+	if err != nil || !found {
 		return nil, err
-	}
-	line, found := decide.Assigned(log, classification)
-	if !found {
-		return nil, nil
 	}
 	entries, err := s.named(ctx, []json.RawMessage{json.RawMessage(line.Entry)})
 	if err != nil {

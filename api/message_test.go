@@ -35,12 +35,12 @@ func TestAnAgentSendsEveryKindOfMessage(t *testing.T) {
 	b.sql(`UPDATE agents SET sender_name = 'Aya', sender_icon_url = 'https://example.com/aya.png' WHERE id = $1`, b.agents[store.RoleAgent].ID)
 	const sender = `"sender":{"name":"Aya","icon_url":"https://example.com/aya.png"}`
 	for name, c := range map[string]struct{ body, text, payload string }{
-		"text that quotes": {`{"type":"text","text":"this one","quote_message_id":"` + quoted + `"}`, "this one", `{"type":"text","quote_message_id":"` + quoted + `","quote_token":"q1",` + sender + `}`},
+		"text that quotes": {`{"type":"text","text":"this one","quote_message_id":"` + quoted + `"}`, "this one", `{"type":"text","quote_message_id":"` + quoted + `",` + sender + `}`},
 		"emoji":            {`{"type":"text_v2","text":"Hi {smile}","substitution":` + smile + `}`, "Hi {smile}", `{"type":"text_v2","substitution":` + smile + `,` + sender + `}`},
 		"image":            {`{"type":"image","url":"https://example.com/a.jpg"}`, "", `{"type":"image","url":"https://example.com/a.jpg",` + sender + `}`},
 		"video":            {`{"type":"video","url":"https://example.com/a.mp4","preview_url":"https://example.com/a.jpg"}`, "", `{"type":"video","url":"https://example.com/a.mp4","preview_url":"https://example.com/a.jpg",` + sender + `}`},
 		"audio":            {`{"type":"audio","url":"https://example.com/a.m4a","duration_ms":1000}`, "", `{"type":"audio","url":"https://example.com/a.m4a","duration_ms":1000,` + sender + `}`},
-		"sticker":          {`{"type":"sticker","package_id":"446","sticker_id":"1988","quote_message_id":"` + quoted + `"}`, "", `{"type":"sticker","package_id":"446","sticker_id":"1988","quote_message_id":"` + quoted + `","quote_token":"q1",` + sender + `}`},
+		"sticker":          {`{"type":"sticker","package_id":"446","sticker_id":"1988","quote_message_id":"` + quoted + `"}`, "", `{"type":"sticker","package_id":"446","sticker_id":"1988","quote_message_id":"` + quoted + `",` + sender + `}`},
 		"location":         {`{"type":"location","title":"t","address":"a","latitude":35.5,"longitude":139.5}`, "", `{"type":"location","title":"t","address":"a","latitude":35.5,"longitude":139.5,` + sender + `}`},
 		"flex":             {`{"type":"flex","alt_text":"a","contents":` + bubble + `}`, "", `{"type":"flex","alt_text":"a","contents":` + bubble + `,` + sender + `}`},
 		"imagemap":         {`{"type":"imagemap","alt_text":"a","imagemap":` + plan + `}`, "", `{"type":"imagemap","alt_text":"a","imagemap":` + plan + `,` + sender + `}`},

@@ -110,6 +110,6 @@ func (s *Server) DeclineOffer(ctx context.Context, r DeclineOfferRequestObject) 
 
 // RescindOffer takes an offer back on behalf of a supervisor.
 func (s *Server) RescindOffer(ctx context.Context, r RescindOfferRequestObject) (RescindOfferResponseObject, error) {
-	o, err := s.store.RescindOffer(ctx, r.ID)
+	o, err := s.store.RescindOffer(ctx, r.ID, caller(ctx).Agent.ID)
 	return RescindOffer200JSONResponse(showOfferState(o)), s.dispatched(ctx, err)
 }

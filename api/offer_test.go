@@ -94,7 +94,7 @@ func TestAnOfferThatIsOverIsRefusedWithTheReason(t *testing.T) {
 	each(t, func(t *testing.T, b *bundle) {
 		_, offer := b.offer()
 		b.engine.onClose(func(conversation.ActionRequest) error { // moved on in the meantime
-			_, err := b.store.RescindOffer(t.Context(), offer)
+			_, err := b.store.RescindOffer(t.Context(), offer, "agt_sofie")
 			require.NoError(t, err)
 			return conversation.Errorf(conversation.CodeNotAllowedNow, "not now")
 		})

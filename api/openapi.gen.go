@@ -43,6 +43,36 @@ func (e AccessTokenKind) Valid() bool {
 	}
 }
 
+// Defines values for AccountLinkState.
+const (
+	AccountLinkStateConfirmed AccountLinkState = "confirmed"
+	AccountLinkStateExpired   AccountLinkState = "expired"
+	AccountLinkStateFailed    AccountLinkState = "failed"
+	AccountLinkStateLinked    AccountLinkState = "linked"
+	AccountLinkStateStarted   AccountLinkState = "started"
+	AccountLinkStateUnlinked  AccountLinkState = "unlinked"
+)
+
+// Valid indicates whether the value is a known member of the AccountLinkState enum.
+func (e AccountLinkState) Valid() bool {
+	switch e {
+	case AccountLinkStateConfirmed:
+		return true
+	case AccountLinkStateExpired:
+		return true
+	case AccountLinkStateFailed:
+		return true
+	case AccountLinkStateLinked:
+		return true
+	case AccountLinkStateStarted:
+		return true
+	case AccountLinkStateUnlinked:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for AssignmentCriterionBy.
 const (
 	AssignmentCriterionByFreeCapacity AssignmentCriterionBy = "free_capacity"
@@ -484,6 +514,48 @@ func (e ConversationStatus) Valid() bool {
 	}
 }
 
+// Defines values for CourtesySettingsMarkAsRead.
+const (
+	CourtesySettingsMarkAsReadAgentReads CourtesySettingsMarkAsRead = "agent_reads"
+	CourtesySettingsMarkAsReadNever      CourtesySettingsMarkAsRead = "never"
+)
+
+// Valid indicates whether the value is a known member of the CourtesySettingsMarkAsRead enum.
+func (e CourtesySettingsMarkAsRead) Valid() bool {
+	switch e {
+	case CourtesySettingsMarkAsReadAgentReads:
+		return true
+	case CourtesySettingsMarkAsReadNever:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for CourtesySettingsTyping.
+const (
+	CourtesySettingsTypingAgent  CourtesySettingsTyping = "agent"
+	CourtesySettingsTypingAlways CourtesySettingsTyping = "always"
+	CourtesySettingsTypingBot    CourtesySettingsTyping = "bot"
+	CourtesySettingsTypingNever  CourtesySettingsTyping = "never"
+)
+
+// Valid indicates whether the value is a known member of the CourtesySettingsTyping enum.
+func (e CourtesySettingsTyping) Valid() bool {
+	switch e {
+	case CourtesySettingsTypingAgent:
+		return true
+	case CourtesySettingsTypingAlways:
+		return true
+	case CourtesySettingsTypingBot:
+		return true
+	case CourtesySettingsTypingNever:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for DependencyName.
 const (
 	DependencyNameDatabase DependencyName = "database"
@@ -612,23 +684,26 @@ func (e MessageState) Valid() bool {
 
 // Defines values for MessageInputType.
 const (
-	MessageInputTypeAttachment MessageInputType = "attachment"
-	MessageInputTypeAudio      MessageInputType = "audio"
-	MessageInputTypeCoupon     MessageInputType = "coupon"
-	MessageInputTypeFlex       MessageInputType = "flex"
-	MessageInputTypeImage      MessageInputType = "image"
-	MessageInputTypeImagemap   MessageInputType = "imagemap"
-	MessageInputTypeLocation   MessageInputType = "location"
-	MessageInputTypeSticker    MessageInputType = "sticker"
-	MessageInputTypeTemplate   MessageInputType = "template"
-	MessageInputTypeText       MessageInputType = "text"
-	MessageInputTypeTextV2     MessageInputType = "text_v2"
-	MessageInputTypeVideo      MessageInputType = "video"
+	MessageInputTypeAccountLink MessageInputType = "account_link"
+	MessageInputTypeAttachment  MessageInputType = "attachment"
+	MessageInputTypeAudio       MessageInputType = "audio"
+	MessageInputTypeCoupon      MessageInputType = "coupon"
+	MessageInputTypeFlex        MessageInputType = "flex"
+	MessageInputTypeImage       MessageInputType = "image"
+	MessageInputTypeImagemap    MessageInputType = "imagemap"
+	MessageInputTypeLocation    MessageInputType = "location"
+	MessageInputTypeSticker     MessageInputType = "sticker"
+	MessageInputTypeTemplate    MessageInputType = "template"
+	MessageInputTypeText        MessageInputType = "text"
+	MessageInputTypeTextV2      MessageInputType = "text_v2"
+	MessageInputTypeVideo       MessageInputType = "video"
 )
 
 // Valid indicates whether the value is a known member of the MessageInputType enum.
 func (e MessageInputType) Valid() bool {
 	switch e {
+	case MessageInputTypeAccountLink:
+		return true
 	case MessageInputTypeAttachment:
 		return true
 	case MessageInputTypeAudio:
@@ -711,6 +786,7 @@ func (e OfferStateState) Valid() bool {
 
 // Defines values for Permission.
 const (
+	PermissionAccountLinksConfirm    Permission = "account_links.confirm"
 	PermissionAgentsWrite            Permission = "agents.write"
 	PermissionAuditRead              Permission = "audit.read"
 	PermissionConfigurationRead      Permission = "configuration.read"
@@ -731,6 +807,8 @@ const (
 // Valid indicates whether the value is a known member of the Permission enum.
 func (e Permission) Valid() bool {
 	switch e {
+	case PermissionAccountLinksConfirm:
+		return true
 	case PermissionAgentsWrite:
 		return true
 	case PermissionAuditRead:
@@ -1336,6 +1414,68 @@ func (e ListSurveyInvitationsParamsState) Valid() bool {
 // AccessTokenKind By LINE's names: long_lived is issued in LINE's console and given as channel_access_token; v2_1 Kaiwa has issued, by an assertion signing key, renews in time and revokes; stateless Kaiwa has issued by the channel's ID and secret, for 15 minutes at a time.
 type AccessTokenKind string
 
+// AccountLink One attempt of a customer to link their LINE account, and what it came to.
+type AccountLink struct {
+	ChannelID   string `json:"channel_id"`
+	ConfirmedAt Time   `json:"confirmed_at"`
+
+	// Contact found: one contact has the id as its customer number; named: the customer's own contact got it; created; ambiguous: several have it, and nobody was chosen.
+	Contact Nullable `json:"contact"`
+
+	// ContactID The contact that linking attached to the customer.
+	ContactID Nullable `json:"contact_id"`
+
+	// CreatedAt RFC 3339, UTC, with milliseconds.
+	CreatedAt Timestamp `json:"created_at"`
+
+	// CustomerID The company's id of the customer.
+	CustomerID Nullable `json:"customer_id"`
+	EndedAt    Time     `json:"ended_at"`
+
+	// EndedBy Of unlinked: customer, agent, or replaced by a later link.
+	EndedBy Nullable `json:"ended_by"`
+
+	// ExpiresAt Of started and confirmed.
+	ExpiresAt Time   `json:"expires_at"`
+	ID        string `json:"id"`
+	LinkedAt  Time   `json:"linked_at"`
+
+	// State started: the customer is on the way to the company's sign-in; confirmed: the company knows them, and LINE has yet to say that
+	// the LINE account is theirs; failed: LINE could not link it; expired: the customer did not come to the end of it.
+	State AccountLinkState `json:"state"`
+}
+
+// AccountLinkState started: the customer is on the way to the company's sign-in; confirmed: the company knows them, and LINE has yet to say that
+// the LINE account is theirs; failed: LINE could not link it; expired: the customer did not come to the end of it.
+type AccountLinkState string
+
+// AccountLinkConfirmation defines model for AccountLinkConfirmation.
+type AccountLinkConfirmation struct {
+	// CustomerID The company's id of the customer who has signed in: what contacts have as customer_number.
+	CustomerID string `json:"customer_id"`
+
+	// Reference As the browser brought it.
+	Reference string `json:"reference"`
+}
+
+// AccountLinkList defines model for AccountLinkList.
+type AccountLinkList struct {
+	Items []AccountLink `json:"items"`
+}
+
+// AccountLinkRedirect defines model for AccountLinkRedirect.
+type AccountLinkRedirect struct {
+	// ExpiresAt RFC 3339, UTC, with milliseconds.
+	ExpiresAt Timestamp `json:"expires_at"`
+
+	// RedirectURL LINE's dialog. Send the browser there at once; do not keep it.
+	RedirectURL string `json:"redirect_url"`
+}
+
+// AccountLinking How customers link their LINE account with their account at the company. login_url is the company's sign-in, by HTTPS; Kaiwa
+// adds the parameters link, reference and locale. Null is off.
+type AccountLinking = json.RawMessage
+
 // Agent defines model for Agent.
 type Agent struct {
 	// AutoBusy Whether the agent is shown busy while they hold all they can.
@@ -1861,6 +2001,10 @@ type Channel struct {
 	// AccessToken How the channel speaks to LINE.
 	AccessToken ChannelAccessToken `json:"access_token"`
 
+	// AccountLinking How customers link their LINE account with their account at the company. login_url is the company's sign-in, by HTTPS; Kaiwa
+	// adds the parameters link, reference and locale. Null is off.
+	AccountLinking AccountLinking `json:"account_linking"`
+
 	// AutomatedMessages They win over those of the workstream.
 	AutomatedMessages []AutomatedMessage `json:"automated_messages"`
 	BasicID           string             `json:"basic_id"`
@@ -1960,6 +2104,10 @@ type ChannelConnection struct {
 type ChannelInput struct {
 	// AccessTokenKind By LINE's names: long_lived is issued in LINE's console and given as channel_access_token; v2_1 Kaiwa has issued, by an assertion signing key, renews in time and revokes; stateless Kaiwa has issued by the channel's ID and secret, for 15 minutes at a time.
 	AccessTokenKind AccessTokenKind `json:"access_token_kind,omitempty"`
+
+	// AccountLinking How customers link their LINE account with their account at the company. login_url is the company's sign-in, by HTTPS; Kaiwa
+	// adds the parameters link, reference and locale. Null is off.
+	AccountLinking AccountLinking `json:"account_linking,omitempty"`
 
 	// AssertionKey Of v2_1: the private half of the assertion signing key, as a JSON Web Key or PEM. It never comes back.
 	AssertionKey string `json:"assertion_key,omitempty"`
@@ -2130,6 +2278,9 @@ type Conversation struct {
 	Skills        json.RawMessage    `json:"skills"`
 	Status        ConversationStatus `json:"status"`
 
+	// Unread How many messages of the customer come after what an agent has read, 99 at most. In lists and where one conversation is read; not of closed ones.
+	Unread *int64 `json:"unread,omitempty"`
+
 	// UpdatedAt RFC 3339, UTC, with milliseconds.
 	UpdatedAt    Timestamp `json:"updated_at"`
 	WaitingSince Time      `json:"waiting_since"`
@@ -2142,6 +2293,8 @@ type ConversationOwner string
 
 // ConversationContact The customer. The id is null until a contact is linked.
 type ConversationContact struct {
+	// CustomerID The company's id of the customer, who has linked their LINE account; null while they have not.
+	CustomerID Nullable                      `json:"customer_id"`
 	Friendship ConversationContactFriendship `json:"friendship"`
 	ID         Nullable                      `json:"id"`
 	Language   Nullable                      `json:"language"`
@@ -2160,6 +2313,24 @@ type ConversationList struct {
 
 // ConversationStatus defines model for ConversationStatus.
 type ConversationStatus string
+
+// CourtesySettings What customers see beside messages, and how current their names are.
+type CourtesySettings struct {
+	// MarkAsRead When LINE shows what a customer wrote as read: when the agent who serves has read it, or never (the default). It needs chat to be on in the response settings of the account; where it is off, LINE marks everything as read at once.
+	MarkAsRead CourtesySettingsMarkAsRead `json:"mark_as_read,omitempty"`
+
+	// ProfileSeconds How old name and picture of a customer or of a member of a group may be when they write; a day by default.
+	ProfileSeconds int64 `json:"profile_seconds,omitempty"`
+
+	// Typing When customers see the loading animation of LINE: while a bot thinks, while an agent types, always (the default, both), or never.
+	Typing CourtesySettingsTyping `json:"typing,omitempty"`
+}
+
+// CourtesySettingsMarkAsRead When LINE shows what a customer wrote as read: when the agent who serves has read it, or never (the default). It needs chat to be on in the response settings of the account; where it is off, LINE marks everything as read at once.
+type CourtesySettingsMarkAsRead string
+
+// CourtesySettingsTyping When customers see the loading animation of LINE: while a bot thinks, while an agent types, always (the default, both), or never.
+type CourtesySettingsTyping string
 
 // CustomAssignment Of a queue whose assignment is custom, and null for others: who is served first, and by whom. See docs/routing.md for
 // what conditions may ask. The lists are replaced as a whole.
@@ -2478,7 +2649,10 @@ type Message struct {
 	// LINERequestID What LINE called the call that sent it, or that it refused: its support asks for it.
 	LINERequestID Nullable        `json:"line_request_id"`
 	Payload       json.RawMessage `json:"payload"`
-	Quote         *Quote          `json:"quote"`
+
+	// Quotable Whether LINE lets it be quoted, by quote_message_id.
+	Quotable bool   `json:"quotable"`
+	Quote    *Quote `json:"quote"`
 
 	// RetryID The message that was sent in its place.
 	RetryID Nullable      `json:"retry_id"`
@@ -2505,7 +2679,8 @@ type MessageFailure struct {
 // MessageInput What an agent writes. text needs text; text_v2 text with {placeholders} and substitution; attachment
 // attachment_id; image url; video url and preview_url; audio url and duration_ms; sticker package_id and
 // sticker_id; location title, address, latitude and longitude; flex, template and imagemap alt_text and contents,
-// template or imagemap; coupon coupon_id.
+// template or imagemap; coupon coupon_id; account_link may have a text, and gives the customer the way to link their
+// accounts.
 type MessageInput struct {
 	Address      string          `json:"address,omitempty"`
 	AltText      string          `json:"alt_text,omitempty"`
@@ -2523,7 +2698,7 @@ type MessageInput struct {
 	PreviewURL   string             `json:"preview_url,omitempty"`
 	QuickReplies []QuickReplyButton `json:"quick_replies,omitempty"`
 
-	// QuoteMessageID The message of the customer that this one quotes; with text, text_v2 and sticker only.
+	// QuoteMessageID The message of the same chat that this one quotes, of the customer or of the account; with text, text_v2 and sticker only.
 	QuoteMessageID string `json:"quote_message_id,omitempty"`
 	StickerID      string `json:"sticker_id,omitempty"`
 
@@ -2844,9 +3019,13 @@ type QuickReplyButton struct {
 
 	// ImageURL The icon of the button.
 	ImageURL string `json:"image_url,omitempty"`
-	Label    string `json:"label"`
-	Text     string `json:"text,omitempty"`
-	URI      string `json:"uri,omitempty"`
+
+	// Label At most 20 characters as people see them.
+	Label string `json:"label"`
+
+	// Text At most 300 characters as people see them.
+	Text string `json:"text,omitempty"`
+	URI  string `json:"uri,omitempty"`
 }
 
 // QuickReplyInput defines model for QuickReplyInput.
@@ -2888,6 +3067,12 @@ type Quote struct {
 	Type           Nullable       `json:"type"`
 }
 
+// ReadInput defines model for ReadInput.
+type ReadInput struct {
+	// MessageID A message of the conversation, of anybody.
+	MessageID string `json:"message_id"`
+}
+
 // Readiness defines model for Readiness.
 type Readiness struct {
 	Dependencies []Dependency    `json:"dependencies"`
@@ -2913,7 +3098,7 @@ type RichMenu struct {
 	// Selected It is open at first.
 	Selected bool `json:"selected"`
 
-	// Width Of its image
+	// Width Of its image, in pixels.
 	Width int64 `json:"width"`
 }
 
@@ -3872,6 +4057,15 @@ type ResumeConversationParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// GetRoutingLogParams defines parameters for GetRoutingLog.
+type GetRoutingLogParams struct {
+	// Limit How many items at most; 50 when left out.
+	Limit Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Cursor The next_cursor of the page before.
+	Cursor Cursor `form:"cursor,omitempty" json:"cursor,omitempty"`
+}
+
 // TransferConversationParams defines parameters for TransferConversation.
 type TransferConversationParams struct {
 	// IdempotencyKey At most 255 printable ASCII characters.
@@ -4198,6 +4392,9 @@ type CopyWorkstreamParams struct {
 	IdempotencyKey IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// ConfirmAccountLinkJSONRequestBody defines body for ConfirmAccountLink for application/json ContentType.
+type ConfirmAccountLinkJSONRequestBody = AccountLinkConfirmation
+
 // CreateAgentJSONRequestBody defines body for CreateAgent for application/json ContentType.
 type CreateAgentJSONRequestBody = AgentInput
 
@@ -4285,6 +4482,9 @@ type ParkConversationJSONRequestBody = Nothing
 // PickConversationJSONRequestBody defines body for PickConversation for application/json ContentType.
 type PickConversationJSONRequestBody = Nothing
 
+// MarkReadJSONRequestBody defines body for MarkRead for application/json ContentType.
+type MarkReadJSONRequestBody = ReadInput
+
 // ReleaseConversationJSONRequestBody defines body for ReleaseConversation for application/json ContentType.
 type ReleaseConversationJSONRequestBody = Nothing
 
@@ -4368,6 +4568,12 @@ type CopyWorkstreamJSONRequestBody = WorkstreamCopy
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// DeleteAccountLink Unlinks a customer's account.
+	// (DELETE /api/v1/account-links/{id})
+	DeleteAccountLink(ctx echo.Context, id ID) error
+	// ConfirmAccountLink The company's server says who has signed in, and gets the address to which it sends the browser on.
+	// (POST /api/v1/account-links/{id}/confirm)
+	ConfirmAccountLink(ctx echo.Context, id ID) error
 	// ListAgents Lists agents, oldest first.
 	// (GET /api/v1/agents)
 	ListAgents(ctx echo.Context, params ListAgentsParams) error
@@ -4497,6 +4703,9 @@ type ServerInterface interface {
 	// UpdateContact Changes a contact, by a JSON merge patch.
 	// (PATCH /api/v1/contacts/{id})
 	UpdateContact(ctx echo.Context, id ID, params UpdateContactParams) error
+	// ListContactAccountLinks Lists the account links that attached a contact, the latest first, at most 50.
+	// (GET /api/v1/contacts/{id}/account-links)
+	ListContactAccountLinks(ctx echo.Context, id ID) error
 	// ListConversations Lists conversations, newest first.
 	// (GET /api/v1/conversations)
 	ListConversations(ctx echo.Context, params ListConversationsParams) error
@@ -4506,6 +4715,9 @@ type ServerInterface interface {
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx echo.Context, id ID) error
+	// ListConversationAccountLinks Lists the account links of a conversation's customer, the latest first, at most 50.
+	// (GET /api/v1/conversations/{id}/account-links)
+	ListConversationAccountLinks(ctx echo.Context, id ID) error
 	// AssignConversation Gives a conversation to an agent, whatever their capacity.
 	// (POST /api/v1/conversations/{id}/assign)
 	AssignConversation(ctx echo.Context, id ID, params AssignConversationParams) error
@@ -4548,6 +4760,9 @@ type ServerInterface interface {
 	// ListConversationQuickReplies Lists what the caller may answer with in a conversation, filled in.
 	// (GET /api/v1/conversations/{id}/quick-replies)
 	ListConversationQuickReplies(ctx echo.Context, id ID, params ListConversationQuickRepliesParams) error
+	// MarkRead Says up to which message the agent who serves has read.
+	// (POST /api/v1/conversations/{id}/read)
+	MarkRead(ctx echo.Context, id ID) error
 	// ReleaseConversation Gives a conversation back to its queue.
 	// (POST /api/v1/conversations/{id}/release)
 	ReleaseConversation(ctx echo.Context, id ID, params ReleaseConversationParams) error
@@ -4557,9 +4772,9 @@ type ServerInterface interface {
 	// PatchRouting Changes priority, required skills or queue of a conversation that waits.
 	// (PATCH /api/v1/conversations/{id}/routing)
 	PatchRouting(ctx echo.Context, id ID) error
-	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
+	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, oldest line first.
 	// (GET /api/v1/conversations/{id}/routing-log)
-	GetRoutingLog(ctx echo.Context, id ID) error
+	GetRoutingLog(ctx echo.Context, id ID, params GetRoutingLogParams) error
 	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
 	// (GET /api/v1/conversations/{id}/survey)
 	GetConversationSurvey(ctx echo.Context, id ID) error
@@ -4569,6 +4784,9 @@ type ServerInterface interface {
 	// TransferConversation Passes a conversation to an agent, a queue or a bot.
 	// (POST /api/v1/conversations/{id}/transfer)
 	TransferConversation(ctx echo.Context, id ID, params TransferConversationParams) error
+	// ShowTyping Shows the customer that the agent who serves is typing.
+	// (POST /api/v1/conversations/{id}/typing)
+	ShowTyping(ctx echo.Context, id ID) error
 	// WrapUpConversation Finishes wrap-up; the conversation is closed.
 	// (POST /api/v1/conversations/{id}/wrap-up)
 	WrapUpConversation(ctx echo.Context, id ID, params WrapUpConversationParams) error
@@ -4748,6 +4966,38 @@ type ServerInterface interface {
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface
+}
+
+// DeleteAccountLink converts echo context to params.
+func (w *ServerInterfaceWrapper) DeleteAccountLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.DeleteAccountLink(ctx, id)
+	return err
+}
+
+// ConfirmAccountLink converts echo context to params.
+func (w *ServerInterfaceWrapper) ConfirmAccountLink(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ConfirmAccountLink(ctx, id)
+	return err
 }
 
 // ListAgents converts echo context to params.
@@ -5948,6 +6198,22 @@ func (w *ServerInterfaceWrapper) UpdateContact(ctx echo.Context) error {
 	return err
 }
 
+// ListContactAccountLinks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListContactAccountLinks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListContactAccountLinks(ctx, id)
+	return err
+}
+
 // ListConversations converts echo context to params.
 func (w *ServerInterfaceWrapper) ListConversations(ctx echo.Context) error {
 	var err error
@@ -6057,6 +6323,22 @@ func (w *ServerInterfaceWrapper) GetConversation(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetConversation(ctx, id)
+	return err
+}
+
+// ListConversationAccountLinks converts echo context to params.
+func (w *ServerInterfaceWrapper) ListConversationAccountLinks(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListConversationAccountLinks(ctx, id)
 	return err
 }
 
@@ -6506,6 +6788,22 @@ func (w *ServerInterfaceWrapper) ListConversationQuickReplies(ctx echo.Context) 
 	return err
 }
 
+// MarkRead converts echo context to params.
+func (w *ServerInterfaceWrapper) MarkRead(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.MarkRead(ctx, id)
+	return err
+}
+
 // ReleaseConversation converts echo context to params.
 func (w *ServerInterfaceWrapper) ReleaseConversation(ctx echo.Context) error {
 	var err error
@@ -6605,8 +6903,24 @@ func (w *ServerInterfaceWrapper) GetRoutingLog(ctx echo.Context) error {
 		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
 	}
 
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRoutingLogParams
+	// ------------- Optional query parameter "limit" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "limit", ctx.QueryParams(), &params.Limit, runtime.BindQueryParameterOptions{Type: "integer", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter limit: %s", err))
+	}
+
+	// ------------- Optional query parameter "cursor" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "cursor", ctx.QueryParams(), &params.Cursor, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter cursor: %s", err))
+	}
+
 	// Invoke the callback with all the unmarshaled arguments
-	err = w.Handler.GetRoutingLog(ctx, id)
+	err = w.Handler.GetRoutingLog(ctx, id, params)
 	return err
 }
 
@@ -6675,6 +6989,22 @@ func (w *ServerInterfaceWrapper) TransferConversation(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.TransferConversation(ctx, id, params)
+	return err
+}
+
+// ShowTyping converts echo context to params.
+func (w *ServerInterfaceWrapper) ShowTyping(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ShowTyping(ctx, id)
 	return err
 }
 
@@ -8488,6 +8818,10 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/quarantine", wrapper.ListQuarantine, options.OperationMiddlewares["ListQuarantine"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/timeline", wrapper.GetTimeline, options.OperationMiddlewares["GetTimeline"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/survey", wrapper.GetConversationSurvey, options.OperationMiddlewares["GetConversationSurvey"]...)
+	router.GET(options.BaseURL+"/api/v1/conversations/:id/account-links", wrapper.ListConversationAccountLinks, options.OperationMiddlewares["ListConversationAccountLinks"]...)
+	router.GET(options.BaseURL+"/api/v1/contacts/:id/account-links", wrapper.ListContactAccountLinks, options.OperationMiddlewares["ListContactAccountLinks"]...)
+	router.DELETE(options.BaseURL+"/api/v1/account-links/:id", wrapper.DeleteAccountLink, options.OperationMiddlewares["DeleteAccountLink"]...)
+	router.POST(options.BaseURL+"/api/v1/account-links/:id/confirm", wrapper.ConfirmAccountLink, options.OperationMiddlewares["ConfirmAccountLink"]...)
 	router.GET(options.BaseURL+"/api/v1/conversations/:id/routing-log", wrapper.GetRoutingLog, options.OperationMiddlewares["GetRoutingLog"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/close", wrapper.CloseConversation, options.OperationMiddlewares["CloseConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/pick", wrapper.PickConversation, options.OperationMiddlewares["PickConversation"]...)
@@ -8500,6 +8834,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/wrap-up", wrapper.WrapUpConversation, options.OperationMiddlewares["WrapUpConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/handoff", wrapper.HandOffConversation, options.OperationMiddlewares["HandOffConversation"]...)
 	router.POST(options.BaseURL+"/api/v1/conversations/:id/notes", wrapper.CreateNote, options.OperationMiddlewares["CreateNote"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/typing", wrapper.ShowTyping, options.OperationMiddlewares["ShowTyping"]...)
+	router.POST(options.BaseURL+"/api/v1/conversations/:id/read", wrapper.MarkRead, options.OperationMiddlewares["MarkRead"]...)
 	router.PUT(options.BaseURL+"/api/v1/conversations/:id/contact", wrapper.LinkContact, options.OperationMiddlewares["LinkContact"]...)
 	router.PATCH(options.BaseURL+"/api/v1/conversations/:id/context", wrapper.PatchContext, options.OperationMiddlewares["PatchContext"]...)
 	router.PATCH(options.BaseURL+"/api/v1/conversations/:id/routing", wrapper.PatchRouting, options.OperationMiddlewares["PatchRouting"]...)
@@ -8511,6 +8847,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.GET(options.BaseURL+"/api/v1/audit-log", wrapper.ListAuditLog, options.OperationMiddlewares["ListAuditLog"]...)
 
 }
+
+type AccountLinkListJSONResponse AccountLinkList
 
 type AgentResponseHeaders struct {
 	ETag string
@@ -8584,6 +8922,12 @@ type DispositionJSONResponse struct {
 	Headers DispositionResponseHeaders
 }
 
+type PageTextHTMLResponse struct {
+	Body io.Reader
+
+	ContentLength int64
+}
+
 type ProblemApplicationProblemPlusJSONResponse Problem
 
 type QueueResponseHeaders struct {
@@ -8631,12 +8975,6 @@ type SurveyJSONResponse struct {
 	Headers SurveyResponseHeaders
 }
 
-type SurveyPageTextHTMLResponse struct {
-	Body io.Reader
-
-	ContentLength int64
-}
-
 type WorkstreamResponseHeaders struct {
 	ETag string
 }
@@ -8644,6 +8982,79 @@ type WorkstreamJSONResponse struct {
 	Body Workstream
 
 	Headers WorkstreamResponseHeaders
+}
+
+type DeleteAccountLinkRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type DeleteAccountLinkResponseObject interface {
+	VisitDeleteAccountLinkResponse(w http.ResponseWriter) error
+}
+
+type DeleteAccountLink204Response struct {
+}
+
+func (response DeleteAccountLink204Response) VisitDeleteAccountLinkResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type DeleteAccountLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response DeleteAccountLinkdefaultApplicationProblemPlusJSONResponse) VisitDeleteAccountLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAccountLinkRequestObject struct {
+	ID   ID `json:"id"`
+	Body *ConfirmAccountLinkJSONRequestBody
+}
+
+type ConfirmAccountLinkResponseObject interface {
+	VisitConfirmAccountLinkResponse(w http.ResponseWriter) error
+}
+
+type ConfirmAccountLink200JSONResponse AccountLinkRedirect
+
+func (response ConfirmAccountLink200JSONResponse) VisitConfirmAccountLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ConfirmAccountLinkdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ConfirmAccountLinkdefaultApplicationProblemPlusJSONResponse) VisitConfirmAccountLinkResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
 }
 
 type ListAgentsRequestObject struct {
@@ -10339,6 +10750,45 @@ func (response UpdateContactdefaultApplicationProblemPlusJSONResponse) VisitUpda
 	return err
 }
 
+type ListContactAccountLinksRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ListContactAccountLinksResponseObject interface {
+	VisitListContactAccountLinksResponse(w http.ResponseWriter) error
+}
+
+type ListContactAccountLinks200JSONResponse struct{ AccountLinkListJSONResponse }
+
+func (response ListContactAccountLinks200JSONResponse) VisitListContactAccountLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListContactAccountLinksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListContactAccountLinksdefaultApplicationProblemPlusJSONResponse) VisitListContactAccountLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ListConversationsRequestObject struct {
 	Params ListConversationsParams
 }
@@ -10446,6 +10896,45 @@ type GetConversationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetConversationdefaultApplicationProblemPlusJSONResponse) VisitGetConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConversationAccountLinksRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ListConversationAccountLinksResponseObject interface {
+	VisitListConversationAccountLinksResponse(w http.ResponseWriter) error
+}
+
+type ListConversationAccountLinks200JSONResponse struct{ AccountLinkListJSONResponse }
+
+func (response ListConversationAccountLinks200JSONResponse) VisitListConversationAccountLinksResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListConversationAccountLinksdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListConversationAccountLinksdefaultApplicationProblemPlusJSONResponse) VisitListConversationAccountLinksResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -11056,6 +11545,40 @@ func (response ListConversationQuickRepliesdefaultApplicationProblemPlusJSONResp
 	return err
 }
 
+type MarkReadRequestObject struct {
+	ID   ID `json:"id"`
+	Body *MarkReadJSONRequestBody
+}
+
+type MarkReadResponseObject interface {
+	VisitMarkReadResponse(w http.ResponseWriter) error
+}
+
+type MarkRead204Response struct {
+}
+
+func (response MarkRead204Response) VisitMarkReadResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type MarkReaddefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response MarkReaddefaultApplicationProblemPlusJSONResponse) VisitMarkReadResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type ReleaseConversationRequestObject struct {
 	ID     ID `json:"id"`
 	Params ReleaseConversationParams
@@ -11179,7 +11702,8 @@ func (response PatchRoutingdefaultApplicationProblemPlusJSONResponse) VisitPatch
 }
 
 type GetRoutingLogRequestObject struct {
-	ID ID `json:"id"`
+	ID     ID `json:"id"`
+	Params GetRoutingLogParams
 }
 
 type GetRoutingLogResponseObject interface {
@@ -11325,6 +11849,39 @@ type TransferConversationdefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response TransferConversationdefaultApplicationProblemPlusJSONResponse) VisitTransferConversationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ShowTypingRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ShowTypingResponseObject interface {
+	VisitShowTypingResponse(w http.ResponseWriter) error
+}
+
+type ShowTyping204Response struct {
+}
+
+func (response ShowTyping204Response) VisitShowTypingResponse(w http.ResponseWriter) error {
+	w.WriteHeader(204)
+	return nil
+}
+
+type ShowTypingdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ShowTypingdefaultApplicationProblemPlusJSONResponse) VisitShowTypingResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13632,6 +14189,12 @@ func (response CopyWorkstreamdefaultApplicationProblemPlusJSONResponse) VisitCop
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// DeleteAccountLink Unlinks a customer's account.
+	// (DELETE /api/v1/account-links/{id})
+	DeleteAccountLink(ctx context.Context, request DeleteAccountLinkRequestObject) (DeleteAccountLinkResponseObject, error)
+	// ConfirmAccountLink The company's server says who has signed in, and gets the address to which it sends the browser on.
+	// (POST /api/v1/account-links/{id}/confirm)
+	ConfirmAccountLink(ctx context.Context, request ConfirmAccountLinkRequestObject) (ConfirmAccountLinkResponseObject, error)
 	// ListAgents Lists agents, oldest first.
 	// (GET /api/v1/agents)
 	ListAgents(ctx context.Context, request ListAgentsRequestObject) (ListAgentsResponseObject, error)
@@ -13761,6 +14324,9 @@ type StrictServerInterface interface {
 	// UpdateContact Changes a contact, by a JSON merge patch.
 	// (PATCH /api/v1/contacts/{id})
 	UpdateContact(ctx context.Context, request UpdateContactRequestObject) (UpdateContactResponseObject, error)
+	// ListContactAccountLinks Lists the account links that attached a contact, the latest first, at most 50.
+	// (GET /api/v1/contacts/{id}/account-links)
+	ListContactAccountLinks(ctx context.Context, request ListContactAccountLinksRequestObject) (ListContactAccountLinksResponseObject, error)
 	// ListConversations Lists conversations, newest first.
 	// (GET /api/v1/conversations)
 	ListConversations(ctx context.Context, request ListConversationsRequestObject) (ListConversationsResponseObject, error)
@@ -13770,6 +14336,9 @@ type StrictServerInterface interface {
 	// GetConversation Reads a conversation.
 	// (GET /api/v1/conversations/{id})
 	GetConversation(ctx context.Context, request GetConversationRequestObject) (GetConversationResponseObject, error)
+	// ListConversationAccountLinks Lists the account links of a conversation's customer, the latest first, at most 50.
+	// (GET /api/v1/conversations/{id}/account-links)
+	ListConversationAccountLinks(ctx context.Context, request ListConversationAccountLinksRequestObject) (ListConversationAccountLinksResponseObject, error)
 	// AssignConversation Gives a conversation to an agent, whatever their capacity.
 	// (POST /api/v1/conversations/{id}/assign)
 	AssignConversation(ctx context.Context, request AssignConversationRequestObject) (AssignConversationResponseObject, error)
@@ -13812,6 +14381,9 @@ type StrictServerInterface interface {
 	// ListConversationQuickReplies Lists what the caller may answer with in a conversation, filled in.
 	// (GET /api/v1/conversations/{id}/quick-replies)
 	ListConversationQuickReplies(ctx context.Context, request ListConversationQuickRepliesRequestObject) (ListConversationQuickRepliesResponseObject, error)
+	// MarkRead Says up to which message the agent who serves has read.
+	// (POST /api/v1/conversations/{id}/read)
+	MarkRead(ctx context.Context, request MarkReadRequestObject) (MarkReadResponseObject, error)
 	// ReleaseConversation Gives a conversation back to its queue.
 	// (POST /api/v1/conversations/{id}/release)
 	ReleaseConversation(ctx context.Context, request ReleaseConversationRequestObject) (ReleaseConversationResponseObject, error)
@@ -13821,7 +14393,7 @@ type StrictServerInterface interface {
 	// PatchRouting Changes priority, required skills or queue of a conversation that waits.
 	// (PATCH /api/v1/conversations/{id}/routing)
 	PatchRouting(ctx context.Context, request PatchRoutingRequestObject) (PatchRoutingResponseObject, error)
-	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, in order.
+	// GetRoutingLog Tells why a conversation went where it went, rule by rule and agent by agent, oldest line first.
 	// (GET /api/v1/conversations/{id}/routing-log)
 	GetRoutingLog(ctx context.Context, request GetRoutingLogRequestObject) (GetRoutingLogResponseObject, error)
 	// GetConversationSurvey Reads the survey that followed a conversation, with its answers.
@@ -13833,6 +14405,9 @@ type StrictServerInterface interface {
 	// TransferConversation Passes a conversation to an agent, a queue or a bot.
 	// (POST /api/v1/conversations/{id}/transfer)
 	TransferConversation(ctx context.Context, request TransferConversationRequestObject) (TransferConversationResponseObject, error)
+	// ShowTyping Shows the customer that the agent who serves is typing.
+	// (POST /api/v1/conversations/{id}/typing)
+	ShowTyping(ctx context.Context, request ShowTypingRequestObject) (ShowTypingResponseObject, error)
 	// WrapUpConversation Finishes wrap-up; the conversation is closed.
 	// (POST /api/v1/conversations/{id}/wrap-up)
 	WrapUpConversation(ctx context.Context, request WrapUpConversationRequestObject) (WrapUpConversationResponseObject, error)
@@ -14019,6 +14594,79 @@ func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareF
 type strictHandler struct {
 	ssi         StrictServerInterface
 	middlewares []StrictMiddlewareFunc
+}
+
+// DeleteAccountLink operation middleware
+func (sh *strictHandler) DeleteAccountLink(ctx echo.Context, id ID) error {
+	var request DeleteAccountLinkRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteAccountLink(ctx.Request().Context(), request.(DeleteAccountLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteAccountLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(DeleteAccountLinkResponseObject); ok {
+		return validResponse.VisitDeleteAccountLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ConfirmAccountLink operation middleware
+func (sh *strictHandler) ConfirmAccountLink(ctx echo.Context, id ID) error {
+	var request ConfirmAccountLinkRequestObject
+
+	request.ID = id
+
+	var body ConfirmAccountLinkJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ConfirmAccountLink(ctx.Request().Context(), request.(ConfirmAccountLinkRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ConfirmAccountLink")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ConfirmAccountLinkResponseObject); ok {
+		return validResponse.VisitConfirmAccountLinkResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
 }
 
 // ListAgents operation middleware
@@ -15486,6 +16134,31 @@ func (sh *strictHandler) UpdateContact(ctx echo.Context, id ID, params UpdateCon
 	return nil
 }
 
+// ListContactAccountLinks operation middleware
+func (sh *strictHandler) ListContactAccountLinks(ctx echo.Context, id ID) error {
+	var request ListContactAccountLinksRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListContactAccountLinks(ctx.Request().Context(), request.(ListContactAccountLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListContactAccountLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListContactAccountLinksResponseObject); ok {
+		return validResponse.VisitListContactAccountLinksResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ListConversations operation middleware
 func (sh *strictHandler) ListConversations(ctx echo.Context, params ListConversationsParams) error {
 	var request ListConversationsRequestObject
@@ -15578,6 +16251,31 @@ func (sh *strictHandler) GetConversation(ctx echo.Context, id ID) error {
 		return err
 	} else if validResponse, ok := response.(GetConversationResponseObject); ok {
 		return validResponse.VisitGetConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListConversationAccountLinks operation middleware
+func (sh *strictHandler) ListConversationAccountLinks(ctx echo.Context, id ID) error {
+	var request ListConversationAccountLinksRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListConversationAccountLinks(ctx.Request().Context(), request.(ListConversationAccountLinksRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListConversationAccountLinks")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListConversationAccountLinksResponseObject); ok {
+		return validResponse.VisitListConversationAccountLinksResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}
@@ -16241,6 +16939,54 @@ func (sh *strictHandler) ListConversationQuickReplies(ctx echo.Context, id ID, p
 	return nil
 }
 
+// MarkRead operation middleware
+func (sh *strictHandler) MarkRead(ctx echo.Context, id ID) error {
+	var request MarkReadRequestObject
+
+	request.ID = id
+
+	var body MarkReadJSONRequestBody
+	var err error
+	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
+		// A request validator built on kin-openapi's openapi3filter with
+		// KeepValidatedValue leaves the value it validated on the body. Bind
+		// that value, matching member names exactly, so the handler receives
+		// what was validated instead of a second, case-insensitive decode.
+		// Otherwise bind only the request body, so that path and query
+		// parameters are not also bound into the body struct.
+		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
+			err = binder.BindBody(ctx, &body)
+		}
+	} else {
+		// A custom binder is installed on the Echo instance; defer to it
+		// entirely, since echo.Binder does not expose body-only binding and
+		// the binder may do more than decode (for example call ctx.Validate).
+		err = ctx.Bind(&body)
+	}
+	if err != nil {
+		return err
+	}
+	request.Body = &body
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.MarkRead(ctx.Request().Context(), request.(MarkReadRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "MarkRead")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(MarkReadResponseObject); ok {
+		return validResponse.VisitMarkReadResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
 // ReleaseConversation operation middleware
 func (sh *strictHandler) ReleaseConversation(ctx echo.Context, id ID, params ReleaseConversationParams) error {
 	var request ReleaseConversationRequestObject
@@ -16394,10 +17140,11 @@ func (sh *strictHandler) PatchRouting(ctx echo.Context, id ID) error {
 }
 
 // GetRoutingLog operation middleware
-func (sh *strictHandler) GetRoutingLog(ctx echo.Context, id ID) error {
+func (sh *strictHandler) GetRoutingLog(ctx echo.Context, id ID, params GetRoutingLogParams) error {
 	var request GetRoutingLogRequestObject
 
 	request.ID = id
+	request.Params = params
 
 	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
 		return sh.ssi.GetRoutingLog(ctx.Request().Context(), request.(GetRoutingLogRequestObject))
@@ -16511,6 +17258,31 @@ func (sh *strictHandler) TransferConversation(ctx echo.Context, id ID, params Tr
 		return err
 	} else if validResponse, ok := response.(TransferConversationResponseObject); ok {
 		return validResponse.VisitTransferConversationResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ShowTyping operation middleware
+func (sh *strictHandler) ShowTyping(ctx echo.Context, id ID) error {
+	var request ShowTypingRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ShowTyping(ctx.Request().Context(), request.(ShowTypingRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ShowTyping")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ShowTypingResponseObject); ok {
+		return validResponse.VisitShowTypingResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

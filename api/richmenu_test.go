@@ -30,7 +30,7 @@ func TestAnAdministratorChoosesAmongTheAccountsRichMenus(t *testing.T) {
 		_, err = png.DecodeConfig(bytes.NewReader(image.Raw))
 		require.NoError(t, err)
 		require.Equal(t, 404, b.as(store.RoleAdmin, "GET", path+"/rich-menus/richmenu-0/image", nil).Status)
-		require.Equal(t, 400, b.as(store.RoleAdmin, "GET", path+"/rich-menus/other/image", nil).Status)
+		require.Equal(t, 422, b.as(store.RoleAdmin, "GET", path+"/rich-menus/other/image", nil).Status)
 
 		r := b.patch(path, map[string]any{"rich_menus": map[string]any{"agent": id, "queue": "richmenu-0"}})
 		require.Equal(t, 200, r.Status, "%s", r.Raw)

@@ -21,6 +21,8 @@ var routes = []route{
 	{http.MethodPost, "/webhooks/line/{channel_id}", public}, // authenticated by LINE's signature
 	{http.MethodGet, "/survey/{token}", public},              // whoever has the personal link may answer
 	{http.MethodPost, "/survey/{token}", public},
+	{http.MethodGet, "/link/{token}", public}, // whoever has the personal link may link and unlink
+	{http.MethodPost, "/link/{token}", public},
 	{http.MethodGet, "/healthz", public},
 	{http.MethodGet, "/readyz", public},
 	{http.MethodGet, "/metrics", public},
@@ -144,6 +146,8 @@ var routes = []route{
 	{http.MethodPost, "/api/v1/conversations/{id}/messages/validate", PermissionConversationsServe},
 	{http.MethodGet, "/api/v1/conversations/{id}/quick-replies", PermissionConversationsRead},
 	{http.MethodPost, "/api/v1/conversations/{id}/notes", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/conversations/{id}/typing", PermissionConversationsServe},
+	{http.MethodPost, "/api/v1/conversations/{id}/read", PermissionConversationsServe},
 	{http.MethodPut, "/api/v1/conversations/{id}/contact", PermissionConversationsServe},
 	{http.MethodPatch, "/api/v1/conversations/{id}/context", PermissionConversationsServe},
 	{http.MethodPost, "/api/v1/conversations/{id}/attachments", PermissionConversationsServe},
@@ -168,11 +172,18 @@ var routes = []route{
 	{http.MethodPatch, "/api/v1/conversations/{id}/routing", PermissionConversationsSupervise},
 	{http.MethodPost, "/api/v1/conversations/bulk", PermissionConversationsSupervise},
 	{http.MethodPost, "/api/v1/routing/dry-run", PermissionConfigurationRead}, // and conversations.read for one that there is
+	{http.MethodGet, "/api/v1/conversations/{id}/account-links", PermissionConversationsRead},
+	{http.MethodGet, "/api/v1/contacts/{id}/account-links", PermissionContactsRead},
+	{http.MethodDelete, "/api/v1/account-links/{id}", PermissionContactsWrite},
+	{http.MethodPost, confirmLink, PermissionAccountLinksConfirm},
 	{http.MethodGet, "/api/v1/events", PermissionEventsRead},
 	{http.MethodGet, "/api/v1/events/stream", PermissionEventsRead},
 
 	{http.MethodGet, "/api/v1/audit-log", PermissionAuditRead},
 }
+
+// confirmLink answers with what is good once and kept nowhere.
+const confirmLink = "/api/v1/account-links/{id}/confirm"
 
 // register puts every route of the table in front of its handler.
 func (s *Server) register(spec *openapi3.T) error {
@@ -189,7 +200,7 @@ func (s *Server) register(spec *openapi3.T) error {
 			continue
 		}
 		steps := []echo.MiddlewareFunc{s.authorise(r.Permission), validate(op)}
-		if r.Method == http.MethodPost && !op.streams {
+		if r.Method == http.MethodPost && !op.streams && r.Path != confirmLink {
 			steps = append(steps, s.idempotent)
 		}
 		table[r.Method+" "+echoPath(r.Path)] = chain(steps)
@@ -201,6 +212,8 @@ func (s *Server) register(spec *openapi3.T) error {
 	s.echo.POST("/webhooks/line/:channel_id", s.receiveLINEWebhook)
 	s.echo.GET(surveyRoute, s.getSurveyPage)
 	s.echo.POST(surveyRoute, s.postSurveyPage)
+	s.echo.GET(linkRoute, s.getAccountLinkPage)
+	s.echo.POST(linkRoute, s.postAccountLinkPage)
 	s.echo.GET("/healthz", s.getHealth)
 	s.echo.GET("/readyz", s.getReadiness)
 	s.echo.GET("/metrics", s.getMetrics)

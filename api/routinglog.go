@@ -5,14 +5,27 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+
+	"kaiwa/internal/store"
 )
 
-// GetRoutingLog tells why a conversation went where it went.
+// GetRoutingLog tells why a conversation went where it went, oldest line first.
 func (s *Server) GetRoutingLog(ctx context.Context, r GetRoutingLogRequestObject) (GetRoutingLogResponseObject, error) {
-	if _, err := s.store.Conversation(ctx, r.ID); err != nil {
+	var after store.Position
+	if err := readCursor("routing-log", r.Params.Cursor, &after); err != nil {
 		return nil, err
 	}
-	lines, err := s.store.RoutingLog(ctx, r.ID)
+	limit := pageSize(r.Params.Limit)
+	lines, err := s.store.RoutingLog(ctx, r.ID, after, limit+1)
+	if err != nil {
+		return nil, err
+	}
+	if len(lines) == 0 { // as of a conversation that does not exist
+		if _, err := s.store.Conversation(ctx, r.ID); err != nil {
+			return nil, err
+		}
+	}
+	lines, next, err := page("routing-log", lines, limit, func(l store.RoutingLogLine) any { return l.Position() })
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +36,7 @@ func (s *Server) GetRoutingLog(ctx context.Context, r GetRoutingLogRequestObject
 	if entries, err = s.named(ctx, entries); err != nil {
 		return nil, fmt.Errorf("routing log of %s: %w", r.ID, err)
 	}
-	out := GetRoutingLog200JSONResponse{Items: make([]RoutingLogEntry, len(lines))}
+	out := GetRoutingLog200JSONResponse{Items: make([]RoutingLogEntry, len(lines)), NextCursor: next}
 	for i, l := range lines {
 		out.Items[i] = RoutingLogEntry{ID: l.ID, Stage: RoutingStage(l.Stage), Outcome: l.Outcome, Entry: entries[i], CreatedAt: fromMicros(l.CreatedAt)}
 	}

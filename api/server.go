@@ -20,9 +20,12 @@ import (
 	"golang.org/x/time/rate"
 
 	"kaiwa/internal/accesstoken"
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/attachment"
 	"kaiwa/internal/blob"
+	"kaiwa/internal/callrate"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/courtesy"
 	"kaiwa/internal/feed"
 	"kaiwa/internal/line"
 	"kaiwa/internal/readiness"
@@ -75,6 +78,9 @@ type Config struct {
 	Surveys SurveyNotifier
 	// PublicURL is how LINE reaches this server, without a slash at the end.
 	PublicURL string
+	// LINEAccessURL is where LINE's account link dialog is, without a slash at the
+	// end; optional: LINE's.
+	LINEAccessURL string
 	// Blobs is where files are kept.
 	Blobs *blob.Bucket
 	// Scanner looks at files that agents upload. Optional: nobody does.
@@ -111,6 +117,7 @@ type Server struct {
 	store      *store.Store
 	line       *line.API
 	tokens     *accesstoken.Keeper
+	courtesy   *courtesy.Courtesy
 	inbox      Notifier
 	engine     Engine
 	dispatcher Dispatcher
@@ -119,6 +126,7 @@ type Server struct {
 	blobs      *blob.Bucket
 	scanner    *attachment.Scanner
 	publicURL  string
+	accessURL  string
 	filesURL   string
 	filesHost  string // see elsewhere
 	private    bool
@@ -155,7 +163,7 @@ func New(c Config) (*Server, error) {
 	}
 	s := &Server{
 		echo: echo.New(), store: c.Store, line: c.LINE, tokens: accesstoken.New(c.LINE, nil), inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys,
-		blobs: c.Blobs, scanner: c.Scanner, publicURL: strings.TrimRight(c.PublicURL, "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
+		blobs: c.Blobs, scanner: c.Scanner, publicURL: strings.TrimRight(c.PublicURL, "/"), accessURL: strings.TrimRight(cmp.Or(c.LINEAccessURL, accountlink.DefaultAccessURL), "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
 		private: c.AllowPrivateAddresses, log: c.Logger, tracer: c.Tracer, budget: c.WebhookBudget, patience: requestTime,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
 	}
@@ -181,6 +189,7 @@ func New(c Config) (*Server, error) {
 	if c.ChannelTTL == 0 {
 		c.ChannelTTL = 5 * time.Second
 	}
+	s.courtesy = &courtesy.Courtesy{Store: c.Store, Tokens: s.tokens, Rates: callrate.New(c.Store.TakeCalls, nil, s.log), Logger: s.log, Now: time.Now}
 	s.channels, s.stats = newChannelCache(c.ChannelTTL, c.Store.Channel), newWebhookStats()
 	if c.Metrics == nil {
 		c.Metrics = prometheus.NewRegistry()
@@ -221,8 +230,8 @@ func (s *Server) HTTPServer(addr string) *http.Server {
 const sweepEvery = 5 * time.Minute
 
 // Run does what the API has to do beside serving, until ctx ends: it forgets
-// what is out of date, goes on closing the conversations of deleted channels, and
-// stores what it counted of webhooks. Several processes may run it.
+// what is out of date, goes on closing the conversations of deleted channels, tells
+// LINE what was read and is not known there, and stores what it counted of webhooks. Several processes may run it.
 func (s *Server) Run(ctx context.Context) {
 	var counting sync.WaitGroup
 	defer counting.Wait()
@@ -233,11 +242,17 @@ func (s *Server) Run(ctx context.Context) {
 		if err := s.store.SweepConfiguration(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("sweeping the configuration failed; it is tried again", "error", err)
 		}
+		if err := s.store.ExpireAccountLinks(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("account links whose time is over were not ended; it is tried again", "error", err)
+		}
 		if err := s.sweepAttachments(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("sweeping attachments failed; it is tried again", "error", err)
 		}
 		if err := s.closeOrphans(ctx); err != nil && ctx.Err() == nil {
 			s.log.Warn("conversations of a deleted channel are still live; it is tried again", "error", err)
+		}
+		if err := s.courtesy.TellDue(ctx); err != nil && ctx.Err() == nil {
+			s.log.Warn("LINE was not told what agents have read; it is tried again", "error", err)
 		}
 		select {
 		case <-ctx.Done():
@@ -330,7 +345,7 @@ func (s *Server) finish(c echo.Context, id string, took time.Duration) {
 		level = slog.LevelError
 	}
 	asked := c.Request().URL.EscapedPath()
-	if path == surveyRoute || strings.HasPrefix(path, filesPath) { // who has the link of a file has the file
+	if path == surveyRoute || path == linkRoute || strings.HasPrefix(path, filesPath) { // who has the link of a file has the file
 		asked = path
 	}
 	i := caller(c.Request().Context())

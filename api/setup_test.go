@@ -230,7 +230,7 @@ func (b *bundle) do(req *http.Request) response {
 		return r // it has no body to look at
 	}
 	require.Equal(b.t, "nosniff", r.Header.Get("X-Content-Type-Options"))
-	if r.Status >= 400 && !strings.HasPrefix(req.URL.Path, "/survey/") && req.URL.Path != "/readyz" { // pages for customers; a report for probes
+	if r.Status >= 400 && !strings.HasPrefix(req.URL.Path, "/survey/") && !strings.HasPrefix(req.URL.Path, "/link/") && req.URL.Path != "/readyz" { // pages for customers; a report for probes
 		require.Equal(b.t, "application/problem+json", r.Header.Get("Content-Type"), "%d %s", r.Status, r.Raw)
 		require.NoError(b.t, schema("Problem").VisitJSON(r.Body, openapi3.VisitAsResponse()), "%s", r.Raw)
 		require.Equal(b.t, float64(r.Status), r.Body["status"])

@@ -1,10 +1,7 @@
 package api
 
 import (
-	"bytes"
-	"crypto/sha256"
 	_ "embed"
-	"encoding/base64"
 	"errors"
 	"html/template"
 	"net/http"
@@ -13,7 +10,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/text/language"
 
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
@@ -30,21 +26,9 @@ const maxSurveyForm = survey.MaxQuestions * survey.MaxAnswer * 12
 
 var (
 	//go:embed surveypage.html
-	surveyHTML string
-	//go:embed surveypage.css
-	surveyCSS string
-
+	surveyHTML     string
 	surveyTemplate = template.Must(template.New("").Parse(surveyHTML))
-	surveyStyle    = template.CSS(surveyCSS)
-	surveyPolicy   = "default-src 'none'; style-src '" + digestOf(surveyCSS) + "'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-
-// digestOf names a source by its content (Content Security Policy Level 3,
-// §2.3.1).
-func digestOf(source string) string {
-	sum := sha256.Sum256([]byte(source))
-	return "sha256-" + base64.StdEncoding.EncodeToString(sum[:])
-}
 
 // surveyPage is what the template shows: a form, or a few words.
 type surveyPage struct {
@@ -149,7 +133,7 @@ func (s *Server) surveyOf(c echo.Context) (inv store.Invitation, ok bool, err er
 	if err == nil {
 		inv, err = s.store.Invitation(c.Request().Context(), id)
 	}
-	reader := readerOf(c.Request())
+	reader := readerOf(c.Request(), func(tag string) string { _, lang := survey.PageIn(tag); return lang })
 	switch {
 	case conversation.CodeOf(err) == conversation.CodeNotFound, err == nil && inv.Mode != survey.ModeLink:
 		words, lang := survey.PageIn(reader)
@@ -203,29 +187,6 @@ func form(inv store.Invitation, values, wrong map[string]string) surveyPage {
 }
 
 func (s *Server) showSurvey(c echo.Context, status int, page surveyPage) error {
-	page.Style = surveyStyle
-	var out bytes.Buffer
-	if err := surveyTemplate.ExecuteTemplate(&out, "page", page); err != nil {
-		return err
-	}
-	h := c.Response().Header()
-	h.Set("Content-Security-Policy", surveyPolicy)
-	h.Set("Content-Language", page.Lang)
-	h.Set("X-Robots-Tag", "noindex, nofollow")
-	return c.HTMLBlob(status, out.Bytes())
-}
-
-// readerOf is the language a browser asks for first of those there are words
-// in.
-func readerOf(r *http.Request) string {
-	tags, _, err := language.ParseAcceptLanguage(r.Header.Get("Accept-Language"))
-	if err != nil {
-		return ""
-	}
-	for _, tag := range tags {
-		if _, lang := survey.PageIn(tag.String()); lang != "en" || strings.HasPrefix(tag.String(), "en") {
-			return lang
-		}
-	}
-	return ""
+	page.Style = pageStyle
+	return showPage(c, status, surveyTemplate, formPolicy, page.Lang, page)
 }

@@ -99,6 +99,10 @@ func (s *Server) takeWebhook(c echo.Context, receivedAt time.Time) (channelID, o
 	if err == nil {
 		err = s.noteSuspensions(ctx, id, events)
 	}
+	var failed []store.Chat
+	if err == nil {
+		failed, err = s.noteFailedLinks(ctx, id, events)
+	}
 	if err != nil {
 		s.log.Error("a webhook could not be stored", "channel_id", id, "request_id", requestID(ctx), "events", len(events), "error", err)
 		return id, webhookNotStored, conversation.Errorf(conversation.CodeUnavailable, "The events could not be stored. Deliver them again.")
@@ -112,6 +116,9 @@ func (s *Server) takeWebhook(c echo.Context, receivedAt time.Time) (channelID, o
 	}
 	for _, chat := range chats {
 		s.inbox.Notify(id, chat)
+	}
+	for _, chat := range failed {
+		s.inbox.Notify(chat.ChannelID, chat.ChatKey)
 	}
 	failpoint.Hit("webhook.after_notify")
 	return id, webhookStored, nil

@@ -74,21 +74,44 @@ func (s *Server) ValidateMessage(ctx context.Context, r ValidateMessageRequestOb
 	if err != nil {
 		return nil, err
 	}
-	var messages []json.RawMessage
-	for _, piece := range pieces {
-		rendered, err := line.Render([]conversation.Content{piece})
-		if err != nil {
-			return nil, err
+	for i, piece := range pieces {
+		if piece.Type == conversation.ContentAccountLink {
+			if pieces[i], err = s.linkCard(ctx, r.ID, piece); err != nil {
+				return nil, err
+			}
 		}
-		messages = append(messages, rendered...)
 	}
 	requestID := ""
 	if r.Params.LINE != "" {
+		messages, err := rendered(pieces)
+		if err != nil {
+			return nil, err
+		}
 		if requestID, err = s.validatedByLINE(ctx, c.ChannelID, r.Params.LINE, messages); err != nil {
 			return nil, err
 		}
 	}
+	for i := range pieces {
+		pieces[i].QuoteToken = "" // it is LINE's and Kaiwa's
+	}
+	messages, err := rendered(pieces)
+	if err != nil {
+		return nil, err
+	}
 	return ValidateMessage200JSONResponse{Messages: messages, LINERequestID: Nullable(requestID)}, nil
+}
+
+// rendered are LINE's message objects for any number of contents.
+func rendered(contents []conversation.Content) ([]json.RawMessage, error) {
+	var messages []json.RawMessage
+	for part := range slices.Chunk(contents, line.MaxMessages) {
+		objects, err := line.Render(part)
+		if err != nil {
+			return nil, err
+		}
+		messages = append(messages, objects...)
+	}
+	return messages, nil
 }
 
 // validatedByLINE has LINE check messages that a reply or a push would send. What
@@ -149,6 +172,11 @@ func (s *Server) composed(ctx context.Context, conversationID string, in Message
 	}
 	pieces := line.Pieces(content)
 	for _, piece := range pieces {
+		if piece.Type == conversation.ContentAccountLink {
+			if piece, err = s.linkCard(ctx, conversationID, piece); err != nil {
+				return nil, err
+			}
+		}
 		if err := line.Validate(piece); err != nil {
 			return nil, err
 		}
@@ -214,6 +242,7 @@ var typeFields = map[string][]string{
 	conversation.ContentTemplate:       {"alt_text", "template"},
 	conversation.ContentImagemap:       {"alt_text", "imagemap"},
 	conversation.ContentCoupon:         {"coupon_id", "delivery_tag"},
+	conversation.ContentAccountLink:    {"text"},
 }
 
 // contentOf is what an agent writes, in the one shape messages have. Fields
@@ -238,7 +267,7 @@ func contentOf(in MessageInput) (conversation.Content, error) {
 			fields = append(fields, conversation.FieldError{Pointer: conversation.Pointer(name), Detail: "A message of type " + c.Type + " does not have it."})
 		}
 	}
-	if slices.Contains(uses, "text") && strings.TrimSpace(c.Text) == "" {
+	if slices.Contains(uses, "text") && c.Type != conversation.ContentAccountLink && strings.TrimSpace(c.Text) == "" {
 		fields = append(fields, conversation.FieldError{Pointer: "/text", Detail: "It must not be blank."})
 	}
 	if len(fields) > 0 {

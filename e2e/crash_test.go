@@ -116,10 +116,12 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 	w.Settings.ClassificationRulesetIDs = []string{m.classifier(s)}
 	w, err = s.CreateWorkstream(ctx, store.Origin{}, w)
 	require.NoError(t, err)
+	menu, err := sim.AddRichMenu(ctx, mortalLINE, linesim.RichMenu{Name: "served", Size: linesim.RichMenuSize{Width: 800, Height: 270}})
+	require.NoError(t, err)
 	botUser := "U" + strings.Repeat("c", 32)
 	c, err := s.CreateChannel(ctx, store.Origin{}, store.Channel{
 		Name: "Crash", LINEChannelID: mortalLINE, BotUserID: botUser, WorkstreamID: w.ID, Locale: "en", Status: store.ChannelActive,
-		Secrets: []string{mortalSecret}, Token: mortalToken,
+		Secrets: []string{mortalSecret}, Token: mortalToken, RichMenus: store.RichMenus{Agent: menu, Queue: menu},
 	})
 	require.NoError(t, err)
 	// LINE must know the account before anything is sent; where its webhook is
@@ -130,7 +132,7 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 	m.env = append(os.Environ(),
 		"KAIWA_DATA_DIR="+m.dir, "KAIWA_DATABASE_URL="+url, "KAIWA_SECRET_KEYS="+storetest.KeySetting,
 		"KAIWA_HTTP_ADDR=127.0.0.1:0", "KAIWA_TEMPORAL_ADDR=127.0.0.1:0", "KAIWA_TEMPORAL_UI_ADDR=127.0.0.1:0",
-		"KAIWA_LINE_API_URL="+lineServer.URL, "KAIWA_LINE_DATA_API_URL="+lineServer.URL, "KAIWA_CLAMD_ADDR="+clamdtest.Start(t).Address, "KAIWA_LOG_LEVEL=warn", "KAIWA_FAILPOINT_DIR="+m.dir)
+		"KAIWA_LINE_API_URL="+lineServer.URL, "KAIWA_LINE_DATA_API_URL="+lineServer.URL, "KAIWA_LINE_ACCESS_URL="+lineServer.URL, "KAIWA_CLAMD_ADDR="+clamdtest.Start(t).Address, "KAIWA_LOG_LEVEL=warn", "KAIWA_FAILPOINT_DIR="+m.dir)
 	m.env = append(m.env, env...)
 	go m.live(binary)
 	t.Cleanup(m.end)
@@ -360,7 +362,7 @@ func (m *mortal) adds(user string) error {
 // conversations.
 func (m *mortal) classifications(user string) (outcomes []string, _ error) {
 	for _, conv := range m.conversations(user) {
-		lines, err := m.store.RoutingLog(context.Background(), conv.ID)
+		lines, err := m.store.RoutingLog(context.Background(), conv.ID, store.Position{}, 1000)
 		if err != nil {
 			return nil, err
 		}

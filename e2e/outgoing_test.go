@@ -97,6 +97,22 @@ func TestEveryKindOfMessageReachesThePhone(t *testing.T) {
 		require.NoError(t, err)
 		require.JSONEq(t, string(have), string(got.Body))
 	}
+
+	// What the account has said can be quoted, too.
+	list = emma.transcript()
+	var ours store.Message
+	for _, m := range list {
+		if m.Text == "The red one" {
+			ours = m
+		}
+	}
+	require.True(t, ours.Quotable())
+	var out map[string]any
+	require.Contains(t, stored, kenta.call(http.MethodPost, "/conversations/"+id+"/messages", nil, map[string]any{"type": "text", "text": "As I said", "quote_message_id": ours.ID}, &out), out)
+	k.eventually(func() bool { return len(emma.account()) > before+len(sent) }, "the phone shows it")
+	var quoting struct{ QuoteToken string }
+	require.NoError(t, json.Unmarshal(emma.account()[before+len(sent)].Body, &quoting))
+	require.Equal(t, emma.account()[before].QuoteToken, quoting.QuoteToken)
 }
 
 // A bot that quotes what it answers, under a name of its own, in a text longer

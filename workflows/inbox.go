@@ -31,6 +31,7 @@ func (c *talk) ingest() {
 	c.fetchMedia(out.Media)
 	c.doErrands(out.Errands)
 	c.strangers = out.Members
+	c.refresh(out.ProfileStale, out.StaleMembers)
 	if out.ConversationID == "" {
 		return
 	}

@@ -24,6 +24,32 @@ func (c *talk) meet() {
 	}
 }
 
+// refresh asks LINE again about a customer or members whose names are old, beside
+// the plot: nobody waits for a name that is known. It goes on without them when
+// LINE does not tell; the next message asks again, once a while.
+func (c *talk) refresh(customer bool, members []string) {
+	if !customer && len(members) == 0 || c.refreshing || c.now().Before(c.refreshAfter) {
+		return
+	}
+	c.refreshing = true
+	workflow.Go(c.ctx, func(ctx workflow.Context) {
+		ctx = profileRefresh(ctx)
+		if customer {
+			in := activities.ProfileInput{ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, Refresh: true}
+			if err := workflow.ExecuteActivity(ctx, acts.FetchProfile, in).Get(ctx, nil); err != nil {
+				workflow.GetLogger(ctx).Info("the profile stays as it was", "error", err)
+			}
+		}
+		if len(members) > 0 {
+			in := activities.MembersInput{ChannelID: c.in.ChannelID, IDs: members, Refresh: true}
+			if err := workflow.ExecuteActivity(ctx, acts.FetchMembers, in).Get(ctx, nil); err != nil {
+				workflow.GetLogger(ctx).Info("names of members stay as they were", "error", err)
+			}
+		}
+		c.refreshing, c.refreshAfter = false, workflow.Now(ctx).Add(refreshPause)
+	})
+}
+
 // meetMembers finds out who speaks in a group or room.
 func (c *talk) meetMembers() {
 	if len(c.strangers) == 0 {

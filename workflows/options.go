@@ -19,6 +19,8 @@ const (
 	storeAttempt = 10 * time.Second
 	// profileBudget bounds how long a first answer waits for a name.
 	profileBudget = 3 * time.Second
+	// refreshBudget bounds all attempts at a name that is known.
+	refreshBudget = time.Minute
 	// sendAttempt bounds one run of the lane: it works for 15 s, and a call to
 	// LINE may take ten more.
 	sendAttempt = 30 * time.Second
@@ -80,6 +82,21 @@ func profileLookup(ctx workflow.Context) workflow.Context {
 		ScheduleToCloseTimeout: profileBudget,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 300 * time.Millisecond, MaximumAttempts: 3},
 		Summary:                "ask LINE for the customer's name",
+	})
+}
+
+// refreshPause is how long LINE is left alone about people who are known, though
+// what it told is older than the workstream wants.
+const refreshPause = time.Minute
+
+// profileRefresh is not waited for by anybody.
+func profileRefresh(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              conversation.QueueLINE,
+		StartToCloseTimeout:    sendAttempt,
+		ScheduleToCloseTimeout: refreshBudget,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 4, MaximumAttempts: 3},
+		Summary:                "ask LINE for the customer's name anew",
 	})
 }
 

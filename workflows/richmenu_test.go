@@ -34,7 +34,9 @@ func (l *life) sees() string {
 	return m.Name
 }
 
-func (l *life) menuCalls() int { return len(l.sim.Calls(linesim.CallFilter{Endpoint: "link_rich_menu"})) }
+func (l *life) menuCalls() int {
+	return len(l.sim.Calls(linesim.CallFilter{Endpoint: "link_rich_menu"}))
+}
 
 func TestTheRichMenuFollowsTheConversation(t *testing.T) {
 	t.Parallel()

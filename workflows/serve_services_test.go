@@ -44,7 +44,7 @@ func (l *life) isClassified() routing.ServiceLog {
 	l.env.RegisterDelayedCallback(func() { l.env.CancelWorkflow() }, time.Minute)
 	l.run()
 	require.Equal(l.t, []conversation.Event{conversation.EventStartedInQueue, conversation.EventRouted, conversation.EventCancelled}, l.events())
-	lines, err := l.store.RoutingLog(l.t.Context(), l.conversations()[0].ID)
+	lines, err := l.store.RoutingLog(l.t.Context(), l.conversations()[0].ID, store.Position{}, 1000)
 	require.NoError(l.t, err)
 	require.Equal(l.t, store.StageClassification, lines[0].Stage)
 	var entry struct{ Services []routing.ServiceLog }

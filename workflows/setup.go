@@ -42,9 +42,12 @@ type talk struct {
 	plot     int                    // see activities.Plot
 	moved    bool                   // the search attributes are to be set
 
-	strangers []string // members of the group whose names are to be asked for
-	errands   bool     // something is to be done in the chat beside the conversation
-	onErrand  bool     // it is being done
+	strangers    []string  // members of the group whose names are to be asked for
+	refreshing   bool      // LINE is being asked again about people who are known
+	refreshAfter time.Time // not sooner again
+
+	errands  bool // something is to be done in the chat beside the conversation
+	onErrand bool // it is being done
 
 	menuOf  conversation.Owner // for whom the rich menu was last seen to; "" for nobody
 	menuDue bool               // LINE is to show a rich menu

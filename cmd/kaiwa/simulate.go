@@ -21,8 +21,9 @@ import (
 
 // simulateCommand plays what an office would be like.
 type simulateCommand struct {
-	Run    simulateRun    `cmd:"" default:"withargs" help:"Play the office that files describe; prints waits, service level and occupancy."`
-	Export simulateExport `cmd:"" help:"Write calendars, queues, skills, capacity profiles, agents, workstreams and rulesets of the database as such a file."`
+	Run      simulateRun      `cmd:"" default:"withargs" help:"Play the office that files describe; prints waits, service level and occupancy."`
+	Export   simulateExport   `cmd:"" help:"Write calendars, queues, skills, capacity profiles, agents, workstreams and rulesets of the database as such a file."`
+	Arrivals simulateArrivals `cmd:"" help:"Write when the conversations of the database came, by queue, as such a file."`
 }
 
 type simulateRun struct {
@@ -110,16 +111,140 @@ func (c *simulateExport) Run(ctx context.Context, out streams) error {
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintln(out.Out, "# The configuration, for kaiwa simulate: add kinds and handling here, or in another file."); err != nil {
-			return err
-		}
-		e := yaml.NewEncoder(out.Out)
-		e.SetIndent(2)
-		if err := e.Encode(doc); err != nil {
-			return err
-		}
-		return e.Close()
+		return writeDocument(out.Out, "# The configuration, for kaiwa simulate: add kinds and handling here, or in another file.", doc)
 	})
+}
+
+type simulateArrivals struct {
+	common
+	Zone string `default:"UTC" placeholder:"ZONE" help:"IANA time zone of hours and days"`
+	From string `placeholder:"DATE" help:"the first day; four weeks before --to unless given"`
+	To   string `placeholder:"DATE" help:"the day after the last; today unless given"`
+	Each string `placeholder:"FILE" help:"write the conversations one by one to this CSV file, instead of their mean by hour of the week"`
+}
+
+// Help is what --help adds.
+func (*simulateArrivals) Help() string {
+	return "The conversations that began on these days and came to wait, by workstream and the queue that was found for them first, with the mean number of " +
+		"each hour of the week. Play it with the configuration and a file that says how long they take."
+}
+
+// Run writes when conversations came.
+func (c *simulateArrivals) Run(ctx context.Context, out streams) error {
+	past, err := c.past(time.Now())
+	if err != nil {
+		return err
+	}
+	return c.withStore(ctx, out, func(st *store.Store, _ *slog.Logger) error {
+		lost, err := cameBefore(ctx, st, past)
+		if err != nil {
+			return err
+		}
+		if lost > 0 {
+			if _, err := fmt.Fprintf(out.Err, "%d conversations are left out: no queue was found for them, or it is no more, or their workstream is.\n", lost); err != nil {
+				return err
+			}
+		}
+		doc := past.Document(c.Each)
+		if len(doc.Kinds) == 0 {
+			return usage("No conversation came to a queue on these days. Name others by --from and --to")
+		}
+		if c.Each != "" {
+			var b bytes.Buffer
+			if err := past.CSV(&b); err != nil {
+				return err
+			}
+			if err := os.WriteFile(c.Each, b.Bytes(), 0o600); err != nil {
+				return usage("%s cannot be written: %s", c.Each, err)
+			}
+		}
+		from, to := past.Days()
+		return writeDocument(out.Out, fmt.Sprintf("# What came from %s up to %s, for kaiwa simulate: play it with the configuration, and with handling.",
+			from.Format(time.DateOnly), to.AddDate(0, 0, -1).Format(time.DateOnly)), doc)
+	})
+}
+
+// past reads the days.
+func (c *simulateArrivals) past(now time.Time) (*simulate.Past, error) {
+	zone, err := time.LoadLocation(c.Zone)
+	if err != nil || c.Zone == "Local" || c.Zone == "" {
+		return nil, usage("%q is no time zone: --zone is an IANA name such as Asia/Tokyo", c.Zone)
+	}
+	day := func(flag, text string, otherwise time.Time) (time.Time, error) {
+		if text == "" {
+			return otherwise, nil
+		}
+		t, err := time.ParseInLocation(time.DateOnly, text, zone)
+		if err != nil {
+			return t, usage("%q is no date: write %s as 2026-01-05", text, flag)
+		}
+		return t, nil
+	}
+	to, err := day("--to", c.To, now.In(zone))
+	if err != nil {
+		return nil, err
+	}
+	from, err := day("--from", c.From, to.AddDate(0, 0, -28))
+	if err != nil {
+		return nil, err
+	}
+	past, err := simulate.NewPast(zone, from, to)
+	if err != nil {
+		return nil, usage("%s", err)
+	}
+	return past, nil
+}
+
+// cameBefore adds what came, and returns how many were left out because nothing
+// that is there would take them.
+func cameBefore(ctx context.Context, st *store.Store, past *simulate.Past) (lost int, err error) {
+	queues, err := everything(ctx, st.Queues, func(q store.Queue) store.Cursor { return store.Cursor{At: q.CreatedAt, ID: q.ID} })
+	if err != nil {
+		return 0, err
+	}
+	workstreams, err := everything(ctx, st.Workstreams, func(w store.Workstream) store.Cursor { return store.Cursor{At: w.CreatedAt, ID: w.ID} })
+	if err != nil {
+		return 0, err
+	}
+	names, there := map[string]string{}, map[string]bool{}
+	for _, q := range queues {
+		names[q.ID] = q.Name
+	}
+	for _, w := range workstreams {
+		there[w.ID] = true
+	}
+	const size = 1000
+	from, to := past.Days()
+	for after := (store.Position{}); ; {
+		page, err := st.Arrivals(ctx, from, to, after, size)
+		if err != nil {
+			return 0, err
+		}
+		for _, a := range page {
+			if name, known := names[a.QueueID]; known && there[a.WorkstreamID] {
+				past.Add(a.WorkstreamID, a.QueueID, name, a.At)
+			} else {
+				lost++
+			}
+		}
+		if len(page) < size {
+			return lost, nil
+		}
+		after = page[len(page)-1].Position
+	}
+}
+
+// writeDocument writes a document after a line that says what it is.
+func writeDocument(w io.Writer, headline string, doc simulate.Document) error {
+	if _, err := fmt.Fprintln(w, headline); err != nil {
+		return err
+	}
+	e := yaml.NewEncoder(w)
+	e.SetIndent(2)
+	if err := e.Encode(doc); err != nil {
+		return err
+	}
+	return e.Close()
 }
 
 // configuration reads what routing goes by.

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -106,4 +107,61 @@ func TestWhatCannotBeSimulatedIsSaidInOneSentence(t *testing.T) {
 	require.Contains(t, stderr, "gone.yaml cannot be read")
 	code, _, stderr = run(t, env{}, "simulate")
 	require.Equal(t, 2, code, stderr)
+}
+
+func TestWhatCameIsPlayedAgain(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, url string) {
+		db := storetest.Open(t, url)
+		shop := storetest.NewShop(t, db)
+		shop.Agent("mei")
+		now := time.Now()
+		for range 5 {
+			shop.Waits(now)
+		}
+		dir := t.TempDir()
+		file := func(name, content string) string {
+			path := filepath.Join(dir, name)
+			require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+			return path
+		}
+		arrivals := func(args ...string) (code int, out, stderr string) {
+			return run(t, complete(t, url), append([]string{"simulate", "arrivals", "--zone", "Asia/Tokyo"}, args...)...)
+		}
+		tomorrow := now.AddDate(0, 0, 2).Format(time.DateOnly)
+		code, past, stderr := arrivals("--to", tomorrow)
+		require.Equal(t, 0, code, stderr)
+		require.Empty(t, stderr)
+		require.Contains(t, past, "zone: Asia/Tokyo")
+		require.Contains(t, past, "1.25", "five in four weeks")
+		code, office, stderr := run(t, complete(t, url), "simulate", "export")
+		require.Equal(t, 0, code, stderr)
+		load := file("load.yaml", "handling: {exponential: 5m}\nrun: {replications: 2}\n")
+		code, table, stderr := run(t, env{}, "simulate", file("office.yaml", office), file("past.yaml", past), load)
+		require.Equal(t, 0, code, stderr)
+		require.Contains(t, table, "Support")
+
+		one := filepath.Join(dir, "past.csv")
+		code, past, stderr = arrivals("--to", tomorrow, "--each", one)
+		require.Equal(t, 0, code, stderr)
+		require.NotContains(t, past, "by_hour")
+		code, table, stderr = run(t, env{}, "simulate", file("office.yaml", office), file("past.yaml", past), load)
+		require.Equal(t, 0, code, stderr)
+		require.Regexp(t, `arrivals +5\.0`, table)
+
+		for _, wrong := range []struct {
+			says string
+			args []string
+		}{
+			{"No conversation came", []string{"--to", "2020-01-01"}},
+			{`"Mars" is no time zone`, []string{"--zone", "Mars"}},
+			{"write --from as 2026-01-05", []string{"--from", "yesterday"}},
+			{"fewer than 7 days", []string{"--from", "2026-01-05", "--to", "2026-01-11"}},
+		} {
+			code, out, stderr := arrivals(wrong.args...)
+			require.Equal(t, 2, code, stderr)
+			require.Contains(t, stderr, wrong.says)
+			require.Empty(t, out)
+		}
+	})
 }

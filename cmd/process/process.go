@@ -183,7 +183,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	people := dispatcher(o.Store, o.Temporal, signaller, shared, o.Logger)
 	events := feed.New(o.Store, o.Logger)
 	handler, err := api.New(api.Config{
-		Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Inbox: signaller, Surveys: surveys, Engine: engine.New(o.Temporal), Dispatcher: people, Feed: events, PublicURL: o.Outside.PublicURL,
+		Store: o.Store, LINE: lineAPI(o.Outside, o.Telemetry), Inbox: signaller, Surveys: surveys, Engine: engine.New(o.Temporal), Dispatcher: people, Feed: events, PublicURL: o.Outside.PublicURL, LINEAccessURL: o.Outside.LINEAccessURL,
 		Blobs: bucket, Scanner: files, FilesURL: o.Outside.FilesURL,
 		AllowPrivateAddresses: o.Outside.AllowPrivateAddresses, Logger: o.Logger, Metrics: o.Telemetry.Registry, Tracer: o.Telemetry.tracer, Console: o.Console,
 	})

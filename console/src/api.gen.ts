@@ -51,6 +51,31 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/link/{token}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Signed; from the message. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        /**
+         * What linking accounts is, or that they are linked, for the customer.
+         * @description A page in the customer's language, for phones. Looking at it changes nothing. It says so when the link is too old
+         *     or linking is off (410), or when it is none (404).
+         */
+        get: operations["GetAccountLinkPage"];
+        put?: never;
+        /** The customer goes on to the company's sign-in, or unlinks. */
+        post: operations["PostAccountLinkPage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1311,6 +1336,83 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/conversations/{id}/account-links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the account links of a conversation's customer, the latest first, at most 50. */
+        get: operations["ListConversationAccountLinks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/contacts/{id}/account-links": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** Lists the account links that attached a contact, the latest first, at most 50. */
+        get: operations["ListContactAccountLinks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account-links/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Unlinks a customer's account.
+         * @description The customer is told. 409 when the accounts are not linked.
+         */
+        delete: operations["DeleteAccountLink"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/account-links/{id}/confirm": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * The company's server says who has signed in, and gets the address to which it sends the browser on.
+         * @description For the company's server, which the customer's browser has brought `link` and `reference` to. Asked again with the same
+         *     customer_id it answers anew, with an address that is good for ten minutes and once; so an Idempotency-Key is not
+         *     needed, and its answer is not kept. 404 when the reference is not of this link; 409 when its time is over, it has
+         *     come to its end, or it was confirmed for another customer.
+         */
+        post: operations["ConfirmAccountLink"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/conversations/{id}/routing-log": {
         parameters: {
             query?: never;
@@ -1318,7 +1420,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Tells why a conversation went where it went, rule by rule and agent by agent, in order. */
+        /** Tells why a conversation went where it went, rule by rule and agent by agent, oldest line first. */
         get: operations["GetRoutingLog"];
         put?: never;
         post?: never;
@@ -1542,6 +1644,46 @@ export interface paths {
          * @description Possible in every state, closed conversations included.
          */
         post: operations["CreateNote"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/typing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Shows the customer that the agent who serves is typing.
+         * @description LINE shows its loading animation for 20 s or until the next message, while the customer looks at the chat. Say it every few seconds while somebody types; LINE is asked once for as long as it lasts. Nothing is shown in groups, to who has blocked the account, in a chat that another system serves, while LINE refuses the access token of the channel, or where courtesies.typing of the workstream does not want it; the answer is the same.
+         */
+        post: operations["ShowTyping"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/conversations/{id}/read": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Says up to which message the agent who serves has read.
+         * @description It ends what counts as unread. Where courtesies.mark_as_read of the workstream is agent_reads, LINE shows the newest message of the customer up to there, and all before it, as read; when LINE does not answer it is told later. An earlier message than before changes nothing.
+         */
+        post: operations["MarkRead"];
         delete?: never;
         options?: never;
         head?: never;
@@ -1782,6 +1924,7 @@ export interface components {
             rich_menus: components["schemas"]["RichMenus"];
             /** @description Those of rich_menus that LINE shows to nobody. They are tried again every ten minutes, and when rich_menus is set. */
             rich_menu_problems: components["schemas"]["RichMenuProblem"][];
+            account_linking: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages: components["schemas"]["AutomatedMessage"][];
             /** @description The webhook URL to set at LINE. */
@@ -1839,6 +1982,58 @@ export interface components {
          */
         GroupChats: "ignore" | "leave" | "serve";
         /**
+         * @description How customers link their LINE account with their account at the company. login_url is the company's sign-in, by HTTPS; Kaiwa
+         *     adds the parameters link, reference and locale. Null is off.
+         */
+        AccountLinking: {
+            login_url: string;
+        } | null;
+        /** @description One attempt of a customer to link their LINE account, and what it came to. */
+        AccountLink: {
+            id: string;
+            channel_id: string;
+            /**
+             * @description started: the customer is on the way to the company's sign-in; confirmed: the company knows them, and LINE has yet to say that
+             *     the LINE account is theirs; failed: LINE could not link it; expired: the customer did not come to the end of it.
+             * @enum {string}
+             */
+            state: "started" | "confirmed" | "linked" | "failed" | "expired" | "unlinked";
+            /** @description The company's id of the customer. */
+            customer_id: string | null;
+            /** @description The contact that linking attached to the customer. */
+            contact_id: string | null;
+            /** @description found: one contact has the id as its customer number; named: the customer's own contact got it; created; ambiguous: several have it, and nobody was chosen. */
+            contact: string | null;
+            /** @description Of unlinked: customer, agent, or replaced by a later link. */
+            ended_by: string | null;
+            created_at: components["schemas"]["Timestamp"];
+            /** Format: date-time */
+            confirmed_at: string | null;
+            /** Format: date-time */
+            linked_at: string | null;
+            /**
+             * Format: date-time
+             * @description Of started and confirmed.
+             */
+            expires_at: string | null;
+            /** Format: date-time */
+            ended_at: string | null;
+        };
+        AccountLinkList: {
+            items: components["schemas"]["AccountLink"][];
+        };
+        AccountLinkConfirmation: {
+            /** @description As the browser brought it. */
+            reference: string;
+            /** @description The company's id of the customer who has signed in: what contacts have as customer_number. */
+            customer_id: string;
+        };
+        AccountLinkRedirect: {
+            /** @description LINE's dialog. Send the browser there at once; do not keep it. */
+            redirect_url: string;
+            expires_at: components["schemas"]["Timestamp"];
+        };
+        /**
          * @description The rich menu, made at LINE, that a customer sees, by who has their conversation. One that is left out is the account's default
          *     menu. Where none is set, Kaiwa leaves menus alone.
          */
@@ -1864,7 +2059,7 @@ export interface components {
             chat_bar_text: string;
             /**
              * Format: int64
-             * @description Of its image
+             * @description Of its image, in pixels.
              */
             width: number;
             /** Format: int64 */
@@ -1896,6 +2091,7 @@ export interface components {
             locale?: string;
             group_chats?: components["schemas"]["GroupChats"];
             rich_menus?: components["schemas"]["RichMenus"];
+            account_linking?: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
         };
@@ -1917,6 +2113,7 @@ export interface components {
             status?: "active" | "disabled";
             group_chats?: components["schemas"]["GroupChats"];
             rich_menus?: components["schemas"]["RichMenus"];
+            account_linking?: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             /** @description How long a replaced channel_secret is still accepted; a day when left out. */
@@ -1988,6 +2185,24 @@ export interface components {
              * @enum {string}
              */
             when_spent?: "drop" | "hold";
+        };
+        /** @description What customers see beside messages, and how current their names are. */
+        CourtesySettings: {
+            /**
+             * @description When customers see the loading animation of LINE: while a bot thinks, while an agent types, always (the default, both), or never.
+             * @enum {string}
+             */
+            typing?: "always" | "bot" | "agent" | "never";
+            /**
+             * @description When LINE shows what a customer wrote as read: when the agent who serves has read it, or never (the default). It needs chat to be on in the response settings of the account; where it is off, LINE marks everything as read at once.
+             * @enum {string}
+             */
+            mark_as_read?: "agent_reads" | "never";
+            /**
+             * Format: int64
+             * @description How old name and picture of a customer or of a member of a group may be when they write; a day by default.
+             */
+            profile_seconds?: number;
         };
         ChannelCheck: {
             /** @description Nothing is left to do but what LINE does not tell. */
@@ -2184,6 +2399,7 @@ export interface components {
             privacy: components["schemas"]["PrivacySettings"];
             attachments: components["schemas"]["AttachmentSettings"];
             sending?: components["schemas"]["SendingSettings"];
+            courtesies?: components["schemas"]["CourtesySettings"];
             automated_messages: components["schemas"]["AutomatedMessage"][];
             /** @description What happens when the customer or the agent says nothing for a while; the first acts first. */
             timeout_rules: components["schemas"]["TimeoutRule"][];
@@ -2231,6 +2447,7 @@ export interface components {
             privacy?: components["schemas"]["PrivacySettings"];
             attachments?: components["schemas"]["AttachmentSettings"];
             sending?: components["schemas"]["SendingSettings"];
+            courtesies?: components["schemas"]["CourtesySettings"];
             automated_messages?: components["schemas"]["AutomatedMessage"][];
             /** @description What happens when the customer or the agent says nothing for a while; the first acts first. */
             timeout_rules?: components["schemas"]["TimeoutRule"][];
@@ -3470,7 +3687,7 @@ export interface components {
         /** @enum {string} */
         Role: "agent" | "supervisor" | "admin";
         /** @enum {string} */
-        Permission: "self" | "conversations.read" | "conversations.serve" | "conversations.supervise" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read" | "quarantine.manage" | "contacts.read" | "contacts.write";
+        Permission: "self" | "conversations.read" | "conversations.serve" | "conversations.supervise" | "conversations.close" | "directory.read" | "events.read" | "configuration.read" | "configuration.write" | "agents.write" | "tokens.manage" | "audit.read" | "quarantine.manage" | "contacts.read" | "contacts.write" | "account_links.confirm";
         /** @enum {string} */
         ConversationStatus: "open" | "active" | "waiting" | "wrap_up" | "closed";
         TokenInput: {
@@ -3592,18 +3809,19 @@ export interface components {
          * @description What an agent writes. text needs text; text_v2 text with {placeholders} and substitution; attachment
          *     attachment_id; image url; video url and preview_url; audio url and duration_ms; sticker package_id and
          *     sticker_id; location title, address, latitude and longitude; flex, template and imagemap alt_text and contents,
-         *     template or imagemap; coupon coupon_id.
+         *     template or imagemap; coupon coupon_id; account_link may have a text, and gives the customer the way to link their
+         *     accounts.
          */
         MessageInput: {
             /** @enum {string} */
-            type: "text" | "text_v2" | "attachment" | "image" | "video" | "audio" | "sticker" | "location" | "flex" | "template" | "imagemap" | "coupon";
+            type: "text" | "text_v2" | "attachment" | "image" | "video" | "audio" | "sticker" | "location" | "flex" | "template" | "imagemap" | "coupon" | "account_link";
             text?: string;
             /** @description By placeholder, LINE's substitution objects: emoji and, in groups, mentions. */
             substitution?: {
                 [key: string]: unknown;
             };
             quick_replies?: components["schemas"]["QuickReplyButton"][];
-            /** @description The message of the customer that this one quotes; with text, text_v2 and sticker only. */
+            /** @description The message of the same chat that this one quotes, of the customer or of the account; with text, text_v2 and sticker only. */
             quote_message_id?: string;
             attachment_id?: string;
             /** @description Where LINE's apps load the file from, by HTTPS, for as long as the message is looked at. */
@@ -3635,7 +3853,9 @@ export interface components {
         };
         /** @description Exactly one of text, data (which text may accompany), uri and action. */
         QuickReplyButton: {
+            /** @description At most 20 characters as people see them. */
             label: string;
+            /** @description At most 300 characters as people see them. */
             text?: string;
             data?: string;
             uri?: string;
@@ -3674,6 +3894,8 @@ export interface components {
             language: string | null;
             /** @enum {string} */
             friendship: "unknown" | "friend" | "blocked";
+            /** @description The company's id of the customer, who has linked their LINE account; null while they have not. */
+            customer_id: string | null;
         };
         Conversation: {
             id: string;
@@ -3698,6 +3920,11 @@ export interface components {
             context: {
                 [key: string]: unknown;
             };
+            /**
+             * Format: int64
+             * @description How many messages of the customer come after what an agent has read, 99 at most. In lists and where one conversation is read; not of closed ones.
+             */
+            unread?: number;
             /** Format: date-time */
             waiting_since: string | null;
             /**
@@ -3719,6 +3946,10 @@ export interface components {
             closure_reason: string | null;
             workflow_id: string;
             run_id: string | null;
+        };
+        ReadInput: {
+            /** @description A message of the conversation, of anybody. */
+            message_id: string;
         };
         ConversationList: {
             items: components["schemas"]["Conversation"][];
@@ -3743,6 +3974,8 @@ export interface components {
             attachment: components["schemas"]["Attachment"] | null;
             image_set: components["schemas"]["ImageSet"] | null;
             quote: components["schemas"]["Quote"] | null;
+            /** @description Whether LINE lets it be quoted, by quote_message_id. */
+            quotable: boolean;
             /** @description What it said before the customer edited it, oldest first. */
             edits: components["schemas"]["MessageWords"][];
             /** Format: date-time */
@@ -3921,12 +4154,21 @@ export interface components {
     };
     responses: {
         /** @description A page. */
-        SurveyPage: {
+        Page: {
             headers: {
                 [name: string]: unknown;
             };
             content: {
                 "text/html": string;
+            };
+        };
+        /** @description The links. */
+        AccountLinkList: {
+            headers: {
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["AccountLinkList"];
             };
         };
         /** @description What is wrong, and what to do. */
@@ -4110,6 +4352,11 @@ export type Channel = components['schemas']['Channel'];
 export type AccessTokenKind = components['schemas']['AccessTokenKind'];
 export type ChannelAccessToken = components['schemas']['ChannelAccessToken'];
 export type GroupChats = components['schemas']['GroupChats'];
+export type AccountLinking = components['schemas']['AccountLinking'];
+export type AccountLink = components['schemas']['AccountLink'];
+export type AccountLinkList = components['schemas']['AccountLinkList'];
+export type AccountLinkConfirmation = components['schemas']['AccountLinkConfirmation'];
+export type AccountLinkRedirect = components['schemas']['AccountLinkRedirect'];
 export type RichMenus = components['schemas']['RichMenus'];
 export type RichMenuId = components['schemas']['RichMenuID'];
 export type RichMenuProblem = components['schemas']['RichMenuProblem'];
@@ -4121,6 +4368,7 @@ export type ChannelList = components['schemas']['ChannelList'];
 export type ChannelQuota = components['schemas']['ChannelQuota'];
 export type LineUsage = components['schemas']['LINEUsage'];
 export type SendingSettings = components['schemas']['SendingSettings'];
+export type CourtesySettings = components['schemas']['CourtesySettings'];
 export type ChannelCheck = components['schemas']['ChannelCheck'];
 export type SetupStep = components['schemas']['SetupStep'];
 export type WebhookStats = components['schemas']['WebhookStats'];
@@ -4277,6 +4525,7 @@ export type Sender = components['schemas']['Sender'];
 export type SenderInput = components['schemas']['SenderInput'];
 export type ConversationContact = components['schemas']['ConversationContact'];
 export type Conversation = components['schemas']['Conversation'];
+export type ReadInput = components['schemas']['ReadInput'];
 export type ConversationList = components['schemas']['ConversationList'];
 export type MessageSender = components['schemas']['MessageSender'];
 export type Message = components['schemas']['Message'];
@@ -4294,7 +4543,8 @@ export type EventList = components['schemas']['EventList'];
 export type AuditOrigin = components['schemas']['AuditOrigin'];
 export type AuditEntry = components['schemas']['AuditEntry'];
 export type AuditLog = components['schemas']['AuditLog'];
-export type ResponseSurveyPage = components['responses']['SurveyPage'];
+export type ResponsePage = components['responses']['Page'];
+export type ResponseAccountLinkList = components['responses']['AccountLinkList'];
 export type ResponseProblem = components['responses']['Problem'];
 export type ResponseChannel = components['responses']['Channel'];
 export type ResponseWorkstream = components['responses']['Workstream'];
@@ -4363,10 +4613,10 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            200: components["responses"]["SurveyPage"];
-            404: components["responses"]["SurveyPage"];
-            410: components["responses"]["SurveyPage"];
-            503: components["responses"]["SurveyPage"];
+            200: components["responses"]["Page"];
+            404: components["responses"]["Page"];
+            410: components["responses"]["Page"];
+            503: components["responses"]["Page"];
             default: components["responses"]["Problem"];
         };
     };
@@ -4388,14 +4638,62 @@ export interface operations {
             };
         };
         responses: {
-            200: components["responses"]["SurveyPage"];
-            400: components["responses"]["SurveyPage"];
-            404: components["responses"]["SurveyPage"];
-            409: components["responses"]["SurveyPage"];
-            410: components["responses"]["SurveyPage"];
-            413: components["responses"]["SurveyPage"];
-            422: components["responses"]["SurveyPage"];
-            503: components["responses"]["SurveyPage"];
+            200: components["responses"]["Page"];
+            400: components["responses"]["Page"];
+            404: components["responses"]["Page"];
+            409: components["responses"]["Page"];
+            410: components["responses"]["Page"];
+            413: components["responses"]["Page"];
+            422: components["responses"]["Page"];
+            503: components["responses"]["Page"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetAccountLinkPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Signed; from the message. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Page"];
+            404: components["responses"]["Page"];
+            410: components["responses"]["Page"];
+            503: components["responses"]["Page"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    PostAccountLinkPage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Signed; from the message. */
+                token: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/x-www-form-urlencoded": {
+                    /** @enum {string} */
+                    action: "continue" | "unlink";
+                };
+            };
+        };
+        responses: {
+            200: components["responses"]["Page"];
+            400: components["responses"]["Page"];
+            404: components["responses"]["Page"];
+            409: components["responses"]["Page"];
+            410: components["responses"]["Page"];
+            429: components["responses"]["Page"];
+            503: components["responses"]["Page"];
             default: components["responses"]["Problem"];
         };
     };
@@ -7104,7 +7402,7 @@ export interface operations {
             default: components["responses"]["Problem"];
         };
     };
-    GetRoutingLog: {
+    ListConversationAccountLinks: {
         parameters: {
             query?: never;
             header?: never;
@@ -7115,7 +7413,90 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description The lines of all three stages. */
+            200: components["responses"]["AccountLinkList"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListContactAccountLinks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["AccountLinkList"];
+            default: components["responses"]["Problem"];
+        };
+    };
+    DeleteAccountLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The accounts are unlinked. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ConfirmAccountLink: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AccountLinkConfirmation"];
+            };
+        };
+        responses: {
+            /** @description Where the browser goes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AccountLinkRedirect"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetRoutingLog: {
+        parameters: {
+            query?: {
+                /** @description How many items at most; 50 when left out. */
+                limit?: components["parameters"]["Limit"];
+                /** @description The next_cursor of the page before. */
+                cursor?: components["parameters"]["Cursor"];
+            };
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of lines, of all three stages. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -7453,6 +7834,52 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["Message"];
                 };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ShowTyping: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Noted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    MarkRead: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReadInput"];
+            };
+        };
+        responses: {
+            /** @description Noted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             default: components["responses"]["Problem"];
         };

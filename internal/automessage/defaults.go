@@ -220,4 +220,25 @@ var defaults = map[Trigger]map[string]string{
 		"zh-TW": "感謝您的邀請。我們無法在群組中回覆，因此將會退出；如需協助，歡迎直接傳訊息給我們。",
 		"da":    "Tak for invitationen. Vi kan ikke svare i gruppechats; skriv direkte til os, så hjælper vi gerne.",
 	},
+	AccountLinked: {
+		"en":    "Your LINE account is now linked with your customer account. You can undo this at any time.",
+		"ja":    "LINEアカウントとお客様の会員アカウントの連携が完了いたしました。連携はいつでも解除できます。",
+		"th":    "เชื่อมบัญชี LINE กับบัญชีลูกค้าของคุณเรียบร้อยแล้ว ยกเลิกได้ทุกเมื่อ",
+		"zh-TW": "您的 LINE 帳號已與會員帳號連結，您隨時可以解除連結。",
+		"da":    "Din LINE-konto er nu knyttet til din kundekonto. Du kan altid fortryde det.",
+	},
+	AccountLinkFailed: {
+		"en":    "Your accounts could not be linked. Nothing has changed; please try again.",
+		"ja":    "申し訳ございません。アカウントを連携することができませんでした。お手数ですが、もう一度お試しください。",
+		"th":    "เชื่อมบัญชีไม่สำเร็จ ไม่มีอะไรเปลี่ยนแปลง กรุณาลองอีกครั้ง",
+		"zh-TW": "抱歉，帳號未能連結，資料沒有任何變更，請再試一次。",
+		"da":    "Dine konti kunne ikke knyttes sammen. Intet er ændret; prøv venligst igen.",
+	},
+	AccountUnlinked: {
+		"en":    "Your LINE account is no longer linked with your customer account.",
+		"ja":    "LINEアカウントと会員アカウントの連携を解除いたしました。",
+		"th":    "ยกเลิกการเชื่อมบัญชี LINE กับบัญชีลูกค้าของคุณแล้ว",
+		"zh-TW": "您的 LINE 帳號與會員帳號已解除連結。",
+		"da":    "Din LINE-konto er ikke længere knyttet til din kundekonto.",
+	},
 }

@@ -36,6 +36,9 @@ const (
 	SurveyThanks         Trigger = "survey_thanks"          // the survey was answered
 	Followed             Trigger = "followed"               // a new friend of the account has written nothing yet
 	GroupLeft            Trigger = "group_left"             // the account leaves a group chat it was invited to
+	AccountLinked        Trigger = "account_linked"         // the customer linked their LINE account; a button that undoes it is under it
+	AccountLinkFailed    Trigger = "account_link_failed"    // LINE could not link it
+	AccountUnlinked      Trigger = "account_unlinked"       // it is linked no longer
 )
 
 // Audience is who reads an automated message.
@@ -91,6 +94,9 @@ var traits = []trait{
 	{SurveyThanks, ToCustomer, true},
 	{Followed, ToCustomer, false}, // LINE's own greeting message is on unless it is switched off there
 	{GroupLeft, ToCustomer, true},
+	{AccountLinked, ToCustomer, true},
+	{AccountLinkFailed, ToCustomer, true},
+	{AccountUnlinked, ToCustomer, true},
 }
 
 // Triggers lists every trigger in the order of a conversation's life.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/rivo/uniseg"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/textlen"
 )
@@ -19,8 +20,8 @@ const (
 	maxAnswerText   = 20_000 // UTF-16 code units; a text longer than maxText is sent in pieces
 	maxAltText      = 1500   // UTF-16 code units
 	maxQuickReplies = 13
-	maxLabel        = 20 // graphemes
-	maxButtonText   = 300
+	maxLabel        = 20  // graphemes
+	maxButtonText   = 300 // graphemes
 	maxButtonData   = 300
 	maxURI          = 1000
 	maxURL          = 2000
@@ -123,6 +124,10 @@ func checkContent(v value, c conversation.Content) {
 		if c.CouponID == "" {
 			v.field("coupon_id").wrong("This is missing.")
 		}
+	case conversation.ContentAccountLink:
+		if c.Text != "" {
+			checkWords(v.field("text"), c.Text, accountlink.MaxText)
+		}
 	case "":
 		v.field("type").wrong("This is missing.")
 	default:
@@ -143,7 +148,7 @@ func checkQuickReply(v value, q conversation.QuickReply) {
 	case q.URI != "":
 		checkURI(v.field("uri"), q.URI)
 	}
-	if textlen.UTF16(q.Text) > maxButtonText {
+	if uniseg.GraphemeClusterCount(q.Text) > maxButtonText {
 		v.field("text").wrong("This is longer than 300 characters.")
 	}
 	if textlen.UTF16(q.Data) > maxButtonData {

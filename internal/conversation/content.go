@@ -17,6 +17,9 @@ import "encoding/json"
 //	flex           AltText, Contents: LINE's flex container
 //	imagemap       AltText, Imagemap: LINE's baseUrl, baseSize, actions and video
 //	coupon         CouponID, DeliveryTag
+//	account_link   Text, or none for Kaiwa's own words: the way to the page where
+//	               the customer links their accounts. It becomes a flex message
+//	               when it is sent, with a link that nobody else sees
 //
 // QuickReplies may stand on any type; LINE shows them under the last message
 // of a call only. Sender may, too. A quote may stand on texts and stickers.
@@ -40,12 +43,19 @@ type Content struct {
 	Imagemap     json.RawMessage `json:"imagemap,omitempty"`
 	CouponID     string          `json:"coupon_id,omitempty"`
 	DeliveryTag  string          `json:"delivery_tag,omitempty"` // what LINE's statistics call the way it was sent; at most 30 characters
+	Linked       bool            `json:"linked,omitempty"`       // of account_link: they are linked, and it is the way to undo it
 
 	Sender *MessageSender `json:"sender,omitempty"` // nil: the account itself
-	// QuoteMessageID is the message of the customer that this one quotes, and
-	// QuoteToken LINE's token for it. Both or neither are there.
+	// QuoteMessageID is the message of the same chat that this one quotes, of the
+	// customer or of the account. QuoteToken is LINE's token for it, which is kept
+	// with that message alone and looked up when this one is sent.
 	QuoteMessageID string `json:"quote_message_id,omitempty"`
-	QuoteToken     string `json:"quote_token,omitempty"`
+	QuoteToken     string `json:"-"`
+
+	// ProfileID and Locale are whom an account_link is for and in which language:
+	// known where it is rendered, and not stored. ProfileID is "" in a group.
+	ProfileID string `json:"-"`
+	Locale    string `json:"-"`
 }
 
 // MessageSender is under which name and with which picture LINE shows a
@@ -90,6 +100,7 @@ const (
 	ContentFlex         = "flex"
 	ContentImagemap     = "imagemap"
 	ContentCoupon       = "coupon"
+	ContentAccountLink  = "account_link"
 )
 
 // TextContent is a plain text message.

@@ -47,6 +47,7 @@ const (
 	PrefixPresence        Prefix = "prs_"
 	PrefixQuickReply      Prefix = "qrp_"
 	PrefixErrand          Prefix = "ern_"
+	PrefixAccountLink     Prefix = "lnk_"
 )
 
 var encoding = base32.NewEncoding("0123456789abcdefghjkmnpqrstvwxyz").WithPadding(base32.NoPadding)

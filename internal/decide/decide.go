@@ -51,6 +51,7 @@ type routed struct {
 	QueueID string              `json:"queue_id,omitempty"`
 	RuleID  string              `json:"rule_id,omitempty"`
 	Warning routing.QueueReason `json:"warning,omitempty"`
+	Named   *routing.QueueSkip  `json:"named,omitempty"` // a queue that was named for it, and is no more
 	hours
 }
 
@@ -65,7 +66,7 @@ const (
 	classifiedByRules    = "rules_matched"
 	classifiedByServices = "service_answered" // and no rule matched
 	classifiedByNone     = "no_rule_matched"
-	routeKept            = "queue_named" // by a bot, or by whoever transferred it
+	routeKept            = store.OutcomeQueueNamed
 )
 
 // How a queue's hours stand when a conversation comes to it.
@@ -160,6 +161,9 @@ func (d Decider) queueFor(ctx context.Context, plan store.Plan, facts store.Rout
 	if _, there := found.states[facts.QueueID]; there {
 		where.QueueID, where.Rules = facts.QueueID, []routing.RuleLog{}
 	} else {
+		if facts.QueueID != "" {
+			where.Named = &routing.QueueSkip{QueueID: facts.QueueID, Reason: routing.QueueMissing}
+		}
 		out := routing.Route(rules, facts.Facts, found.states, fallback)
 		how = string(out.Result)
 		where.QueueID, where.RuleID, where.Warning, where.Rules = out.QueueID, out.RuleID, out.Warning, append([]routing.RuleLog{}, out.Log...)

@@ -46,31 +46,6 @@ func (d Decider) DryRun(ctx context.Context, matcher Matcher, q Question) ([]Lin
 	return append(lines, Line{store.StageAssignment, string(outcome), entry}), nil
 }
 
-// Assigned is the line of a routing log, oldest first, that tells whom a
-// conversation was offered to, or why to nobody, when agents were first looked at
-// after a classification: the one of that id, or ("") the last.
-func Assigned(log []store.RoutingLogLine, classification string) (line store.RoutingLogLine, found bool) {
-	from := len(log)
-	for i, l := range log {
-		if l.Stage == store.StageClassification && (classification == "" || l.ID == classification) {
-			from = i + 1
-		}
-	}
-	for _, l := range log[from:] {
-		if l.Stage == store.StageClassification {
-			break // what comes after it follows from that one
-		}
-		if l.Stage != store.StageAssignment {
-			continue
-		}
-		switch routing.Placement(l.Outcome) {
-		case routing.Offered, routing.NoAgent, routing.WaitsForOne, routing.UnknownQueue:
-			return l, true
-		}
-	}
-	return store.RoutingLogLine{}, false
-}
-
 // instead is a Reader with some things of a question instead of its own.
 type instead struct {
 	Reader

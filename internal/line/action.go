@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rivo/uniseg"
+
 	"kaiwa/internal/textlen"
 )
 
@@ -49,10 +51,16 @@ func (c *check) action(at string, v any, rules actionRules) {
 	case "":
 		c.add(at+"/type", "is missing")
 	case "message":
-		c.required(at, a, "text", maxActionText)
+		said, _ := a["text"].(string)
+		c.graphemes(at+"/text", said, maxActionText)
 	case "uri":
 		uri, _ := a["uri"].(string)
 		c.actionURI(at+"/uri", uri)
+		if v, there := a["altUri"]; there {
+			alt, _ := v.(map[string]any)
+			desktop, _ := alt["desktop"].(string)
+			c.actionURI(at+"/altUri/desktop", desktop)
+		}
 	case "camera", "cameraRoll", "location":
 		if !rules.quick {
 			c.add(at+"/type", "must not be %s: only a quick reply may", kind)
@@ -60,20 +68,36 @@ func (c *check) action(at string, v any, rules actionRules) {
 	case "richmenuswitch":
 		c.add(at+"/type", "must not be richmenuswitch: only a rich menu may")
 	case "postback":
-		c.required(at, a, "data", maxPostback)
-		if option, ok := c.optional(at, a, "inputOption"); ok && !slices.Contains(inputOptions, option) {
-			c.add(at+"/inputOption", "must be %s", strings.Join(inputOptions, ", "))
-		}
-		for _, name := range []string{"displayText", "text", "fillInText"} {
-			if s, ok := c.optional(at, a, name); ok && textlen.UTF16(s) > maxActionText {
-				c.add(at+"/"+name, "must be at most %d characters (UTF-16 units), not %d", maxActionText, textlen.UTF16(s))
-			}
-		}
+		c.postback(at, a)
 	case "datetimepicker":
 		c.required(at, a, "data", maxPostback)
 		c.moments(at, a)
 	case "clipboard":
 		c.required(at, a, "clipboardText", maxClipboard)
+	}
+}
+
+// postback checks what an action of that type has beside its label.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#postback-action
+func (c *check) postback(at string, a map[string]any) {
+	c.required(at, a, "data", maxPostback)
+	option, ok := c.optional(at, a, "inputOption")
+	if ok && !slices.Contains(inputOptions, option) {
+		c.add(at+"/inputOption", "must be %s", strings.Join(inputOptions, ", "))
+	}
+	given := map[string]bool{}
+	for _, name := range []string{"displayText", "text", "fillInText"} {
+		var s string
+		if s, given[name] = c.optional(at, a, name); given[name] && uniseg.GraphemeClusterCount(s) > maxActionText {
+			c.add(at+"/"+name, "must be at most %d characters, not %d", maxActionText, uniseg.GraphemeClusterCount(s))
+		}
+	}
+	if given["displayText"] && given["text"] {
+		c.add(at+"/text", "must be left out beside displayText")
+	}
+	if given["fillInText"] && option != "openKeyboard" {
+		c.add(at+"/inputOption", "must be openKeyboard for fillInText to be filled in")
 	}
 }
 
@@ -96,10 +120,13 @@ func (c *check) moments(at string, a map[string]any) {
 		if !ok {
 			continue
 		}
-		m, err := time.Parse(layout, strings.ToUpper(s)) // LINE writes the T small
+		m, err := time.Parse(layout, strings.ToUpper(s)) // LINE takes a small T, too
 		if err != nil {
 			c.add(at+"/"+name, "must be written as %s", layout)
 			continue
+		}
+		if mode != "time" && (m.Year() < 1900 || m.Year() > 2100) {
+			c.add(at+"/"+name, "must be in the years 1900 to 2100")
 		}
 		found[name] = m
 	}

@@ -111,6 +111,7 @@ func TestWhatIsWrongAnywayIsNotSent(t *testing.T) {
 		"profile of a path":       func() error { _, err := b.Profile(ctx, "../info"); return err },
 		"profile of a group":      func() error { _, err := b.Profile(ctx, testGroup); return err },
 		"member of a user":        func() error { _, err := b.MemberProfile(ctx, testUser, testUser); return err },
+		"count of a user":         func() error { _, err := b.CountMembers(ctx, testUser); return err },
 		"member that is a path":   func() error { _, err := b.MemberProfile(ctx, testGroup, "x/y"); return err },
 		"content of a path":       func() error { _, err := b.Content(ctx, "1/../2"); return err },
 		"preview of nothing":      func() error { _, err := b.Preview(ctx, ""); return err },

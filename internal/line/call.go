@@ -29,6 +29,7 @@ var endpoints = []struct{ part, name string }{
 	{"/content", "content"},
 	{"/profile/", "profile"},
 	{"/chat/loading/", "loading"},
+	{"/chat/markAsRead", "mark_as_read"},
 	{"/channel/webhook/", "webhook"},
 	{"/bot/info", "info"},
 	{"/oauth", "token"},

@@ -419,8 +419,15 @@ func requests(t *testing.T, api *line.API) map[string]func(*line.Client) error {
 		},
 		"IssueLinkToken": func(c *line.Client) error { _, err := c.IssueLinkToken(ctx, user); return err },
 		"Quota":          func(c *line.Client) error { _, err := c.Quota(ctx); return err },
+		"CountMembers": func(c *line.Client) error {
+			if _, err := c.CountMembers(ctx, group); err != nil {
+				return err
+			}
+			_, err := c.CountMembers(ctx, room)
+			return err
+		},
 		"Classify429": func(c *line.Client) error {
-			_, _, err := c.Classify429(ctx, &line.Error{Class: line.ClassRateLimited, Status: http.StatusTooManyRequests})
+			_, _, err := c.Classify429(ctx, &line.Error{Class: line.ClassRateLimited, Status: http.StatusTooManyRequests}, 1)
 			return err
 		},
 		"Content":      func(c *line.Client) error { return stream(c.Content(ctx, "325708")) },

@@ -43,6 +43,9 @@ func (c *check) flex(at string, raw json.RawMessage) {
 				c.add(at, "must be a bubble")
 				continue
 			}
+			if hero, ok := b["hero"].(map[string]any); ok && hero["type"] == "video" {
+				c.add(at+"/hero/type", "must not be video in a carousel")
+			}
 			c.bubble(at, b)
 		}
 	default:
@@ -85,6 +88,9 @@ func (c *check) component(at string, o map[string]any) {
 	if kind == "video" {
 		s, _ := o["previewUrl"].(string)
 		c.mediaURL(at+"/previewUrl", s)
+		if alt, ok := o["altContent"].(map[string]any); !ok || alt["type"] != "image" && alt["type"] != "box" {
+			c.add(at+"/altContent", "must be an image or a box, for apps that play no video")
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o)) { // so that complaints come in the same order every time
 		at := at + "/" + pointerToken(name)

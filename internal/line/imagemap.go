@@ -15,6 +15,8 @@ const (
 	maxImagemap      = 50   // actions
 	maxImagemapText  = 400
 	maxImagemapLabel = 30 // of the link at the end of a video
+
+	maxImagemapSpoken = 100 // the label of an area, for those who hear it
 )
 
 // imagemap is what of a message object an imagemap has beside its alternative
@@ -78,6 +80,9 @@ func (c *check) imagemapAction(at string, v any) {
 		c.required(at, a, "clipboardText", maxClipboard)
 	default:
 		c.add(at+"/type", "must be uri, message or clipboard")
+	}
+	if label, ok := c.optional(at, a, "label"); ok {
+		c.units(at+"/label", label, maxImagemapSpoken)
 	}
 	c.area(at+"/area", a["area"])
 }

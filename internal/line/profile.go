@@ -92,6 +92,41 @@ func (c *Client) GroupSummary(ctx context.Context, groupID string) (Group, error
 	return Group{RequestID: x.requestID(), Name: clean(g.GroupName), PictureURL: clean(g.PictureUrl)}, nil
 }
 
+// MemberCount is how many people are in a group or room, the account not counted.
+type MemberCount struct {
+	RequestID string
+	Members   int64
+}
+
+// CountMembers counts the people of a group or room: a push to it costs as many of
+// the month's messages. ClassNotFound: the account is not a member.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#get-members-group-count
+func (c *Client) CountMembers(ctx context.Context, chatID string) (MemberCount, error) {
+	if !ValidChatID(chatID) || chatID[0] == 'U' {
+		return MemberCount{}, refused("not the id of a group or room")
+	}
+	sdk, x, err := c.sdk(ctx)
+	if err != nil {
+		return MemberCount{}, err
+	}
+	var n int32
+	if chatID[0] == 'C' {
+		_, count, err := sdk.GetGroupMemberCountWithHttpInfo(chatID)
+		if err := x.fail(err); err != nil {
+			return MemberCount{}, err
+		}
+		n = count.Count
+	} else {
+		_, count, err := sdk.GetRoomMemberCountWithHttpInfo(chatID)
+		if err := x.fail(err); err != nil {
+			return MemberCount{}, err
+		}
+		n = count.Count
+	}
+	return MemberCount{RequestID: x.requestID(), Members: int64(n)}, nil
+}
+
 // Leave has the account leave a group or room. ClassNotFound: it is in none of
 // that id, any more. It returns LINE's request id.
 //

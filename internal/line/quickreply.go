@@ -69,10 +69,12 @@ func (c *check) quickReplies(at string, replies []conversation.QuickReply) *quic
 		case r.Data != "":
 			a.Type, a.Data = "postback", c.units(at+"/data", r.Data, maxPostback)
 			if r.Text != "" {
-				a.DisplayText = c.units(at+"/text", r.Text, maxActionText)
+				a.DisplayText = r.Text
+				c.graphemes(at+"/text", r.Text, maxActionText)
 			}
 		default:
-			a.Type, a.Text = "message", c.units(at+"/text", r.Text, maxActionText)
+			a.Type, a.Text = "message", r.Text
+			c.graphemes(at+"/text", r.Text, maxActionText)
 		}
 		item.Action = a
 		out.Items = append(out.Items, item)

@@ -13,8 +13,8 @@ type Quota struct {
 	Used      int64  // messages this month; LINE calls it approximate
 }
 
-// Spent tells whether nothing is left.
-func (q Quota) Spent() bool { return q.Limit >= 0 && q.Used >= q.Limit }
+// Lacks tells whether less is left than a push to n recipients takes.
+func (q Quota) Lacks(n int64) bool { return q.Limit >= 0 && q.Limit-q.Used < n }
 
 // Quota returns the month's limit and usage. Replies are not counted.
 //
@@ -41,13 +41,13 @@ func (c *Client) Quota(ctx context.Context) (Quota, error) {
 	return q, nil
 }
 
-// Classify429 finds out what a 429 meant by asking for the quota: ClassQuota
-// when it is spent, the class err has otherwise, save that a claim of a spent
+// Classify429 finds out what a 429 to a push to n recipients meant by asking for
+// the quota: ClassQuota when it lacks n, the class err has otherwise, save that a claim of a spent
 // quota that is not true becomes ClassRateLimited: LINE reserves messages while
 // another delivery runs and gives them back. The quota it went by comes with it.
 // An err that is no 429 keeps its class, and no quota is asked for. When LINE does
 // not tell the quota, the class of err stands and the reason is returned.
-func (c *Client) Classify429(ctx context.Context, err error) (Class, Quota, error) {
+func (c *Client) Classify429(ctx context.Context, err error, n int64) (Class, Quota, error) {
 	class := ClassOf(err)
 	switch class {
 	case ClassQuota, ClassRateLimited, ClassTooManyToUser:
@@ -58,7 +58,7 @@ func (c *Client) Classify429(ctx context.Context, err error) (Class, Quota, erro
 	switch {
 	case qerr != nil:
 		return class, Quota{}, qerr
-	case q.Spent():
+	case q.Lacks(n):
 		return ClassQuota, q, nil
 	case class == ClassQuota:
 		return ClassRateLimited, q, nil

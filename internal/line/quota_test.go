@@ -26,7 +26,8 @@ func TestQuota(t *testing.T) {
 			q, err := setup(t, quotaOf(tc.limit, tc.used)).Quota(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, tc.want, q)
-			require.Equal(t, tc.spent, q.Spent())
+			require.Equal(t, tc.spent, q.Lacks(1))
+			require.Equal(t, tc.want.Limit >= 0, q.Lacks(184), "as many as a group has members")
 		})
 	}
 	_, err := setup(t, quotaOf(`{"type":"none"}`, ``)).Quota(t.Context())
@@ -59,11 +60,11 @@ func TestClassify429AsksForTheQuota(t *testing.T) {
 		{ClassTooManyToUser, spent, ClassQuota},
 		{ClassServer, spent, ClassServer},
 	} {
-		got, _, err := setup(t, quotaOf(tc.quota, `{"totalUsage":10}`)).Classify429(t.Context(), &Error{Class: tc.said})
+		got, _, err := setup(t, quotaOf(tc.quota, `{"totalUsage":10}`)).Classify429(t.Context(), &Error{Class: tc.said}, 1)
 		require.NoError(t, err)
 		require.Equal(t, tc.want, got, tc)
 	}
-	got, _, err := setup(t, say(500, ``)).Classify429(t.Context(), &Error{Class: ClassQuota})
+	got, _, err := setup(t, say(500, ``)).Classify429(t.Context(), &Error{Class: ClassQuota}, 1)
 	require.Equal(t, ClassServer, ClassOf(err))
 	require.Equal(t, ClassQuota, got, "without the truth the hint stands")
 }

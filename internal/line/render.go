@@ -22,7 +22,7 @@ import (
 const (
 	maxQuickReplies = 13
 	maxLabel        = 20  // graphemes
-	maxActionText   = 300 // what tapping a button says
+	maxActionText   = 300 // graphemes: what tapping a button says
 	maxPostback     = 300
 	maxActionURI    = 1000
 	maxMediaURL     = 2000
@@ -213,10 +213,10 @@ var quotes = []string{conversation.ContentText, conversation.ContentTextV2, conv
 
 func (c *check) quote(at string, content conversation.Content) string {
 	switch {
-	case content.QuoteToken == "":
+	case content.QuoteMessageID == "" && content.QuoteToken == "":
 	case !slices.Contains(quotes, content.Type):
 		c.add(at, "must be left out: only texts and stickers quote a message")
-	case !validToken(content.QuoteToken):
+	case content.QuoteToken != "" && !validToken(content.QuoteToken):
 		c.add(at, "has no usable quote token")
 	}
 	return content.QuoteToken

@@ -123,6 +123,11 @@ func TestLINEsLimits(t *testing.T) {
 	button := func(action string) string {
 		return `{"type":"bubble","body":{"type":"box","layout":"vertical","contents":[{"type":"button","action":` + action + `}]}}`
 	}
+	const filmed = `{"type":"bubble","hero":{"type":"video","url":"https://e.co/a.mp4","previewUrl":"https://e.co/a.png","altContent":{"type":"image","url":"https://e.co/a.png"}}}`
+	postback := func(more string) conversation.Content {
+		return templateOf(`{"type":"buttons","text":"t","actions":[{"type":"postback","label":"l","data":"d",` + more + `}]}`)
+	}
+	area := `"area":{"x":0,"y":0,"width":1,"height":1}`
 	type c = conversation.Content
 	for name, tc := range map[string]struct {
 		content c
@@ -148,6 +153,7 @@ func TestLINEsLimits(t *testing.T) {
 		"longest data":                   {quick(conversation.QuickReply{Label: "x", Data: long(300)}), ""},
 		"data too long":                  {quick(conversation.QuickReply{Label: "x", Data: long(301)}), "/quick_replies/0/data"},
 		"shown text too long":            {quick(conversation.QuickReply{Label: "x", Data: "d", Text: long(301)}), "/quick_replies/0/text"},
+		"said text of 300 families":      {quick(conversation.QuickReply{Label: "x", Text: strings.Repeat(family, 300)}), ""},
 		"said text too long":             {quick(conversation.QuickReply{Label: "x", Text: long(301)}), "/quick_replies/0/text"},
 		"longest URI":                    {quick(conversation.QuickReply{Label: "x", URI: url(1000)}), ""},
 		"URI too long":                   {quick(conversation.QuickReply{Label: "x", URI: url(1001)}), "/quick_replies/0/uri"},
@@ -218,6 +224,7 @@ func TestLINEsLimits(t *testing.T) {
 		"imagemap action nowhere":  {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":500},"actions":[{"type":"message","text":"t","area":{"x":0,"y":-1,"width":1,"height":1}}]}`), "/imagemap/actions/0/area/y"},
 		"imagemap text too long":   {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":500},"actions":[{"type":"message","text":"` + long(401) + `","area":{"x":0,"y":0,"width":1,"height":1}}]}`), "/imagemap/actions/0/text"},
 		"imagemap postback":        {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":500},"actions":[{"type":"postback","area":{"x":0,"y":0,"width":1,"height":1}}]}`), "/imagemap/actions/0/type"},
+		"imagemap label too long":  {imagemapOf(`{"baseUrl":"https://e.co","baseSize":{"width":1040,"height":500},"actions":[{"type":"uri","linkUri":"https://e.co","label":"` + long(101) + `",` + area + `}]}`), "/imagemap/actions/0/label"},
 		"imagemap video":           {imagemapOf(mapOf(`,"video":{"originalContentUrl":"https://e.co/v.mp4","area":{"x":0,"y":0,"width":1,"height":1}}`)), "/imagemap/video/previewImageUrl"},
 
 		"quick camera":                 {quick(conversation.QuickReply{Label: "x", Action: json.RawMessage(`{"type":"camera"}`)}), ""},
@@ -270,7 +277,15 @@ func TestLINEsLimits(t *testing.T) {
 		"action of a kind to come":           {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"teleport","label":"l"}]}`), ""},
 		"date picker without mode":           {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"datetimepicker","label":"l","data":"d"}]}`), "/template/actions/0/mode"},
 		"clipboard too long":                 {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"clipboard","label":"l","clipboardText":"` + long(1001) + `"}]}`), "/template/actions/0/clipboardText"},
-		"postback that fills in too much":    {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"postback","label":"l","data":"d","fillInText":"` + long(301) + `"}]}`), "/template/actions/0/fillInText"},
+		"postback that fills in too much":    {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"postback","label":"l","data":"d","inputOption":"openKeyboard","fillInText":"` + long(301) + `"}]}`), "/template/actions/0/fillInText"},
+		"postback that fills in nothing":     {postback(`"fillInText":"x"`), "/template/actions/0/inputOption"},
+		"postback with two texts":            {postback(`"displayText":"x","text":"y"`), "/template/actions/0/text"},
+		"postback shown as 300 families":     {postback(`"displayText":"` + strings.Repeat(family, 300) + `"`), ""},
+		"action that says 300 families":      {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"message","label":"l","text":"` + strings.Repeat(family, 300) + `"}]}`), ""},
+		"action with another way elsewhere":  {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"uri","label":"l","uri":"https://e.co","altUri":{"desktop":"ftp://e.co"}}]}`), "/template/actions/0/altUri/desktop"},
+		"date before dates":                  {templateOf(`{"type":"buttons","text":"t","actions":[{"type":"datetimepicker","label":"l","data":"d","mode":"date","min":"1899-12-31"}]}`), "/template/actions/0/min"},
+		"carousel: one title":                {templateOf(`{"type":"carousel","columns":[` + column(1) + `,{"title":"t","text":"t","actions":` + acts(1) + `}]}`), "/template/columns/1/title"},
+		"buttons: image of another shape":    {templateOf(`{"type":"buttons","imageAspectRatio":"round","text":"t","actions":` + acts(1) + `}`), "/template/imageAspectRatio"},
 
 		"flex of another kind":        {flexOf(`{"type":"box"}`), "/contents/type"},
 		"bubble of nothing":           {flexOf(`{"type":"bubble"}`), "/contents"},
@@ -288,7 +303,10 @@ func TestLINEsLimits(t *testing.T) {
 		"flex: data too long":         {flexOf(button(`{"type":"postback","label":"l","data":"` + long(301) + `"}`)), "/contents/body/contents/0/action/data"},
 		"flex: image without TLS":     {flexOf(`{"type":"bubble","hero":{"type":"image","url":"http://e.co/a.png"}}`), "/contents/hero/url"},
 		"flex: tapped image":          {flexOf(`{"type":"bubble","hero":{"type":"image","url":"https://e.co/a.png","action":{"type":"uri","uri":"https://e.co"}}}`), ""},
-		"flex: video without preview": {flexOf(`{"type":"bubble","hero":{"type":"video","url":"https://e.co/a.mp4"}}`), "/contents/hero/previewUrl"},
+		"flex: video without preview": {flexOf(`{"type":"bubble","hero":{"type":"video","url":"https://e.co/a.mp4","altContent":{"type":"image","url":"https://e.co/a.png"}}}`), "/contents/hero/previewUrl"},
+		"flex: video":                 {flexOf(filmed), ""},
+		"flex: video for some apps":   {flexOf(`{"type":"bubble","hero":{"type":"video","url":"https://e.co/a.mp4","previewUrl":"https://e.co/a.png"}}`), "/contents/hero/altContent"},
+		"flex: video in a carousel":   {flexOf(`{"type":"carousel","contents":[` + filmed + `]}`), "/contents/contents/0/hero/type"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -22,12 +22,18 @@ type Sent struct {
 	// AcceptedRequestID is the id of the earlier call that was accepted; ""
 	// unless Duplicate.
 	AcceptedRequestID string
-	// MessageIDs are LINE's ids in the order of the request. It is empty when
-	// LINE accepted the call but its answer broke off.
-	MessageIDs []string
+	// Messages are in the order of the request. It is empty when LINE accepted the
+	// call but its answer broke off.
+	Messages []SentMessage
 	// Duplicate says that an earlier push with the same retry key was accepted
 	// and this one sent nothing.
 	Duplicate bool
+}
+
+// SentMessage is what LINE said of one message.
+type SentMessage struct {
+	ID         string
+	QuoteToken string // by which it can be quoted in the same chat; "" when it cannot
 }
 
 // Reply sends 1 to 5 messages with the reply token of an event. It is free of
@@ -96,12 +102,17 @@ func (c *Client) send(ctx context.Context, path, key, value, retryKey string, me
 	// of the messages, not the fact that LINE took them.
 	var said struct {
 		SentMessages []struct {
-			ID string `json:"id"`
+			ID         string `json:"id"`
+			QuoteToken string `json:"quoteToken"`
 		} `json:"sentMessages"`
 	}
 	if json.Unmarshal(a.body, &said) == nil {
 		for _, m := range said.SentMessages {
-			sent.MessageIDs = append(sent.MessageIDs, clean(m.ID))
+			one := SentMessage{ID: clean(m.ID)}
+			if validToken(m.QuoteToken) {
+				one.QuoteToken = m.QuoteToken
+			}
+			sent.Messages = append(sent.Messages, one)
 		}
 	}
 	return sent, nil

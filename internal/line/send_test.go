@@ -18,7 +18,7 @@ func TestReplySendsTheBytesItIsGiven(t *testing.T) {
 	}
 	sent, err := b.Reply(t.Context(), "nHuyWiB7yP5Zw52FIkcQobQuGDXCTA", frozen)
 	require.NoError(t, err)
-	require.Equal(t, Sent{RequestID: "req-1", MessageIDs: []string{"461230966842064897", "461230966842064898"}}, sent)
+	require.Equal(t, Sent{RequestID: "req-1", Messages: []SentMessage{{ID: "461230966842064897", QuoteToken: "IStG5h1Tz7b"}, {ID: "461230966842064898"}}}, sent)
 
 	r := b.last(t)
 	require.Equal(t, "POST /v2/bot/message/reply", r.method+" "+r.path)
@@ -34,7 +34,7 @@ func TestPushCarriesItsRetryKey(t *testing.T) {
 		sent, err := b.Push(t.Context(), testUser, testKey, hello())
 		require.NoError(t, err)
 		require.False(t, sent.Duplicate)
-		require.Equal(t, []string{"1"}, sent.MessageIDs)
+		require.Equal(t, []SentMessage{{ID: "1"}}, sent.Messages)
 		require.Equal(t, testKey, b.last(t).header.Get("X-Line-Retry-Key"))
 	}
 	require.Equal(t, b.seen[0].body, b.seen[1].body, "every attempt carries the same bytes")
@@ -55,7 +55,7 @@ func TestAPushAcceptedBeforeIsASuccess(t *testing.T) {
 		require.True(t, sent.Duplicate)
 		require.Equal(t, "req-0", sent.AcceptedRequestID)
 		require.Equal(t, "req-1", sent.RequestID)
-		require.Equal(t, body[0] == '{', len(sent.MessageIDs) == 1)
+		require.Equal(t, body[0] == '{', len(sent.Messages) == 1)
 
 		_, err = b.Reply(t.Context(), "token", hello())
 		require.Equal(t, ClassRefused, ClassOf(err), "replies have no retry key to be a duplicate of")
@@ -70,6 +70,6 @@ func TestAcceptedIsAcceptedEvenIfTheAnswerBreaksOff(t *testing.T) {
 	})
 	sent, err := b.Reply(t.Context(), "token", hello())
 	require.NoError(t, err)
-	require.Empty(t, sent.MessageIDs)
+	require.Empty(t, sent.Messages)
 	require.Equal(t, "req-1", sent.RequestID)
 }

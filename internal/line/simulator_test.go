@@ -130,7 +130,7 @@ func TestACustomerIsAnsweredByReplyAndByPush(t *testing.T) {
 
 	sent, err := b.client.Reply(ctx, raw.ReplyToken, render(t, conversation.TextContent("one"), conversation.TextContent("two")))
 	require.NoError(t, err)
-	require.Len(t, sent.MessageIDs, 2)
+	require.Len(t, sent.Messages, 2)
 	require.NotEmpty(t, sent.RequestID)
 	require.False(t, sent.Duplicate)
 
@@ -149,7 +149,7 @@ func TestACustomerIsAnsweredByReplyAndByPush(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, again.Duplicate)
 	require.Equal(t, first.RequestID, again.AcceptedRequestID)
-	require.Equal(t, first.MessageIDs, again.MessageIDs)
+	require.Equal(t, first.Messages, again.Messages)
 
 	chat, err := b.sim.Chat(ctx, simChannel, b.user)
 	require.NoError(t, err)
@@ -176,7 +176,7 @@ func TestAPushWhoseAnswerWasLostIsNotSentTwice(t *testing.T) {
 	sent, err := b.client.Push(t.Context(), b.user, key, messages)
 	require.NoError(t, err)
 	require.True(t, sent.Duplicate)
-	require.Len(t, sent.MessageIDs, 1)
+	require.Len(t, sent.Messages, 1)
 }
 
 func TestAReplyWhoseAnswerWasLostIsFoundOutByRepeatingIt(t *testing.T) {
@@ -207,7 +207,7 @@ func TestASpentQuotaIsToldFromARateLimit(t *testing.T) {
 	messages := render(t, conversation.TextContent("x"))
 
 	_, err = b.client.Push(ctx, b.user, conversation.RetryKey("1"), messages)
-	class, _, cerr := b.client.Classify429(ctx, err)
+	class, _, cerr := b.client.Classify429(ctx, err, 1)
 	require.NoError(t, cerr)
 	require.Equal(t, line.ClassRateLimited, class)
 
@@ -219,7 +219,7 @@ func TestASpentQuotaIsToldFromARateLimit(t *testing.T) {
 	require.EqualValues(t, 1, q.Used)
 
 	_, err = b.client.Push(ctx, b.user, conversation.RetryKey("2"), messages)
-	class, _, cerr = b.client.Classify429(ctx, err)
+	class, _, cerr = b.client.Classify429(ctx, err, 1)
 	require.NoError(t, cerr)
 	require.Equal(t, line.ClassQuota, class)
 }

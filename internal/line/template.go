@@ -78,6 +78,7 @@ func (c *check) template(at string, raw json.RawMessage) {
 	}
 	switch t["type"] {
 	case "buttons":
+		c.pictures(at, t)
 		c.card(at, t, maxButtonsText, maxButtonsActions)
 	case "confirm":
 		s, _ := t["text"].(string)
@@ -85,8 +86,15 @@ func (c *check) template(at string, raw json.RawMessage) {
 		c.actions(at+"/actions", t["actions"], confirmActions, confirmActions)
 	case "carousel":
 		actions := -1
-		for i, column := range c.columns(at, t) {
+		columns := c.columns(at, t)
+		c.pictures(at, t)
+		for i, column := range columns {
 			at := fmt.Sprintf("%s/columns/%d", at, i)
+			for _, name := range []string{"thumbnailImageUrl", "title"} {
+				if (column[name] == nil) != (columns[0][name] == nil) {
+					c.add(at+"/"+name, "must stand in all columns or in none")
+				}
+			}
 			n := c.card(at, column, maxColumnText, maxColumnActions)
 			if actions >= 0 && n != actions {
 				c.add(at+"/actions", "must be as many as in the first column")
@@ -104,6 +112,16 @@ func (c *check) template(at string, raw json.RawMessage) {
 		}
 	default:
 		c.add(at+"/type", "must be buttons, confirm, carousel or image_carousel")
+	}
+}
+
+// pictures checks how the pictures of a template are shown.
+func (c *check) pictures(at string, t map[string]any) {
+	if ratio, ok := c.optional(at, t, "imageAspectRatio"); ok && ratio != "rectangle" && ratio != "square" {
+		c.add(at+"/imageAspectRatio", "must be rectangle or square")
+	}
+	if size, ok := c.optional(at, t, "imageSize"); ok && size != "cover" && size != "contain" {
+		c.add(at+"/imageSize", "must be cover or contain")
 	}
 }
 

@@ -37,6 +37,8 @@ var endpoints = []endpoint{
 	{name: "group_member", pattern: "GET /v2/bot/group/{groupId}/member/{userId}", limit: 2000, window: time.Second, handle: (*Simulator).memberProfile},
 	{name: "room_member", pattern: "GET /v2/bot/room/{groupId}/member/{userId}", limit: 2000, window: time.Second, handle: (*Simulator).memberProfile},
 	{name: "group_summary", pattern: "GET /v2/bot/group/{groupId}/summary", limit: 2000, window: time.Second, handle: (*Simulator).groupSummary},
+	{name: "group_count", pattern: "GET /v2/bot/group/{groupId}/members/count", limit: 2000, window: time.Second, handle: (*Simulator).memberCount},
+	{name: "room_count", pattern: "GET /v2/bot/room/{groupId}/members/count", limit: 2000, window: time.Second, handle: (*Simulator).memberCount},
 	{name: "leave_group", pattern: "POST /v2/bot/group/{groupId}/leave", limit: 2000, window: time.Second, handle: (*Simulator).leave},
 	{name: "leave_room", pattern: "POST /v2/bot/room/{groupId}/leave", limit: 2000, window: time.Second, handle: (*Simulator).leave},
 	{name: "reply", pattern: "POST /v2/bot/message/reply", limit: 2000, window: time.Second, handle: (*Simulator).reply},
@@ -79,7 +81,7 @@ var endpoints = []endpoint{
 // "unknown" are calls of endpoints that are not simulated.
 func Endpoints() []string {
 	return []string{
-		"bot_info", "get_webhook_endpoint", "set_webhook_endpoint", "test_webhook_endpoint", "profile", "group_member", "room_member", "group_summary", "leave_group", "leave_room",
+		"bot_info", "get_webhook_endpoint", "set_webhook_endpoint", "test_webhook_endpoint", "profile", "group_member", "room_member", "group_summary", "group_count", "room_count", "leave_group", "leave_room",
 		"reply", "push", "multicast", "validate_reply", "validate_push", "content", "transcoding", "preview", "loading", "mark_as_read",
 		"quota", "consumption", "link_token",
 		"create_rich_menu", "validate_rich_menu", "list_rich_menus", "get_rich_menu", "delete_rich_menu", "upload_rich_menu_image", "rich_menu_image",

@@ -158,6 +158,20 @@ func (s *Simulator) groupSummary(c *apiCall) answer {
 	return ok(map[string]string{"groupId": id, "groupName": "Group " + id[:min(6, len(id))]})
 }
 
+// memberCount counts the people of a group or room, and not the account.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#get-members-group-count
+func (s *Simulator) memberCount(c *apiCall) answer {
+	var n int
+	if err := s.store.r.GetContext(c.Context(), &n, `SELECT count(*) FROM members WHERE channel_id = ? AND group_id = ?`, c.channel.ID, c.PathValue("groupId")); err != nil {
+		return s.broken(c, err)
+	}
+	if n == 0 {
+		return refuse(http.StatusNotFound, "Not found")
+	}
+	return ok(map[string]int{"count": n})
+}
+
 // quota: https://developers.line.biz/en/reference/messaging-api/#get-quota
 func (s *Simulator) quota(c *apiCall) answer {
 	if c.channel.Quota == 0 {

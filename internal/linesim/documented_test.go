@@ -72,6 +72,7 @@ func TestAPushToAGroupCountsEveryMember(t *testing.T) {
 		_, err := b.Send(b.ctx, testChannel, user, Message{Type: "text", Text: "hello all", GroupID: group})
 		require.NoError(t, err)
 	}
+	require.JSONEq(t, `{"count":2}`, string(b.call("GET", "/v2/bot/group/"+group+"/members/count", nil).Body))
 	require.Equal(t, http.StatusOK, b.push(group, "", "one", "two").Status)
 	used, err := b.Consumption(b.ctx, testChannel)
 	require.NoError(t, err)

@@ -653,6 +653,19 @@ func TestMarkingAsReadReadsEverythingBefore(t *testing.T) {
 	require.True(t, chat[1].Read)
 }
 
+func TestWhileChatIsOffMessagesAreReadAtOnce(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	for mode, read := range map[string]bool{"bot": true, "chat": false} {
+		require.NoError(t, b.ChangeChannel(b.ctx, testChannel, func(c *Channel) { c.ChatMode = mode }))
+		b.write(alice, mode)
+		b.idle()
+		chat, err := b.Chat(b.ctx, testChannel, alice)
+		require.NoError(t, err)
+		require.Equal(t, read, chat[len(chat)-1].Read, mode)
+	}
+}
+
 func TestLoadingTakesFiveToSixtySecondsInFives(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
@@ -666,6 +679,7 @@ func TestLoadingTakesFiveToSixtySecondsInFives(t *testing.T) {
 	require.Equal(t, 400, start(7))
 	require.Equal(t, 400, start(65))
 	require.Equal(t, 400, b.call("POST", "/v2/bot/chat/loading/start", map[string]any{"chatId": "nobody"}).Status)
+	require.Equal(t, 400, b.call("POST", "/v2/bot/chat/loading/start", map[string]any{"chatId": "C" + alice[1:]}).Status)
 }
 
 func TestTheWebhookCanBeSetAndTested(t *testing.T) {
@@ -730,6 +744,37 @@ func TestALinkTokenLinksOnce(t *testing.T) {
 	require.Equal(t, 400, b.call("GET", path, nil).Status)
 	b.idle()
 	require.JSONEq(t, `{"result":"ok","nonce":"0123456789abcdef"}`, string(b.bot.received()[0].Events[0]["link"]))
+}
+
+func TestOnlyFriendsLinkTheirAccounts(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	require.Equal(t, 404, b.call("POST", "/v2/bot/user/U"+strings.Repeat("0", 32)+"/linkToken", nil).Status, "nobody")
+	var issued struct {
+		Token string `json:"linkToken"`
+	}
+	require.NoError(t, json.Unmarshal(b.call("POST", "/v2/bot/user/"+alice+"/linkToken", nil).Body, &issued))
+	_, err := b.Unfollow(b.ctx, testChannel, alice)
+	require.NoError(t, err)
+	require.Equal(t, 404, b.call("POST", "/v2/bot/user/"+alice+"/linkToken", nil).Status, "who blocks the account")
+	require.Equal(t, 403, b.call("GET", "/dialog/bot/accountLink?nonce=0123456789abcdef&linkToken="+issued.Token, nil).Status)
+	require.Equal(t, 400, b.call("GET", "/dialog/bot/accountLink?nonce=short&linkToken="+issued.Token, nil).Status)
+	b.idle()
+	last := b.bot.received()[len(b.bot.received())-1].Events[0]
+	require.JSONEq(t, `{"result":"failed","nonce":"0123456789abcdef"}`, string(last["link"]))
+	require.NotContains(t, last, "source")
+	require.NotContains(t, last, "replyToken")
+}
+
+func TestALinkTokenIsGoodForTenMinutes(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	var issued struct {
+		Token string `json:"linkToken"`
+	}
+	require.NoError(t, json.Unmarshal(b.call("POST", "/v2/bot/user/"+alice+"/linkToken", nil).Body, &issued))
+	b.clock.Advance(linkTokenLife + time.Second)
+	require.Equal(t, 400, b.call("GET", "/dialog/bot/accountLink?nonce=0123456789abcdef&linkToken="+issued.Token, nil).Status)
 }
 
 func TestGroupsHaveMembersAndTakePushes(t *testing.T) {

@@ -95,6 +95,9 @@ func TestAnswersAreAsLINEPublishesThem(t *testing.T) {
 	require.NoError(t, err)
 	message := list([]string{"hi"})
 	menu := b.menu("m", `{"type":"message","text":"x"}`)
+	group := "C" + strings.Repeat("a", 32)
+	_, err = b.Send(b.ctx, testChannel, alice, Message{Type: "text", Text: "hello all", GroupID: group})
+	require.NoError(t, err)
 	for _, c := range []struct {
 		method, path, schema string
 		body                 any
@@ -106,6 +109,8 @@ func TestAnswersAreAsLINEPublishesThem(t *testing.T) {
 		{"POST", "/v2/bot/channel/webhook/test", "TestWebhookEndpointResponse", nil, nil, 200},
 		{"GET", "/v2/bot/profile/" + alice, "UserProfileResponse", nil, nil, 200},
 		{"GET", "/v2/bot/profile/nobody", "ErrorResponse", nil, nil, 404},
+		{"GET", "/v2/bot/group/" + group + "/members/count", "GroupMemberCountResponse", nil, nil, 200},
+		{"GET", "/v2/bot/group/C" + strings.Repeat("0", 32) + "/members/count", "ErrorResponse", nil, nil, 404},
 		{"POST", "/v2/bot/message/reply", "ReplyMessageResponse", map[string]any{"replyToken": sent.ReplyToken, "messages": message}, nil, 200},
 		{"POST", "/v2/bot/message/reply", "ErrorResponse", map[string]any{"replyToken": sent.ReplyToken, "messages": message}, nil, 400},
 		{"POST", "/v2/bot/message/push", "PushMessageResponse", map[string]any{"to": alice, "messages": message}, []string{"X-Line-Retry-Key", key1}, 200},

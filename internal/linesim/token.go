@@ -74,6 +74,8 @@ func (a *accounts) issue(token string, t issuedToken, now time.Time) {
 }
 
 // linkToken: https://developers.line.biz/en/reference/messaging-api/#issue-link-token
+// To link, users must have the account as a friend:
+// https://developers.line.biz/en/docs/messaging-api/linking-accounts/
 func (s *Simulator) linkToken(c *apiCall) answer {
 	u, err := s.user(c.Context(), c.PathValue("userId"))
 	if errors.Is(err, ErrNotFound) {
@@ -81,6 +83,13 @@ func (s *Simulator) linkToken(c *apiCall) answer {
 	}
 	if err != nil {
 		return s.broken(c, err)
+	}
+	blocked, err := s.blocked(c.Context(), c.channel.ID, u.ID)
+	if err != nil {
+		return s.broken(c, err)
+	}
+	if blocked {
+		return refuse(http.StatusNotFound, "Not found")
 	}
 	token := randomHex(16)
 	err = s.store.write(func(t *txn) error {
@@ -94,7 +103,8 @@ func (s *Simulator) linkToken(c *apiCall) answer {
 }
 
 // accountLinkPage is LINE's dialog at access.line.me: it uses the link token
-// up and reports the nonce to the bot. Source:
+// up and reports the nonce to the bot; of a user who has blocked the account
+// since, that it failed. Source:
 // https://developers.line.biz/en/docs/messaging-api/linking-accounts/
 func (s *Simulator) accountLinkPage(w http.ResponseWriter, r *http.Request) {
 	nonce := r.URL.Query().Get("nonce")
@@ -119,12 +129,21 @@ func (s *Simulator) accountLinkPage(w http.ResponseWriter, r *http.Request) {
 		linkPage(w, http.StatusBadRequest, "This link has expired or was used before.")
 		return
 	}
+	linked := false
 	if err == nil {
-		_, err = s.AccountLink(r.Context(), row.ChannelID, row.UserID, nonce, true)
+		blocked := false
+		if blocked, err = s.blocked(r.Context(), row.ChannelID, row.UserID); err == nil {
+			linked = !blocked
+			_, err = s.AccountLink(r.Context(), row.ChannelID, row.UserID, nonce, linked)
+		}
 	}
 	if err != nil {
 		s.log.Error("account link", "error", err)
 		linkPage(w, http.StatusInternalServerError, "Something broke in the simulator.")
+		return
+	}
+	if !linked {
+		linkPage(w, http.StatusForbidden, "Your accounts could not be linked.")
 		return
 	}
 	linkPage(w, http.StatusOK, "Your accounts are linked. You can close this page.")

@@ -363,7 +363,7 @@ func (v *validator) sender(m map[string]any, path string) {
 	if sender == nil {
 		return
 	}
-	if name := v.text(sender, spath, "name", textRule{max: 20, graphemes: true}); strings.EqualFold(strings.TrimSpace(name), "LINE") {
+	if name := v.text(sender, spath, "name", textRule{max: 20}); strings.EqualFold(strings.TrimSpace(name), "LINE") {
 		v.add(join(spath, "name"), "The name must not be LINE")
 	}
 	v.link(sender, spath, "iconUrl", false)
@@ -417,24 +417,26 @@ func (v *validator) action(a map[string]any, path string, r actionRule) {
 	switch kind {
 	case "postback":
 		v.text(a, path, "data", textRule{required: true, max: 300})
-		v.text(a, path, "displayText", textRule{max: 300})
-		v.text(a, path, "text", textRule{max: 300})
-		v.text(a, path, "fillInText", textRule{max: 300})
+		shown := v.text(a, path, "displayText", textRule{max: 300, graphemes: true})
+		said := v.text(a, path, "text", textRule{max: 300, graphemes: true})
+		if shown != "" && said != "" {
+			v.add(join(path, "displayText"), "displayText and text cannot both be used")
+		}
+		v.text(a, path, "fillInText", textRule{max: 300, graphemes: true})
 		v.text(a, path, "inputOption", textRule{oneOf: []string{"closeRichMenu", "openRichMenu", "openKeyboard", "openVoice"}})
 	case "message":
-		v.text(a, path, "text", textRule{required: true, max: 300})
+		v.text(a, path, "text", textRule{required: true, max: 300, graphemes: true})
 	case "uri":
-		s := v.text(a, path, "uri", textRule{required: true, max: 1000})
-		u, err := url.Parse(s)
-		if s != "" && (err != nil || !slices.Contains([]string{"http", "https", "line", "tel"}, u.Scheme)) {
-			v.add(join(path, "uri"), "invalid uri scheme")
+		v.opens(a, path, "uri", true)
+		if alt, apath := v.object(a, path, "altUri", false); alt != nil {
+			v.opens(alt, apath, "desktop", false)
 		}
 	case "datetimepicker":
 		v.text(a, path, "data", textRule{required: true, max: 300})
 		mode := v.text(a, path, "mode", textRule{required: true, oneOf: []string{"date", "time", "datetime"}})
 		for _, name := range []string{"initial", "max", "min"} {
 			s := v.text(a, path, name, textRule{})
-			if shape := momentShapes[mode]; s != "" && shape != nil && !shape.MatchString(s) {
+			if shape := momentShapes[mode]; s != "" && shape != nil && (!shape.MatchString(s) || mode != "time" && (s < "1900" || s >= "2101")) {
 				v.add(join(path, name), "Must be a valid %s", mode)
 			}
 		}
@@ -443,6 +445,15 @@ func (v *validator) action(a map[string]any, path string, r actionRule) {
 	case "richmenuswitch":
 		v.text(a, path, "richMenuAliasId", textRule{required: true, max: 32})
 		v.text(a, path, "data", textRule{required: true, max: 300})
+	}
+}
+
+// opens checks what tapping something opens.
+func (v *validator) opens(m map[string]any, path, name string, required bool) {
+	s := v.text(m, path, name, textRule{required: required, max: 1000})
+	u, err := url.Parse(s)
+	if s != "" && (err != nil || !slices.Contains([]string{"http", "https", "line", "tel"}, u.Scheme)) {
+		v.add(join(path, name), "invalid uri scheme")
 	}
 }
 
@@ -458,17 +469,35 @@ func (v *validator) imagemap(m map[string]any, path string) {
 		p := at(apath, i)
 		switch v.text(a, p, "type", textRule{required: true, oneOf: []string{"uri", "message", "clipboard"}}) {
 		case "uri":
-			v.text(a, p, "linkUri", textRule{required: true, max: 1000})
+			v.opens(a, p, "linkUri", true)
 		case "message":
 			v.text(a, p, "text", textRule{required: true, max: 400})
 		case "clipboard":
 			v.text(a, p, "clipboardText", textRule{required: true, max: 1000})
 		}
-		if area, rpath := v.object(a, p, "area", true); area != nil {
-			for _, side := range []string{"x", "y", "width", "height"} {
-				v.number(area, rpath, side, true, 0, 1<<31)
-			}
-		}
+		v.text(a, p, "label", textRule{max: 100})
+		v.area(a, p)
+	}
+	video, vpath := v.object(m, path, "video", false)
+	if video == nil {
+		return
+	}
+	v.link(video, vpath, "originalContentUrl", true)
+	v.link(video, vpath, "previewImageUrl", true)
+	v.area(video, vpath)
+	if link, lpath := v.object(video, vpath, "externalLink", false); link != nil {
+		v.opens(link, lpath, "linkUri", true)
+		v.text(link, lpath, "label", textRule{required: true, max: 30})
+	}
+}
+
+func (v *validator) area(m map[string]any, path string) {
+	area, path := v.object(m, path, "area", true)
+	if area == nil {
+		return
+	}
+	for _, side := range []string{"x", "y", "width", "height"} {
+		v.number(area, path, side, true, 0, 1<<31)
 	}
 }
 
@@ -491,6 +520,11 @@ func (v *validator) template(m map[string]any, path string) {
 		columns, cpath := v.list(t, path, "columns", true, 1, 10)
 		count := -1
 		for i, column := range columns {
+			for _, name := range []string{"thumbnailImageUrl", "title"} {
+				if (column[name] == nil) != (columns[0][name] == nil) {
+					v.add(join(at(cpath, i), name), "All columns must have it, or none")
+				}
+			}
 			v.card(column, at(cpath, i), 120, 60)
 			n := v.actions(column, at(cpath, i), 1, 3)
 			if count >= 0 && n != count {

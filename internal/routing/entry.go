@@ -93,6 +93,7 @@ const (
 	KeptOnce      KeepReason = "overflowed_before" // it overflowed from here before: nobody goes round
 	KeptMoves     KeepReason = "too_many_moves"    // it was passed on MaxMoves times
 	KeptCircle    KeepReason = "in_a_circle"       // it would come back to where it has been
+	KeptLast      KeepReason = "no_other_queue"    // nobody works it, and there is no other to take it
 	KeptNoQueue   KeepReason = "no_such_queue"     // the queue it would go to does not exist, or nobody works it
 )
 

@@ -24,6 +24,7 @@ type Common struct {
 type Outside struct {
 	LINEAPIURL            string `name:"line-api-url" aliases:"kaiwa-line-api-url" env:"KAIWA_LINE_API_URL" placeholder:"URL" help:"LINE's API host, if other than the public one"`
 	LINEDataAPIURL        string `name:"line-data-api-url" aliases:"kaiwa-line-data-api-url" env:"KAIWA_LINE_DATA_API_URL" placeholder:"URL" help:"LINE's data API host, if other than the public one"`
+	LINEAccessURL         string `name:"line-access-url" aliases:"kaiwa-line-access-url" env:"KAIWA_LINE_ACCESS_URL" placeholder:"URL" help:"host of LINE's account link dialog, if other than the public one"`
 	AllowPrivateAddresses bool   `name:"allow-private-addresses" aliases:"kaiwa-allow-private-addresses" env:"KAIWA_ALLOW_PRIVATE_ADDRESSES" help:"bots and webhooks may be on private or loopback addresses"`
 	BlobURL               string `name:"blob-url" aliases:"kaiwa-blob-url" env:"KAIWA_BLOB_URL" placeholder:"URL" help:"where files are kept: a gocloud.dev bucket URL"`
 	PublicURL             string `name:"public-url" aliases:"kaiwa-public-url" env:"KAIWA_PUBLIC_URL" placeholder:"URL" help:"how LINE and browsers reach the API"`
@@ -80,7 +81,7 @@ func (s Common) Keys() (*keyring.Ring, error) {
 // Check reports the first setting that is missing or wrong.
 func (s Outside) Check() error {
 	for _, u := range []struct{ name, value string }{
-		{"KAIWA_LINE_API_URL", s.LINEAPIURL}, {"KAIWA_LINE_DATA_API_URL", s.LINEDataAPIURL}, {"KAIWA_FILES_URL", s.FilesURL},
+		{"KAIWA_LINE_API_URL", s.LINEAPIURL}, {"KAIWA_LINE_DATA_API_URL", s.LINEDataAPIURL}, {"KAIWA_LINE_ACCESS_URL", s.LINEAccessURL}, {"KAIWA_FILES_URL", s.FilesURL},
 	} {
 		if u.value != "" && !webURL(u.value) {
 			return Wrong(u.name, "it must be an http or https address such as https://files.example.com")

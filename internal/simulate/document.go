@@ -184,8 +184,8 @@ type Kind struct {
 	PreferredAgents []string `yaml:"preferred_agents,omitempty"`
 	Returns         *Returns `yaml:"returns,omitempty"` // nil: nobody comes back
 
-	PerHour float64              `yaml:"per_hour,omitempty"` // conversations an hour, at any time
-	ByHour  map[string][]float64 `yaml:"by_hour,omitempty"`  // by day, 24 numbers each; instead of per_hour
+	PerHour float64              `yaml:"per_hour,omitempty"`     // conversations an hour, at any time
+	ByHour  map[string][]float64 `yaml:"by_hour,omitempty,flow"` // by day, 24 numbers each; instead of per_hour
 
 	Handling *Distribution `yaml:"handling,omitempty"`
 	WrapUp   *Distribution `yaml:"wrap_up,omitempty"`

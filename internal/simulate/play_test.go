@@ -277,7 +277,7 @@ agents: [{id: a, queues: [q]}]
 kinds: [{id: k, queue: q}]
 arrivals: past.csv
 handling: {csv: handling.csv}
-run: {replications: 2}
+run: {replications: 2, weeks: 1}
 `
 	s, err := Load([]File{{"office.yaml", []byte(document)}}, files(map[string]string{
 		"past.csv":     "at,kind,handling_seconds\n2026-05-04 09:00,k,60\n2026-05-04T09:00:30+07:00,k,\n2026-05-04 09:01:00,k,60\n2027-01-01 00:00,k,1\n",
@@ -406,6 +406,10 @@ func TestWhatIsWrongIsSaidWithFilePlaceAndWhatToDo(t *testing.T) {
 		{"handling:", "rulesets: [{id: r, kind: route, rules: [{condition: 'message.text = 1', queue_id: q}]}]\nhandling:", `rulesets/0/rules/0/condition: Line 1, column`},
 		{"handling:", "rulesets: [{id: r, kind: route, rules: [{condition: 'true', queue_id: z}]}]\nhandling:", `rulesets/0/rules/0: There is no queue "z".`},
 		{"handling:", "workstreams: [{id: w, route_ruleset_id: r}]\nhandling:", `workstreams/0/route_ruleset_id: There is no ruleset "r" of kind route.`},
+		{"handling:", "workstreams: [{id: w, capacity_units: -1}]\nhandling:", `workstreams/0/capacity_units: Units are between 1 and 100.`},
+		{"queue: q,", "queue: q, priority: 1001,", `kinds/0/priority: A priority is between -1000 and 1000.`},
+		{"handling:", "workstreams: [{id: w, default_priority: -1001}]\nhandling:", `workstreams/0/default_priority: A priority is between`},
+		{"handling:", "workstreams: [{id: w, max_offers: 6}]\nhandling:", `workstreams/0/max_offers: One agent is offered a conversation 1 to 5 times.`},
 		{office, "- a list", `office.yaml: This is no simulation`},
 		{office, "queues: [", `office.yaml, line 1: `},
 	} {

@@ -151,8 +151,8 @@ func (c *compiler) run() error {
 	}
 	weeks := max(1, r.Weeks)
 	switch {
-	case r.Weeks < 0 || r.Weeks > 520:
-		return c.wrong("run/weeks", "It is played for 1 to 520 weeks.")
+	case r.Weeks < 0 || r.Weeks > maxWeeks:
+		return c.wrong("run/weeks", "It is played for 1 to %d weeks.", maxWeeks)
 	case s.replications < 1 || s.replications > 10_000:
 		return c.wrong("run/replications", "It is played 1 to 10000 times.")
 	}
@@ -169,6 +169,9 @@ func (c *compiler) run() error {
 	}
 	return nil
 }
+
+// maxWeeks bounds how long it is played.
+const maxWeeks = 520
 
 // offers takes over what agents do with offers.
 func (c *compiler) offers() error {
@@ -401,8 +404,12 @@ func (c *compiler) workstreams() error {
 			return c.wrong(at+"/fallback_queue_id", "There is no queue %q. Name one of queues.", w.FallbackQueueID)
 		case made.matching != conversation.MatchingExact && made.matching != conversation.MatchingClosest && made.matching != conversation.MatchingNone:
 			return c.wrong(at+"/skill_matching", "%q is no way of matching: it is exact, closest or none.", w.SkillMatching)
-		case made.units > routing.MaxUnits:
-			return c.wrong(at+"/capacity_units", "It is %d at most.", routing.MaxUnits)
+		case w.CapacityUnits < 0 || w.CapacityUnits > routing.MaxUnits:
+			return c.wrong(at+"/capacity_units", "Units are between 1 and %d.", routing.MaxUnits)
+		case w.DefaultPriority < routing.MinPriority || w.DefaultPriority > routing.MaxPriority:
+			return c.wrong(at+"/default_priority", "A priority is between %d and %d.", routing.MinPriority, routing.MaxPriority)
+		case w.MaxOffers < 0 || w.MaxOffers > maxOffers:
+			return c.wrong(at+"/max_offers", "One agent is offered a conversation 1 to %d times.", maxOffers)
 		case made.offerTimeout <= 0:
 			return c.wrong(at+"/offer_timeout", "It has to be longer than nothing.")
 		}
@@ -431,6 +438,10 @@ func (c *compiler) workstreams() error {
 // defaultOfferTimeout is how long agents have to answer where no workstream says
 // otherwise.
 const defaultOfferTimeout = 120 * time.Second
+
+// maxOffers bounds how often one agent is offered one conversation, as the API
+// does.
+const maxOffers = 5
 
 // The kinds of Ruleset.
 const (
@@ -547,6 +558,9 @@ func (c *compiler) kind(at string, k Kind) (kind, error) {
 		return made, c.wrong(at, "A kind needs a queue, or a workstream whose rules find one.")
 	case k.Units < 0 || k.Units > routing.MaxUnits:
 		return made, c.wrong(at+"/units", "Units are between 1 and %d.", routing.MaxUnits)
+	}
+	if k.Priority != nil && (*k.Priority < routing.MinPriority || *k.Priority > routing.MaxPriority) {
+		return made, c.wrong(at+"/priority", "A priority is between %d and %d.", routing.MinPriority, routing.MaxPriority)
 	}
 	levels, err := c.levels(at+"/skills", k.Skills)
 	if err != nil {
@@ -668,18 +682,11 @@ func (c *compiler) arrivals() error {
 		}
 		times[i] = t
 	}
-	if c.doc.Run.Start == "" && len(times) > 0 {
-		first := slices.MinFunc(times, time.Time.Compare).In(c.s.zone)
-		c.doc.Run.Start = first.Format(time.DateOnly)
-		if err := c.run(); err != nil {
-			return err
-		}
-		for i := range c.s.agents {
-			c.s.agents[i].there = nil
-		}
-		if err := c.staffing(); err != nil {
-			return err
-		}
+	if len(times) == 0 {
+		return &Error{File: c.doc.Arrivals, Detail: "There are no rows. Give at least one."}
+	}
+	if err := c.playAll(times); err != nil {
+		return err
 	}
 	for i, row := range rows {
 		a := arrival{at: times[i].Sub(c.s.start), handling: -1}
@@ -698,8 +705,34 @@ func (c *compiler) arrivals() error {
 			c.s.past = append(c.s.past, a)
 		}
 	}
+	if len(c.s.past) == 0 {
+		return c.wrong("arrivals", "None of them came in the time that is played, from %s for %d weeks. Change run.start or run.weeks, or leave both out.",
+			c.s.start.Format(time.DateOnly), max(1, c.doc.Run.Weeks))
+	}
 	slices.SortStableFunc(c.s.past, func(a, b arrival) int { return cmp.Compare(a.at, b.at) })
 	return nil
+}
+
+// playAll begins on the day of the first of those that came, and plays until the
+// last has come, unless the document says otherwise.
+func (c *compiler) playAll(times []time.Time) error {
+	if c.doc.Run.Start == "" {
+		c.doc.Run.Start = slices.MinFunc(times, time.Time.Compare).In(c.s.zone).Format(time.DateOnly)
+	}
+	if err := c.run(); err != nil {
+		return err
+	}
+	if c.doc.Run.Weeks == 0 {
+		const week = 7 * 24 * time.Hour
+		c.doc.Run.Weeks = min(maxWeeks, max(1, 1+int(slices.MaxFunc(times, time.Time.Compare).Sub(c.s.start)/week)))
+		if err := c.run(); err != nil {
+			return err
+		}
+	}
+	for i := range c.s.agents {
+		c.s.agents[i].there = nil
+	}
+	return c.staffing()
 }
 
 // handlingColumn says how long a conversation that came has taken.

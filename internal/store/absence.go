@@ -93,13 +93,6 @@ func (c conn) stillGone(ctx context.Context, row conversationRow, req Transition
 	return err
 }
 
-// logLost says in the routing log that a conversation was taken from an agent
-// who is gone.
-func (c conn) logLost(ctx context.Context, row, next conversationRow, step string, now int64) error {
-	entry := jsonOf(map[string]any{"agent_id": row.AgentID, "queue_id": next.QueueID})
-	return c.logRouting(ctx, row.ID, next.Epoch, step, []RoutingEntry{{Stage: StageAssignment, Outcome: string(conversation.EventAgentLost), Entry: []byte(entry)}}, now)
-}
-
 // reviewAbsent looks at what agents hold who are offline, and wants the
 // workflows of those conversations whose agent is gone for long enough: the
 // workflow is what moves its conversation, and asks the database once more when

@@ -122,7 +122,7 @@ func TestTheConversationOfAnAgentWhoGoesSilentGoesToOthersOnce(t *testing.T) {
 		require.Equal(t, string(conversation.ReasonAgentLost), session)
 		line, err := w.s.QueryForTest(t.Context(), `SELECT entry FROM routing_log WHERE outcome = 'agent_lost'`)
 		require.NoError(t, err)
-		require.JSONEq(t, fmt.Sprintf(`{"agent_id": %q, "queue_id": %q}`, w.mei, c.QueueID), line)
+		require.JSONEq(t, fmt.Sprintf(`{"from": {"owner": "agent", "agent_id": %q}, "to": {"owner": "queue", "queue_id": %q}}`, w.mei, c.QueueID), line)
 		w.c.Advance(11 * time.Second)
 		require.Zero(t, w.look().Absent, "she holds nothing more")
 	})

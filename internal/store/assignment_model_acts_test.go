@@ -19,13 +19,21 @@ import (
 
 // What happens: each act does the same in the database and in the model.
 
-// comes has a customer come who wants a queue, and be routed.
+// comes has a customer come who wants a queue, and be routed; sometimes with
+// others who ask the same.
 func (m *office) comes(t *rapid.T) {
-	now := m.c.Now()
+	v := m.drawVisitor(t)
+	for range rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(t, "how many alike") {
+		alike := *v
+		alike.let = map[string]int64{}
+		m.arrives(t, &alike)
+	}
+}
+
+func (m *office) drawVisitor(t *rapid.T) *visitor {
 	v := &visitor{
-		id: fmt.Sprintf("cnv_%04d", len(m.visitors)), shop: drawn(t, "workstream", m.shops), queue: m.queue(t),
-		priority: rapid.Int64Range(0, 1).Draw(t, "priority"), units: rapid.Int64Range(1, 2).Draw(t, "units"), waits: true, let: map[string]int64{},
-		since:    now.Add(time.Duration(len(m.visitors)) * time.Microsecond),
+		shop: drawn(t, "workstream", m.shops), queue: m.queue(t),
+		priority: rapid.Int64Range(0, 1).Draw(t, "priority"), units: rapid.Int64Range(1, 2).Draw(t, "units"), waits: true,
 		language: rapid.SampledFrom([]string{"", "ja"}).Draw(t, "language"), plan: rapid.SampledFrom([]string{"", "", "gold"}).Draw(t, "plan"),
 	}
 	if rapid.IntRange(0, 2).Draw(t, "counts against a profile") == 0 {
@@ -39,6 +47,12 @@ func (m *office) comes(t *rapid.T) {
 			v.first = append(v.first, m.agents[i])
 		}
 	}
+	return v
+}
+
+func (m *office) arrives(t *rapid.T, v *visitor) {
+	now := m.c.Now()
+	v.id, v.since = fmt.Sprintf("cnv_%04d", len(m.visitors)), now.Add(time.Duration(len(m.visitors))*time.Microsecond)
 	m.visitors = append(m.visitors, v)
 	require.NoError(t, m.s.ExecForTest(t.Context(), `INSERT INTO chats (channel_id, chat_key, tick, created_at) VALUES ($1, $2, 1, 1)`, v.shop.channelID, v.id))
 	require.NoError(t, m.s.ExecForTest(t.Context(), `INSERT INTO conversations
@@ -205,7 +219,7 @@ func (m *office) declines(t *rapid.T) {
 
 func (m *office) rescinds(t *rapid.T) {
 	o := m.some(t, conversation.OfferLive)
-	_, err := m.s.RescindOffer(t.Context(), o.id)
+	_, err := m.s.RescindOffer(t.Context(), o.id, "agt_sofie")
 	require.NoError(t, err)
 	o.state = conversation.OfferRescinded
 }
@@ -265,6 +279,7 @@ func (m *office) comesBack(t *rapid.T) {
 	agent := v.agent
 	m.must(t, v, store.TransitionRequest{Event: conversation.EventParked, LeavingAgentID: agent, Actor: conversation.Actor{AgentID: agent}})
 	m.leaves(v)
+	m.c.Advance(time.Millisecond)
 	var keep store.Affinity
 	switch v.shop.affinity {
 	case store.AffinityPrefer:

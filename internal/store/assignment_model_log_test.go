@@ -11,7 +11,8 @@ import (
 )
 
 // explained requires that the routing log has each offer once, with whom it was
-// made to and why, and each end once; and that of those who wait and ask the
+// made to and why, and each end once; that it says, step by step, how each
+// conversation came to whoever has it; and that of those who wait and ask the
 // same the first is told why nobody has it.
 func (m *office) explained(t *rapid.T) {
 	var lines []struct {
@@ -19,13 +20,20 @@ func (m *office) explained(t *rapid.T) {
 		Current               bool // of the present wait
 		Entry                 struct {
 			verdict
-			OfferID string `json:"offer_id"`
+			OfferID  string `json:"offer_id"`
+			From, To *hand
 		}
 	}
 	m.read(t, &lines, `SELECT COALESCE('[' || string_agg('{"Conversation":"' || c.id || '","Outcome":"' || outcome || '","Current":' || CASE WHEN l.epoch = c.epoch THEN 'true' ELSE 'false' END
 		|| ',"Entry":' || entry || '}', ',' ORDER BY l.created_at, l.id) || ']', '[]') FROM routing_log l JOIN conversations c ON c.id = l.conversation_id WHERE stage = 'assignment'`)
-	made, ended, last := map[string]verdict{}, map[string]string{}, map[string]verdict{}
+	made, ended, last, has := map[string]verdict{}, map[string]string{}, map[string]verdict{}, map[string]hand{}
 	for _, line := range lines {
+		if line.Entry.To != nil {
+			before, known := has[line.Conversation]
+			require.True(t, !known || before == *line.Entry.From, "%s goes from %v, where %v was", line.Outcome, line.Entry.From, before)
+			has[line.Conversation] = *line.Entry.To
+			continue
+		}
 		switch routing.Placement(line.Outcome) {
 		case routing.Offered:
 			require.Empty(t, made[line.Entry.OfferID], "said twice")
@@ -36,9 +44,21 @@ func (m *office) explained(t *rapid.T) {
 			if line.Current {
 				last[line.Conversation] = line.Entry.verdict
 			}
+		case "taken_back":
+			require.Equal(t, conversation.OfferRescinded, m.offers[line.Entry.OfferID].state)
 		default:
 			require.Empty(t, ended[line.Entry.OfferID], "ended twice")
 			ended[line.Entry.OfferID] = line.Outcome
+			if line.Outcome == string(conversation.OfferAccepted) {
+				has[line.Conversation] = hand{Owner: conversation.OwnerAgent, AgentID: line.Entry.AgentID}
+			}
+		}
+	}
+	for _, v := range m.visitors {
+		if known, moved := has[v.id]; moved && (v.waits || v.agent != "") {
+			require.Equal(t, v.hand(), known, "who has %s, by its log", v.id)
+		} else if v.agent != "" {
+			require.Fail(t, "the log does not say why", "%s has %s", v.agent, v.id)
 		}
 	}
 	require.Len(t, made, len(m.offers))
@@ -51,6 +71,20 @@ func (m *office) explained(t *rapid.T) {
 		}
 	}
 	m.excused(t, last)
+}
+
+// hand is who has a conversation, or where it waits.
+type hand struct {
+	Owner   conversation.Owner `json:"owner"`
+	QueueID string             `json:"queue_id"`
+	AgentID string             `json:"agent_id"`
+}
+
+func (v *visitor) hand() hand {
+	if v.waits {
+		return hand{Owner: conversation.OwnerQueue, QueueID: v.queue}
+	}
+	return hand{Owner: conversation.OwnerAgent, AgentID: v.agent}
 }
 
 // excused requires of those who wait and are not on offer that the log says why.

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
@@ -73,6 +74,13 @@ type Batch struct {
 	// HeldUntil says that this is no batch: what waits is automated and is held
 	// back, for a free reply, until then (Unix microseconds).
 	HeldUntil int64 `db:"-"`
+	// Recipients is how many people a push reaches, as far as is known.
+	Recipients int64 `db:"-"`
+	// CountDue says that this is no batch: it would be pushed to a group or room
+	// whose members are to be counted first; see SaveMembers.
+	CountDue bool `db:"-"`
+
+	membersDue int64 // of the chat
 }
 
 const batchColumns = `id, conversation_id, kind, recipient, reply_token, token_received_at, body,
@@ -99,7 +107,7 @@ type pendingMessage struct {
 // if a token with enough life is at hand, else as a push. Its first attempt is
 // counted with the freezing. A message that cannot be said to LINE fails alone.
 // The result is nil when nothing waits, and while the channel is held (see
-// HoldChannel); it has only HeldUntil when what waits is held back.
+// HoldChannel). It is no batch when it says HeldUntil or CountDue.
 func (s *Store) NextBatch(ctx context.Context, conversationID string, render Render) (*Batch, error) {
 	var out *Batch
 	froze := false
@@ -119,11 +127,11 @@ func (s *Store) NextBatch(ctx context.Context, conversationID string, render Ren
 			return err
 		}
 		if last.State == BatchFrozen {
-			last.ChannelID = to.ChannelID
+			last.ChannelID, last.Recipients = to.ChannelID, to.recipients()
 			return c.countAttempt(ctx, &last.Batch, &out)
 		}
 		out, err = c.freeze(ctx, to, last, render)
-		froze = out != nil && out.HeldUntil == 0
+		froze = out != nil && out.HeldUntil == 0 && !out.CountDue
 		failpoint.Hit("batch.before_commit")
 		return err
 	})
@@ -141,7 +149,10 @@ type lane struct {
 	ConversationID string `db:"id"`
 	ChannelID      string `db:"channel_id"`
 	ChatKey        string `db:"chat_key"`
+	SourceType     string `db:"source_type"`
 	SourceID       string `db:"source_id"`
+	Members        int64  `db:"members"`
+	MembersDue     int64  `db:"members_due"`
 	HeldAt         int64  `db:"held_at"` // see HoldChannel
 	Status         string `db:"status"`
 	Settings       string `db:"settings"` // of its workstream, as JSON; "" when they say nothing of sending
@@ -149,15 +160,18 @@ type lane struct {
 	QuotaLimit     int64  `db:"quota_limit"`
 	QuotaUsed      int64  `db:"quota_used"`
 	QuotaReadAt    int64  `db:"quota_read_at"`
-	Standby        bool   `db:"standby"` // another system serves the chat: nothing is sent
-	Blocked        bool   `db:"blocked"` // the customer has blocked the account: nothing paid is sent
+	Standby        bool   `db:"standby"`  // another system serves the chat: nothing is sent
+	Blocked        bool   `db:"blocked"`  // the customer has blocked the account: nothing paid is sent
+	Language       string `db:"language"` // the customer's, "" when it is not known
+	Locale         string `db:"locale"`   // the conversation's
 }
 
 // lockLane keeps others from freezing what the conversation wants to send.
 func (c conn) lockLane(ctx context.Context, conversationID string) (lane, error) {
 	var to lane
-	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_id, '') AS source_id, coalesce(t.standby, FALSE) AS standby,
-			coalesce(p.friendship = 'blocked', FALSE) AS blocked, coalesce(h.held_at, 0) AS held_at, c.status,
+	found, err := c.get(ctx, &to, `SELECT c.id, c.channel_id, c.chat_key, coalesce(t.source_type, '') AS source_type, coalesce(t.source_id, '') AS source_id,
+			coalesce(t.members, 0) AS members, coalesce(t.members_due, 0) AS members_due, coalesce(t.standby, FALSE) AS standby,
+			coalesce(p.friendship = 'blocked', FALSE) AS blocked, coalesce(h.held_at, 0) AS held_at, c.status, c.locale, coalesce(p.language, '') AS language,
 			coalesce((SELECT settings FROM workstreams w WHERE w.id = c.workstream_id AND w.settings LIKE '%"sending":%'), '') AS settings,
 			coalesce(q.month, '') AS quota_month, coalesce(q.quota_limit, -1) AS quota_limit, coalesce(q.used, 0) AS quota_used, coalesce(q.read_at, 0) AS quota_read_at
 		FROM conversations c LEFT JOIN chats t ON t.channel_id = c.channel_id AND t.chat_key = c.chat_key LEFT JOIN channels h ON h.id = c.channel_id
@@ -215,8 +229,12 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	trace := ""
 	budget := AutomatedBudget
 	automated, oldest := true, now
-	for _, m := range pending {
-		body, err := renderOne(m, render)
+	contents, err := c.contents(ctx, to, pending)
+	if err != nil {
+		return nil, err
+	}
+	for i, m := range pending {
+		body, err := renderOne(contents[i], render)
 		if err != nil {
 			if err := c.failMessages(ctx, []string{m.ID}, conversationID, "unsendable", err.Error(), ""); err != nil {
 				return nil, err
@@ -242,7 +260,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	b := &Batch{
 		ID:             conversation.DerivedID(conversation.PrefixBatch, conversationID, last.Ordinal+1),
 		ConversationID: conversationID, ChannelID: to.ChannelID, Kind: string(conversation.ViaPush), Recipient: to.SourceID,
-		Attempts: 1, Deadline: micros(now.Add(budget)), CreatedAt: micros(now), Trace: trace,
+		Attempts: 1, Deadline: micros(now.Add(budget)), CreatedAt: micros(now), Trace: trace, Recipients: to.recipients(),
 	}
 	if last.State == BatchDissolved && last.Kind == string(conversation.ViaReply) && budget == AutomatedBudget {
 		b.Deadline = min(b.Deadline, last.Deadline) // the same messages, another way: no new budget
@@ -263,6 +281,8 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 			return nil, err
 		}
 		return c.freeze(ctx, to, last, render)
+	case to.ofMany() && to.MembersDue <= micros(now):
+		return &Batch{ConversationID: conversationID, ChannelID: to.ChannelID, Recipient: to.SourceID, CountDue: true, membersDue: to.MembersDue}, nil
 	case automated:
 		held, err := c.hold(ctx, to, len(pending), oldest, now)
 		switch {
@@ -372,13 +392,51 @@ func (c conn) hasToken(ctx context.Context, channelID, chatKey string, now time.
 	return has, err
 }
 
-func renderOne(m pendingMessage, render Render) (json.RawMessage, error) {
-	var content conversation.Content
-	if err := json.Unmarshal([]byte(m.Payload), &content); err != nil {
-		return nil, fmt.Errorf("payload of message %s: %w", m.ID, err)
+// said is what a pending message says, or why that cannot be read.
+type said struct {
+	content conversation.Content
+	err     error
+}
+
+// contents is what pending messages say, with LINE's tokens of what they quote.
+// That costs a statement where one quotes, and nothing otherwise. What was taken
+// back since is quoted no more.
+func (c conn) contents(ctx context.Context, to lane, pending []pendingMessage) ([]said, error) {
+	list := make([]said, len(pending))
+	var quoted []string
+	for i, m := range pending {
+		if err := json.Unmarshal([]byte(m.Payload), &list[i].content); err != nil {
+			list[i].err = fmt.Errorf("payload of message %s: %w", m.ID, err)
+			continue
+		}
+		list[i].content.Type, list[i].content.Text = m.Type, m.Text
+		if m.Type == conversation.ContentAccountLink {
+			to.address(&list[i].content)
+		}
+		if id := list[i].content.QuoteMessageID; id != "" {
+			quoted = append(quoted, id)
+		}
 	}
-	content.Type, content.Text = m.Type, m.Text
-	out, err := render([]conversation.Content{content})
+	tokens, err := c.quoteTokens(ctx, quoted)
+	for i := range list {
+		list[i].content.QuoteToken = tokens[list[i].content.QuoteMessageID]
+	}
+	return list, err
+}
+
+// address says for whom a card of account linking is.
+func (to lane) address(c *conversation.Content) {
+	c.Locale = accountlink.Language(to.Language, to.Locale)
+	if conversation.ChatKey("user", to.SourceID) == to.ChatKey {
+		c.ProfileID = profileID(to.ChannelID, to.ChatKey)
+	}
+}
+
+func renderOne(m said, render Render) (json.RawMessage, error) {
+	if m.err != nil {
+		return nil, m.err
+	}
+	out, err := render([]conversation.Content{m.content})
 	if err != nil {
 		return nil, err
 	}
@@ -401,9 +459,9 @@ func (s *Store) NoteAttempt(ctx context.Context, b *Batch, outcome, detail strin
 type BatchEnd struct {
 	State             string // BatchAccepted, BatchFailed, BatchUncertain or BatchDissolved
 	LINERequestID     string
-	AcceptedRequestID string   // of the attempt LINE took, if it was an earlier one
-	LINEMessageIDs    []string // in the order of the messages; may be empty
-	Failure, Detail   string   // an enumerated word, and words for people
+	AcceptedRequestID string        // of the attempt LINE took, if it was an earlier one
+	Sent              []SentMessage // in the order of the messages; may be empty
+	Failure, Detail   string        // an enumerated word, and words for people
 	// Refused are the places of the messages that LINE refused a whole batch
 	// for. Only these fail then; the others are pending again. None: all fail.
 	Refused []int
@@ -413,6 +471,12 @@ type BatchEnd struct {
 	// Notice is what agents are told when a message of theirs is among those
 	// that failed, as an internal message; "" tells them nothing.
 	Notice string
+}
+
+// SentMessage is what LINE said of a message that it took.
+type SentMessage struct {
+	ID         string
+	QuoteToken string // "" when it cannot be quoted
 }
 
 // FinishBatch writes how a batch ended, with its messages' states, once. The
@@ -452,13 +516,12 @@ func (s *Store) FinishBatch(ctx context.Context, b *Batch, end BatchEnd) (writte
 
 // charged is how many of the month's paid messages LINE counts for a batch: a
 // push counts for each recipient, however many messages it carries, a reply for
-// nothing. A batch has one recipient; how many people a group has LINE alone
-// knows, and its consumption says.
+// nothing.
 //
 // Source: https://developers.line.biz/en/docs/messaging-api/pricing/
 func (b *Batch) charged(end BatchEnd) int64 {
 	if end.State == BatchAccepted && b.Kind == string(conversation.ViaPush) {
-		return 1
+		return b.Recipients
 	}
 	return 0
 }
@@ -508,21 +571,23 @@ func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []
 		state = conversation.MessageUncertain
 	}
 	now := micros(c.s.now())
-	// LINE's id of each message, in the order of the batch.
+	// What LINE said of each message, in the order of the batch.
 	args := []any{string(state), b.Kind, request, now, end.Failure, end.Detail, ids[0], b.charged(end)}
-	cases := ""
+	lineIDs, quoteTokens := "", ""
 	for i, id := range ids {
-		lineID := ""
-		if i < len(end.LINEMessageIDs) {
-			lineID = end.LINEMessageIDs[i]
+		var sent SentMessage
+		if i < len(end.Sent) {
+			sent = end.Sent[i]
 		}
-		cases += fmt.Sprintf(" WHEN $%d THEN $%d", len(args)+1, len(args)+2)
-		args = append(args, id, lineID)
+		n := len(args)
+		lineIDs += fmt.Sprintf(" WHEN $%d THEN $%d", n+1, n+2)
+		quoteTokens += fmt.Sprintf(" WHEN $%d THEN $%d", n+1, n+3)
+		args = append(args, id, sent.ID, sent.QuoteToken)
 	}
 	args = append(args, b.ID)
 	if _, err := c.exec(ctx, `UPDATE messages SET state = $1, via = $2, line_request_id = $3, sent_at = $4, failure = $5, failure_detail = $6,
 			charged = CASE id WHEN $7 THEN CAST($8 AS BIGINT) ELSE 0 END,
-			line_message_id = CASE id`+cases+` ELSE '' END
+			line_message_id = CASE id`+lineIDs+` ELSE '' END, quote_token = CASE id`+quoteTokens+` ELSE '' END
 		WHERE batch_id = $`+fmt.Sprint(len(args))+` AND state = 'pending'`, args...); err != nil {
 		return err
 	}

@@ -58,10 +58,11 @@ type Channel struct {
 	RevokeAt time.Time
 	// HeldAt says since when LINE refuses the access token, and HeldBecause in
 	// which words; zero while it does not. Nothing is sent meanwhile.
-	HeldAt      time.Time
-	HeldBecause string
-	ResumedAt   time.Time // since when that is over, while there may be something that waited
-	TendAt      time.Time // when somebody looks after the token next; zero for never
+	HeldAt         time.Time
+	HeldBecause    string
+	ResumedAt      time.Time // since when that is over, while there may be something that waited
+	TendAt         time.Time // when somebody looks after the token next; zero for never
+	AccountLinking AccountLinking
 	// AutomatedMessages win over those of the workstream.
 	AutomatedMessages []AutomatedMessage
 	RichMenus         RichMenus
@@ -125,6 +126,7 @@ type channelRow struct {
 	TendAt         int64  `db:"tend_at"`
 	RichMenus      string `db:"rich_menus"`
 	MenusRefused   string `db:"rich_menus_refused"`
+	AccountLinking string `db:"account_linking"`
 }
 
 var channels = &family[Channel, channelRow]{
@@ -149,6 +151,9 @@ var channels = &family[Channel, channelRow]{
 		}
 		if r.MenusRefused, err = jsonOrNone(c.RichMenusRefused, len(c.RichMenusRefused) == 0); err != nil {
 			return r, err
+		}
+		if c.AccountLinking.On() {
+			r.AccountLinking = jsonOf(c.AccountLinking)
 		}
 		for i, at := range []*string{&r.Secret, &r.PreviousSecret} {
 			if i < len(c.Secrets) {
@@ -185,6 +190,11 @@ var channels = &family[Channel, channelRow]{
 				return c, fmt.Errorf("rich menus of channel %s: %w", r.ID, err)
 			}
 		}
+		if r.AccountLinking != "" {
+			if err := json.Unmarshal([]byte(r.AccountLinking), &c.AccountLinking); err != nil {
+				return c, fmt.Errorf("account linking of channel %s: %w", r.ID, err)
+			}
+		}
 		kept := []string{r.Secret}
 		if until := fromMicros(r.PreviousUntil); until.After(s.now()) {
 			kept, c.PreviousUntil = append(kept, r.PreviousSecret), until
@@ -215,7 +225,7 @@ var channels = &family[Channel, channelRow]{
 		f := map[string]any{
 			"name": c.Name, "line_channel_id": c.LINEChannelID, "bot_user_id": c.BotUserID, "workstream_id": c.WorkstreamID, "group_chats": c.GroupChats,
 			"locale": c.Locale, "status": c.Status, "channel_access_token": hidden(c.Token),
-			"automated_messages": c.AutomatedMessages, "access_token_kind": c.TokenKind,
+			"automated_messages": c.AutomatedMessages, "access_token_kind": c.TokenKind, "account_linking": c.AccountLinking,
 		}
 		if c.RichMenus.On() {
 			f["rich_menus"] = c.RichMenus

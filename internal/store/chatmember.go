@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"time"
 
 	"kaiwa/internal/conversation"
 )
@@ -32,11 +34,23 @@ func (g *ingest) senderID(e taken) string {
 	return profileID(g.req.ChannelID, g.req.ChatKey)
 }
 
+// freshSince is since when what LINE tells of somebody was asked for, if it is to
+// count as current.
+func (g *ingest) freshSince() int64 {
+	var set Courtesies
+	if g.req.Plan != nil {
+		set = g.req.Plan.Workstream.Settings.Courtesies
+	}
+	return g.now - set.ProfileAge().Microseconds()
+}
+
 // members notes who is in a group or room, and whose names are to be asked for.
 // It costs nothing where there is none.
 func (g *ingest) members(ctx context.Context, events []taken) error {
 	var ids []string
+	changed := false
 	for _, e := range events {
+		changed = changed || e.new && e.SourceType != "user" && (len(e.item.Line.Members) > 0 || e.item.Kind == ItemFollow)
 		users := e.item.Line.Members
 		if e.item.Speaker != "" {
 			users = append(slices.Clone(users), e.item.Speaker)
@@ -59,11 +73,30 @@ func (g *ingest) members(ctx context.Context, events []taken) error {
 			}
 		}
 	}
+	if changed { // who pushes next counts anew
+		if _, err := g.c.exec(ctx, `UPDATE chats SET members_due = 0 WHERE channel_id = $1 AND chat_key = $2`, g.req.ChannelID, g.req.ChatKey); err != nil {
+			return err
+		}
+	}
 	if len(ids) == 0 {
 		return nil
 	}
-	return g.c.list(ctx, &g.res.Members, `SELECT id FROM chat_members WHERE id IN (`+list1(len(ids), 2)+`) AND fetched_at < $1 ORDER BY id`,
-		append([]any{g.now - profileFresh.Microseconds()}, anys(ids)...)...)
+	var old []struct {
+		ID      string `db:"id"`
+		Unknown bool   `db:"unknown"`
+	}
+	if err := g.c.list(ctx, &old, `SELECT id, fetched_at = 0 AS unknown FROM chat_members WHERE id IN (`+list1(len(ids), 2)+`) AND fetched_at < $1 ORDER BY id`,
+		append([]any{g.freshSince()}, anys(ids)...)...); err != nil {
+		return err
+	}
+	for _, m := range old {
+		if m.Unknown {
+			g.res.Members = append(g.res.Members, m.ID)
+		} else {
+			g.res.StaleMembers = append(g.res.StaleMembers, m.ID)
+		}
+	}
+	return nil
 }
 
 // ChatMembers reads members of groups and rooms; those that are not there are
@@ -78,12 +111,40 @@ func (s *Store) ChatMembers(ctx context.Context, ids []string) ([]ChatMember, er
 }
 
 // SaveChatMember stores what LINE tells of a member. An empty name keeps the one
-// that is known: LINE refuses the profile of somebody who has left.
-func (s *Store) SaveChatMember(ctx context.Context, id, displayName, pictureURL string) error {
-	_, err := s.write().exec(ctx, `
+// that is known: LINE refuses the profile of somebody who has left. With tell, an
+// event says so when it is something else than before.
+func (s *Store) SaveChatMember(ctx context.Context, id, displayName, pictureURL string, tell bool) error {
+	return s.saveTold(ctx, tell, told{"chat_members", id, displayName, pictureURL, ""}, `
 		UPDATE chat_members SET fetched_at = $1,
 			display_name = CASE WHEN $2 = '' THEN display_name ELSE $2 END,
 			picture_url  = CASE WHEN $2 = '' THEN picture_url ELSE $3 END
-		WHERE id = $4`, micros(s.now()), displayName, pictureURL, id)
-	return err
+		WHERE id = $4`, displayName, pictureURL, id)
+}
+
+// ofMany tells whether a conversation is held with a group or room.
+func (to lane) ofMany() bool { return to.SourceType == "group" || to.SourceType == "room" }
+
+// recipients is how many of the month's paid messages LINE counts for a push to
+// the chat: as many as a group or room has members, 1 where nobody could count.
+//
+// Source: https://developers.line.biz/en/docs/messaging-api/pricing/
+func (to lane) recipients() int64 {
+	if to.ofMany() {
+		return max(to.Members, 1)
+	}
+	return 1
+}
+
+// SaveMembers stores how many members LINE counts in the group or room of a batch
+// that was CountDue, 0 when it did not say: then what is known stays. They are
+// counted again before the first push after due, or when somebody joins or
+// leaves; if that has happened since, nothing is stored.
+func (s *Store) SaveMembers(ctx context.Context, b *Batch, members int64, due time.Time) error {
+	_, err := s.write().exec(ctx, `UPDATE chats SET members = CASE WHEN $1 > 0 THEN $1 ELSE members END, members_due = $2
+		WHERE channel_id = $3 AND chat_key = (SELECT chat_key FROM conversations WHERE id = $4) AND members_due = $5`,
+		members, micros(due), b.ChannelID, b.ConversationID, b.membersDue)
+	if err != nil {
+		return fmt.Errorf("members of the chat of conversation %s: %w", b.ConversationID, err)
+	}
+	return nil
 }

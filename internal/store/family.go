@@ -143,11 +143,22 @@ func (f *family[T, R]) list(ctx context.Context, s *Store, after Cursor, limit i
 // create stores t. An id that t brings along makes it repeatable: what is
 // there already is answered again.
 func (f *family[T, R]) create(ctx context.Context, s *Store, by Origin, t T) (T, error) {
+	var out T
+	err := s.tx(ctx, func(c conn) (err error) {
+		out, err = f.insert(ctx, s, c, by, t)
+		return err
+	})
+	return out, err
+}
+
+// insert is create within a transaction.
+func (f *family[T, R]) insert(ctx context.Context, s *Store, c conn, by Origin, t T) (T, error) {
 	var none T
 	m := f.meta(&t)
-	again := *m.ID != ""
-	if !again {
+	if *m.ID == "" {
 		*m.ID = conversation.NewID(f.prefix)
+	} else if out, err := f.get(ctx, s, c, *m.ID, ""); conversation.CodeOf(err) != conversation.CodeNotFound {
+		return out, err
 	}
 	*m.Version, *m.CreatedAt = 1, s.now().UTC().Truncate(time.Microsecond)
 	*m.UpdatedAt = *m.CreatedAt
@@ -155,29 +166,21 @@ func (f *family[T, R]) create(ctx context.Context, s *Store, by Origin, t T) (T,
 	if err != nil {
 		return none, err
 	}
-	var out T
-	err = s.tx(ctx, func(c conn) error {
-		if again {
-			if out, err = f.get(ctx, s, c, *m.ID, ""); conversation.CodeOf(err) != conversation.CodeNotFound {
-				return err
-			}
-		}
-		if err := f.uses(ctx, c, t); err != nil {
-			return err
-		}
-		names := columns[R]()
-		if _, err := c.exec(ctx, "INSERT INTO "+f.table+" ("+strings.Join(names, ", ")+") VALUES "+values(1, len(names), 1), fields(row)...); err != nil {
-			return f.violation(err)
-		}
-		if err := f.saved(ctx, c, t); err != nil {
-			return err
-		}
-		if out, err = f.get(ctx, s, c, *m.ID, ""); err != nil {
-			return err
-		}
-		return s.audit(ctx, c, by, AuditCreated, f.kind, *m.ID, *m.Name, nil, f.facts(out))
-	})
-	return out, err
+	if err := f.uses(ctx, c, t); err != nil {
+		return none, err
+	}
+	names := columns[R]()
+	if _, err := c.exec(ctx, "INSERT INTO "+f.table+" ("+strings.Join(names, ", ")+") VALUES "+values(1, len(names), 1), fields(row)...); err != nil {
+		return none, f.violation(err)
+	}
+	if err := f.saved(ctx, c, t); err != nil {
+		return none, err
+	}
+	out, err := f.get(ctx, s, c, *m.ID, "")
+	if err != nil {
+		return none, err
+	}
+	return out, s.audit(ctx, c, by, AuditCreated, f.kind, *m.ID, *m.Name, nil, f.facts(out))
 }
 
 // update changes one under its row's lock. version is what the caller saw;

@@ -8,6 +8,7 @@ import (
 	"sort"
 	"time"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/consent"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
@@ -38,15 +39,17 @@ type ItemKind int
 
 // The kinds of item.
 const (
-	ItemFact      ItemKind = iota // noted; nothing follows from it
-	ItemMessage                   // a message of the transcript; opens a conversation
-	ItemEdit                      // the customer changed the words of a message
-	ItemUnsend                    // the customer took a message back
-	ItemFollow                    // the customer added or unblocked the account; a group has it
-	ItemUnfollow                  // the customer blocked the account; a group has removed it
-	ItemUnwanted                  // it is of a group or room that the account is to leave
-	ItemConsent                   // the customer tapped a button of the privacy notice
-	ItemSurveyTap                 // a button of a survey; belongs to that, whatever conversation is held
+	ItemFact           ItemKind = iota // noted; nothing follows from it
+	ItemMessage                        // a message of the transcript; opens a conversation
+	ItemEdit                           // the customer changed the words of a message
+	ItemUnsend                         // the customer took a message back
+	ItemFollow                         // the customer added or unblocked the account; a group has it
+	ItemUnfollow                       // the customer blocked the account; a group has removed it
+	ItemUnwanted                       // it is of a group or room that the account is to leave
+	ItemConsent                        // the customer tapped a button of the privacy notice
+	ItemSurveyTap                      // a button of a survey; belongs to that, whatever conversation is held
+	ItemAccountLinked                  // LINE says that the customer's account is linked; Nonce says for which attempt
+	ItemAccountLinkTap                 // a button that asks for linking accounts, or for undoing it
 )
 
 // Item is an interpreted event.
@@ -57,6 +60,8 @@ type Item struct {
 	Unsent  string         // ItemUnsend: the LINE message id taken back
 	Tap     consent.Tap    // ItemConsent
 	Survey  SurveyTap      // ItemSurveyTap
+	Nonce   string         // ItemAccountLinked
+	Link    accountlink.Tap
 	// Line is what the transcript of an open conversation shows of an event that
 	// is no message; nothing without a Type.
 	Line EventLine
@@ -71,6 +76,8 @@ type Item struct {
 type InboundMessage struct {
 	Type, Text, LINEMessageID string
 	Payload                   string // JSON; "" when Type and Text say everything
+	QuoteToken                string // LINE's, by which it can be quoted; "" for none
+	ReadToken                 string // the same, by which it and all before it are marked as read
 	File                      *InboundFile
 	Unsupported               bool // of a kind that Kaiwa cannot show
 }
@@ -125,19 +132,18 @@ type IngestResult struct {
 	Unsupported    bool                       `json:"unsupported,omitempty"` // among the messages is one Kaiwa cannot show
 	Blocked        bool                       `json:"blocked,omitempty"`     // the customer has blocked the account, as they now say
 	Errands        bool                       `json:"errands,omitempty"`     // something is to be done in the chat beside the conversation
-	Members        []string                   `json:"members,omitempty"`     // of the group, whose names are missing or stale
+	Members        []string                   `json:"members,omitempty"`     // of the group, whose names are missing
 	More           bool                       `json:"more,omitempty"`        // unhandled events remain
 	Greeted        bool                       `json:"greeted,omitempty"`
-	ProfileDue     bool                       `json:"profile_due,omitempty"` // the profile is missing or stale
-	Pending        bool                       `json:"pending,omitempty"`     // messages wait to be sent that the workflow may not know of
-	Media          []string                   `json:"media,omitempty"`       // attachments to be fetched, or deleted
+	ProfileDue     bool                       `json:"profile_due,omitempty"`   // the profile is missing
+	ProfileStale   bool                       `json:"profile_stale,omitempty"` // it is older than the workstream wants, and the customer wrote
+	StaleMembers   []string                   `json:"stale_members,omitempty"` // of the group, whose names are
+	Pending        bool                       `json:"pending,omitempty"`       // messages wait to be sent that the workflow may not know of
+	Media          []string                   `json:"media,omitempty"`         // attachments to be fetched, or deleted
 	ClosureReason  conversation.ClosureReason `json:"closure_reason,omitempty"`
 	SurveyDue      bool                       `json:"survey_due,omitempty"` // closed, and its survey has not begun
 	Surveys        []conversation.SurveyInput `json:"surveys,omitempty"`    // to be woken: they were answered
 }
-
-// profileFresh is how long a fetched profile counts as current.
-const profileFresh = 24 * time.Hour
 
 // Ingest takes all unhandled events of a chat, in one transaction under the
 // chat's lock: it turns them into messages and facts and marks them handled.
@@ -310,6 +316,9 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if err := g.taps(ctx, events); err != nil {
 		return err
 	}
+	if err := g.accountLinks(ctx, events); err != nil {
+		return err
+	}
 	if err := g.members(ctx, events); err != nil {
 		return err
 	}
@@ -346,13 +355,14 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 			m := e.item.Message
 			state := conversation.MessageAccepted
 			if unsent.has(m) {
-				state, m.Text, m.Payload = conversation.MessageRecalled, "", ""
+				state, m.Text, m.Payload, m.QuoteToken, m.ReadToken = conversation.MessageRecalled, "", "", "", ""
 				unsent.arrived = append(unsent.arrived, e.ID)
 			}
 			id := conversation.DerivedID(conversation.PrefixMessage, g.req.ChannelID, e.WebhookEventID)
 			arrived = append(arrived, arrival{
 				ID: id, Ordinal: e.ID, OccurredAt: e.LineTime, Position: e.Position, Type: m.Type, Text: m.Text, Payload: m.Payload, State: string(state),
 				WebhookEventID: e.WebhookEventID, LINEMessageID: m.LINEMessageID, AttachmentID: file, SenderID: g.senderID(e), Trace: e.Trace,
+				QuoteToken: m.QuoteToken, ReadToken: m.ReadToken,
 			})
 			if file != "" {
 				files = append(files, arrivedFile{file, id, *m.File})
@@ -393,7 +403,7 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 	if err := g.c.recordAll(ctx, records, g.now); err != nil {
 		return err
 	}
-	if err := g.insertLines(ctx, conversationID, lines); err != nil {
+	if err := g.c.insertLines(ctx, g.req.ChannelID, conversationID, lines, g.now); err != nil {
 		return err
 	}
 	if err := g.edit(ctx, edited, unsent, len(arrived) > 0); err != nil {
@@ -431,26 +441,27 @@ type arrival struct {
 	AttachmentID                  string
 	SenderID                      string
 	Trace                         string // "" for none
+	QuoteToken, ReadToken         string // "" for none
 }
 
 // insertArrived stores messages of the customer: one as it mostly is, or many in
 // a text that does not depend on how many.
 func (g *ingest) insertArrived(ctx context.Context, conversationID string, arrived []arrival) error {
 	into := `INSERT INTO messages (conversation_id, channel_id, direction, sender_kind, held, created_at,
-		id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, traceparent) `
+		id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, quote_token, read_token, traceparent) `
 	args := []any{conversationID, g.req.ChannelID, string(conversation.Inbound), string(conversation.SenderCustomer), g.asking != nil, g.now}
 	rows := make([][]any, len(arrived))
 	for i, m := range arrived {
-		rows[i] = []any{m.ID, m.Ordinal, m.OccurredAt, m.Position, m.Type, m.Text, m.Payload, m.State, m.WebhookEventID, m.LINEMessageID, m.AttachmentID, m.SenderID, m.Trace}
+		rows[i] = []any{m.ID, m.Ordinal, m.OccurredAt, m.Position, m.Type, m.Text, m.Payload, m.State, m.WebhookEventID, m.LINEMessageID, m.AttachmentID, m.SenderID, m.QuoteToken, m.ReadToken, m.Trace}
 	}
 	var err error
 	if len(rows) == 1 {
-		_, err = g.c.exec(ctx, into+`VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18, NULLIF($19, '')) ON CONFLICT DO NOTHING`, append(args, rows[0]...)...)
+		_, err = g.c.exec(ctx, into+`VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20, NULLIF($21, '')) ON CONFLICT DO NOTHING`, append(args, rows[0]...)...)
 	} else {
 		_, err = g.c.exec(ctx, into+`SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BOOLEAN), CAST($6 AS BIGINT),
-				id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, NULLIF(traceparent, '') FROM `+
+				id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, quote_token, read_token, NULLIF(traceparent, '') FROM `+
 			g.c.s.d.rows(7, "id TEXT", "ordinal BIGINT", "occurred_at BIGINT", "position BIGINT", "type TEXT", "text TEXT", "payload TEXT", "state TEXT",
-				"webhook_event_id TEXT", "line_message_id TEXT", "attachment_id TEXT", "sender_id TEXT", "traceparent TEXT")+` AS arrived WHERE TRUE ON CONFLICT DO NOTHING`,
+				"webhook_event_id TEXT", "line_message_id TEXT", "attachment_id TEXT", "sender_id TEXT", "quote_token TEXT", "read_token TEXT", "traceparent TEXT")+` AS arrived WHERE TRUE ON CONFLICT DO NOTHING`,
 			append(args, jsonOf(rows))...)
 	}
 	return err
@@ -509,7 +520,7 @@ func (g *ingest) recall(ctx context.Context, u *unsends) error {
 			Held           bool   `db:"held"`
 		}
 		found, err := g.c.get(ctx, &m, `
-			UPDATE messages SET state = $1, text = '', payload = '', edits = ''
+			UPDATE messages SET state = $1, text = '', payload = '', edits = '', quote_token = '', read_token = ''
 			WHERE channel_id = $2 AND line_message_id = $3 AND direction = 'inbound'
 			RETURNING id, conversation_id, webhook_event_id, attachment_id, held`, string(conversation.MessageRecalled), g.req.ChannelID, id)
 		if err != nil {
@@ -575,6 +586,7 @@ type phaseRow struct {
 	TendedAt      int64                      `db:"tended_at"`
 	ToldAt        int64                      `db:"told_at"`
 	QueueSettings string                     `db:"queue_settings"`
+	FetchedAt     int64                      `db:"fetched_at"` // when LINE told of the customer
 }
 
 // phaseColumns are phaseRow's. What is pending and offered is found by partial
@@ -587,6 +599,7 @@ func phaseColumns(left string) string {
 	coalesce((SELECT agent_id FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), '') AS offered_to,
 	coalesce((SELECT expires_at FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live'), 0) AS offered_until,
 	coalesce((SELECT id FROM offers o WHERE o.conversation_id = conversations.id AND o.state = 'live' AND o.auto), '') AS auto_offer,
+	coalesce((SELECT p.fetched_at FROM social_profiles p WHERE p.id = conversations.profile_id), 0) AS fetched_at,
 	` + agentGone("conversations", left) + ` AS lost`
 }
 
@@ -632,6 +645,7 @@ func (g *ingest) state(ctx context.Context, events []taken) error {
 	if g.res.TendMS, err = tendMS(p.QueueID, p.QueueSettings, p.RoutedAt, p.TendedAt, p.ToldAt); err != nil {
 		return err
 	}
+	g.res.ProfileStale = g.res.Messages > 0 && p.FetchedAt < g.freshSince()
 	// A batch that the lane is not at was begun within a workflow task that did
 	// not complete: its worker died, and nobody else knows of it.
 	g.res.Greeted, g.res.ClosureReason, g.res.Pending = p.Greeted, p.ClosureReason, p.Pending || p.Frozen && !g.req.Sending
@@ -805,7 +819,7 @@ func (g *ingest) facts(ctx context.Context, events []taken, more bool) error {
 	if err := g.store(ctx, "", events); err != nil {
 		return err
 	}
-	*g.res = IngestResult{More: more, Media: g.res.Media, Surveys: g.res.Surveys, Members: g.res.Members}
+	*g.res = IngestResult{More: more, Media: g.res.Media, Surveys: g.res.Surveys, Members: g.res.Members, StaleMembers: g.res.StaleMembers}
 	return nil
 }
 
@@ -944,7 +958,8 @@ func (g *ingest) profileDue(ctx context.Context) error {
 	if _, err := g.c.get(ctx, &p, `SELECT fetched_at, friendship = 'blocked' AS blocked FROM social_profiles WHERE channel_id = $1 AND chat_key = $2`, g.req.ChannelID, g.req.ChatKey); err != nil {
 		return err
 	}
-	g.res.ProfileDue = p.FetchedAt < g.now-profileFresh.Microseconds()
+	g.res.ProfileDue = p.FetchedAt == 0
+	g.res.ProfileStale = !g.res.ProfileDue && p.FetchedAt < g.freshSince()
 	g.res.Blocked = p.Blocked // what began it came late
 	return nil
 }

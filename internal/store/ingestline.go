@@ -55,17 +55,17 @@ func (g *ingest) linesOf(e taken) []eventLine {
 	return lines
 }
 
-func (g *ingest) insertLines(ctx context.Context, conversationID string, lines []eventLine) error {
+func (c conn) insertLines(ctx context.Context, channelID, conversationID string, lines []eventLine, now int64) error {
 	var records []happened
 	for _, l := range lines {
-		if _, err := g.c.exec(ctx, `
+		if _, err := c.exec(ctx, `
 			INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, direction, sender_kind, sender_id, type, payload, state, created_at)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) ON CONFLICT DO NOTHING`,
-			l.id, conversationID, g.req.ChannelID, l.ordinal, l.at, string(conversation.Internal), string(conversation.SenderCustomer), l.senderID,
-			l.kind, l.payload, string(conversation.MessageAccepted), g.now); err != nil {
+			l.id, conversationID, channelID, l.ordinal, l.at, string(conversation.Internal), string(conversation.SenderCustomer), l.senderID,
+			l.kind, l.payload, string(conversation.MessageAccepted), now); err != nil {
 			return err
 		}
 		records = append(records, happened{"message.created", conversationID, l.id, "{}"})
 	}
-	return g.c.recordAll(ctx, records, g.now)
+	return c.recordAll(ctx, records, now)
 }

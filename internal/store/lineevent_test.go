@@ -9,6 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kaiwa/internal/accountlink"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/store"
 	"kaiwa/internal/store/storetest"
@@ -30,6 +31,10 @@ func readMore(e store.LINEEvent) store.Item {
 	case "spoken":
 		speaker, words, _ := strings.Cut(text, " ")
 		return store.Item{Kind: store.ItemMessage, Speaker: speaker, Message: store.InboundMessage{Type: "text", Text: words, LINEMessageID: "line-" + e.WebhookEventID}}
+	case "linked":
+		return store.Item{Kind: store.ItemAccountLinked, Nonce: text, Forget: true, Line: store.EventLine{Type: store.MessageEvent, Event: "accountLink", Detail: `{"result":"ok"}`}}
+	case "tap":
+		return store.Item{Kind: store.ItemAccountLinkTap, Link: accountlink.Tap(text)}
 	case "new-friend":
 		return store.Item{Kind: store.ItemFollow, Welcome: true}
 	case "unwanted":
@@ -148,8 +153,8 @@ func TestInAGroupMembersHaveNames(t *testing.T) {
 		members, err := s.ChatMembers(ctx, res.Members)
 		require.NoError(t, err)
 		require.Equal(t, []store.ChatMember{{ID: res.Members[0], SourceID: k.user, LINEUserID: "U1"}}, members)
-		require.NoError(t, s.SaveChatMember(ctx, res.Members[0], "Hanako", "https://example.test/h.jpg"))
-		require.NoError(t, s.SaveChatMember(ctx, res.Members[0], "", ""), "LINE tells nothing of who has left")
+		require.NoError(t, s.SaveChatMember(ctx, res.Members[0], "Hanako", "https://example.test/h.jpg", false))
+		require.NoError(t, s.SaveChatMember(ctx, res.Members[0], "", "", true), "LINE tells nothing of who has left")
 		k.receive(k.event("second", "spoken", "U1 again"), k.event("come", "joined", "U2 U3"), k.event("gone", "left", "U2"))
 		res = k.takes(res)
 		require.Len(t, res.Members, 2, "those who came")

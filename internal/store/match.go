@@ -241,9 +241,10 @@ func (m *match) decide(ctx context.Context, heads, singly []*waiting) (routing.R
 	open, closed := m.placeable(heads)
 	depth := int64(max(matchDepth, 2*m.snap.MaxOffers/max(1, len(open))))
 	read := map[kind][]*waiting{}
-	room, most := max(1, m.free), int64(m.snap.MaxOffers)
+	// As many as there is room for, and the one after them, who is told why not.
+	room, most := max(0, m.free)+1, int64(m.snap.MaxOffers)
 	for deeper := open; ; depth *= deepen {
-		enough := min(depth, room, most) // of one kind, more than there is room for cannot be placed
+		enough := min(depth, room, most)
 		if err := m.readKinds(ctx, read, deeper, enough, enough < room); err != nil {
 			return routing.Result{}, err
 		}

@@ -126,7 +126,7 @@ func (f *floor) act(ctx context.Context, o store.Offer, event conversation.Event
 // log is a conversation's routing log, as outcomes.
 func (f *floor) log(id string) (out []string) {
 	f.t.Helper()
-	lines, err := f.s.RoutingLog(f.t.Context(), id)
+	lines, err := f.s.RoutingLog(f.t.Context(), id, store.Position{}, 1000)
 	require.NoError(f.t, err)
 	for _, l := range lines {
 		out = append(out, l.Outcome)
@@ -158,12 +158,12 @@ func TestWhoWaitsLongestIsOfferedFirstAndTheLogSaysWhy(t *testing.T) {
 		require.Equal(t, f.at(f.theOffer(mei).ExpiresAt), res.NextAt)
 		require.Equal(t, []string{"no_agent", "offered"}, f.log(first))
 		require.Contains(t, eventsOf(t, f.s, "offer.created"), mei)
+		require.Equal(t, []string{"no_agent"}, f.log(second), "now it is the head, and this look says so")
+		require.False(t, res.More)
 
 		again := f.match()
 		require.Zero(t, again.Made)
 		require.Empty(t, again.Chats)
-		require.Equal(t, []string{"no_agent"}, f.log(second), "now it is the head")
-		f.match()
 		require.Equal(t, []string{"no_agent"}, f.log(second), "a verdict that stays is not written again")
 	})
 }
@@ -428,18 +428,21 @@ func TestEachWaitExplainsItself(t *testing.T) {
 		id := f.waits(`units = 2`)
 		f.match()
 		require.Equal(t, []string{"no_agent"}, f.log(id))
+		f.c.Advance(time.Second)
 		o := store.Offer{ConversationID: id}
 		require.NoError(t, f.act(ctx, o, conversation.EventAssigned, mei, "assign"))
 		require.NoError(t, f.s.ExecForTest(ctx, `UPDATE conversations SET refused = TRUE`))
+		f.c.Advance(time.Second)
 		require.NoError(t, f.act(ctx, store.Offer{ConversationID: id, AgentID: mei}, conversation.EventReleased, mei, "release"))
 		require.Equal(t, "0", f.count(`SELECT CAST(count(*) AS TEXT) FROM conversations WHERE refused`), "nobody has let it pass since")
 		f.c.Advance(time.Second)
 		f.match()
-		require.Equal(t, []string{"no_agent", "no_agent"}, f.log(id))
+		require.Equal(t, []string{"no_agent", "assigned", "released", "no_agent"}, f.log(id))
 
 		other, err := f.s.CreateQueue(ctx, admin, store.Queue{Name: "other"})
 		require.NoError(t, err)
 		require.NoError(t, f.s.AddMember(ctx, admin, other.ID, mei))
+		f.c.Advance(time.Second)
 		_, err = f.s.Transition(ctx, store.TransitionRequest{
 			ID: "move", ConversationID: id, ChannelID: f.channel.ID, ChatKey: id, Event: conversation.EventTransferredQueue, QueueID: other.ID,
 			Actor: conversation.Actor{AgentID: "agt_boss", Supervisor: true},
@@ -447,7 +450,7 @@ func TestEachWaitExplainsItself(t *testing.T) {
 		require.NoError(t, err)
 		f.c.Advance(time.Second)
 		f.match()
-		require.Equal(t, []string{"no_agent", "no_agent", "no_agent"}, f.log(id))
+		require.Equal(t, []string{"no_agent", "assigned", "released", "no_agent", "transferred_to_queue", "no_agent"}, f.log(id))
 	})
 }
 
@@ -491,13 +494,13 @@ func TestASupervisorTakesAnOfferBack(t *testing.T) {
 		_, err := f.s.DeclineOffer(t.Context(), o.ID, "agt_other", "")
 		requireCode(t, conversation.CodeNotFound, err)
 		for range 2 {
-			got, err := f.s.RescindOffer(t.Context(), o.ID)
+			got, err := f.s.RescindOffer(t.Context(), o.ID, "agt_sofie")
 			require.NoError(t, err)
 			require.Equal(t, conversation.OfferRescinded, got.State)
 		}
 		_, err = f.s.DeclineOffer(t.Context(), o.ID, mei, "")
 		requireCode(t, conversation.CodeOfferRescinded, err)
-		_, err = f.s.RescindOffer(t.Context(), "ofr_none")
+		_, err = f.s.RescindOffer(t.Context(), "ofr_none", "agt_sofie")
 		requireCode(t, conversation.CodeNotFound, err)
 	})
 }
@@ -657,7 +660,7 @@ func TestTheRoutingLogNamesItsReasons(t *testing.T) {
 		mei := f.agent("mei", 0)
 		id := f.waits()
 		f.match()
-		lines, err := f.s.RoutingLog(t.Context(), id)
+		lines, err := f.s.RoutingLog(t.Context(), id, store.Position{}, 1000)
 		require.NoError(t, err)
 		require.Len(t, lines, 1)
 		var entry struct {
@@ -714,5 +717,30 @@ func TestWhoeverHearsWhoWasFoundIsWanted(t *testing.T) {
 		res := f.match()
 		require.Equal(t, 1, res.Made)
 		require.Empty(t, res.Chats, "the channel wins")
+	})
+}
+
+func TestTheFirstLookAfterAClassificationIsFound(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		id := newDesk(t, s).id
+		for i, line := range [][3]string{
+			{"c1", store.StageClassification, "rules_matched"}, {"r1", store.StageRoute, "rule"},
+			{"x", store.StageAssignment, "overridden"}, {"a1", store.StageAssignment, "no_agent"}, {"a2", store.StageAssignment, "offered"},
+			{"c2", store.StageClassification, "no_rule_matched"}, {"r2", store.StageRoute, "fallback"}, {"p", store.StageAssignment, "picked"},
+			{"c3", store.StageClassification, "rules_matched"}, {"a3", store.StageAssignment, "offered"}, {"y", store.StageAssignment, "taken_back"},
+		} {
+			require.NoError(t, s.ExecForTest(t.Context(), `INSERT INTO routing_log (id, conversation_id, epoch, stage, outcome, entry, created_at) VALUES ($1, $2, 1, $3, $4, '{}', $5)`,
+				line[0], id, line[1], line[2], int64(i)))
+		}
+		for classification, want := range map[string]string{"": "a3", "c1": "a1", "c2": "", "c3": "a3", "none": ""} {
+			found, ok, err := s.FirstLook(t.Context(), id, classification)
+			require.NoError(t, err)
+			require.Equal(t, want, found.ID, classification)
+			require.Equal(t, want != "", ok, classification)
+		}
+		_, ok, err := s.FirstLook(t.Context(), "cnv_none", "")
+		require.NoError(t, err)
+		require.False(t, ok)
 	})
 }

@@ -120,7 +120,7 @@ func TestAnOfferThatIsAcceptedForItsAgentIsToldToTheWorkflowUntilItIsOver(t *tes
 		require.Equal(t, o.ID, ingested(), "until it is over")
 		require.Contains(t, eventsOf(t, f.s, "offer.created"), `"auto":true`)
 
-		_, err = f.s.RescindOffer(ctx, o.ID)
+		_, err = f.s.RescindOffer(ctx, o.ID, "agt_sofie")
 		require.NoError(t, err)
 		require.Empty(t, ingested())
 		requireCode(t, conversation.CodeOfferRescinded, f.act(ctx, o, conversation.EventAccepted, mei, "s1"))
@@ -159,7 +159,7 @@ func TestOfAllThatEndsAnOfferAcceptedForItsAgentOneHappens(t *testing.T) {
 			for i := range accepted {
 				all.Go(func() { accepted[i] = f.act(ctx, o, conversation.EventAccepted, mei, "auto"+o.ID) })
 			}
-			all.Go(func() { _, taken = f.s.RescindOffer(ctx, o.ID) })
+			all.Go(func() { _, taken = f.s.RescindOffer(ctx, o.ID, "agt_sofie") })
 			all.Go(func() { _, err := f.s.Match(ctx, store.MatchRequest{}); noError(t, err) })
 			all.Wait()
 

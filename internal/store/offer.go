@@ -26,9 +26,12 @@ type offerRow struct {
 	CreatedAt      int64                   `db:"created_at"`
 	ExpiresAt      int64                   `db:"expires_at"`
 	Auto           bool                    `db:"auto"` // accepted for its agent by the conversation's workflow
+	// Reason is why it ended: an enumerated word, but of one that was declined what
+	// its agent said.
+	Reason string `db:"reason"`
 }
 
-const offerColumns = "id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at, auto"
+const offerColumns = "id, conversation_id, agent_id, queue_id, epoch, units, state, created_at, expires_at, auto, reason"
 
 // compare orders offers, the oldest first.
 func (r offerRow) compare(other offerRow) int {
@@ -66,6 +69,10 @@ func (c conn) recordOffers(ctx context.Context, offers []offerRow, now int64) er
 			c.s.watch.OfferEnded(o.State, fromMicros(now).Sub(fromMicros(o.CreatedAt)))
 		}
 		events = append(events, happened{"offer." + string(o.State), o.ConversationID, o.ID, data})
+		if o.State == conversation.OfferRescinded {
+			facts["why"] = o.Reason
+			data = jsonOf(facts)
+		}
 		lines = append(lines, []any{conversation.DerivedID(conversation.PrefixRoutingEntry, o.ID, o.State), o.ConversationID, o.Epoch,
 			StageAssignment, o.State, data, now})
 	}
@@ -92,16 +99,16 @@ func (c conn) writeLog(ctx context.Context, lines [][]any) error {
 // agent the conversation before (which then went back to a queue) is
 // CodeOfferAccepted.
 func (c conn) acceptOffer(ctx context.Context, offerID, conversationID, agentID string, now int64) error {
-	return c.answerOffer(ctx, offerRow{ID: offerID, ConversationID: conversationID, AgentID: agentID, State: conversation.OfferAccepted}, "", now)
+	return c.answerOffer(ctx, offerRow{ID: offerID, ConversationID: conversationID, AgentID: agentID, State: conversation.OfferAccepted}, now)
 }
 
-// answerOffer ends a live offer the way its agent says. The conversation's row
+// answerOffer ends a live offer with a state and reason. The conversation's row
 // is locked.
-func (c conn) answerOffer(ctx context.Context, o offerRow, reason string, now int64) error {
+func (c conn) answerOffer(ctx context.Context, o offerRow, now int64) error {
 	asked := o
 	found, err := c.get(ctx, &o, `UPDATE offers SET state = $4, reason = $5, ended_at = $6
 		WHERE id = $1 AND conversation_id = $2 AND agent_id = $3 AND state = 'live' RETURNING `+offerColumns,
-		o.ID, o.ConversationID, o.AgentID, string(o.State), reason, now)
+		o.ID, o.ConversationID, o.AgentID, string(o.State), o.Reason, now)
 	if err != nil {
 		return err
 	}
@@ -179,18 +186,19 @@ func (s *Store) LiveOffers(ctx context.Context, agentID string) ([]Offer, error)
 // that is over otherwise is the code of what became of it, and one to somebody
 // else CodeNotFound.
 func (s *Store) DeclineOffer(ctx context.Context, id, agentID, reason string) (Offer, error) {
-	return s.endOffer(ctx, offerRow{ID: id, AgentID: agentID, State: conversation.OfferDeclined}, reason)
+	return s.endOffer(ctx, offerRow{ID: id, AgentID: agentID, State: conversation.OfferDeclined, Reason: reason}, "")
 }
 
-// RescindOffer takes an offer back on behalf of a supervisor. It does not count
-// as one the agent let pass. Rescinding again is no error; the codes are those
-// of DeclineOffer.
-func (s *Store) RescindOffer(ctx context.Context, id string) (Offer, error) {
-	return s.endOffer(ctx, offerRow{ID: id, State: conversation.OfferRescinded}, offerReasonSupervisor)
+// RescindOffer takes an offer back on behalf of a supervisor, whom the routing
+// log names. It does not count as one the agent let pass. Rescinding again is no
+// error; the codes are those of DeclineOffer.
+func (s *Store) RescindOffer(ctx context.Context, id, actorID string) (Offer, error) {
+	return s.endOffer(ctx, offerRow{ID: id, State: conversation.OfferRescinded, Reason: offerReasonSupervisor}, actorID)
 }
 
-// endOffer ends an offer; with an agent id, only theirs.
-func (s *Store) endOffer(ctx context.Context, want offerRow, reason string) (Offer, error) {
+// endOffer ends an offer; with an agent id, only theirs. actorID is who takes one
+// back.
+func (s *Store) endOffer(ctx context.Context, want offerRow, actorID string) (Offer, error) {
 	o, err := s.Offer(ctx, want.ID)
 	if err != nil {
 		return o, err
@@ -200,16 +208,18 @@ func (s *Store) endOffer(ctx context.Context, want offerRow, reason string) (Off
 	}
 	want.ConversationID = o.ConversationID
 	err = s.tx(ctx, func(c conn) error {
-		if _, err := c.lockConversation(ctx, o.ConversationID); err != nil {
+		row, err := c.lockConversation(ctx, o.ConversationID)
+		if err != nil {
 			return err
 		}
-		if err := c.answerOffer(ctx, want, reason, micros(s.now())); err != nil {
+		now := micros(s.now())
+		if err := c.answerOffer(ctx, want, now); err != nil {
 			return err
 		}
 		if want.State != conversation.OfferDeclined {
-			return nil
+			return c.logTakenBack(ctx, row, conversation.DerivedID(conversation.PrefixRoutingEntry, o.ID, outcomeTakenBack), o.ID, o.AgentID, actorID, now)
 		}
-		_, err := c.exec(ctx, `UPDATE conversations SET refused = TRUE WHERE id = $1`, o.ConversationID)
+		_, err = c.exec(ctx, `UPDATE conversations SET refused = TRUE WHERE id = $1`, o.ConversationID)
 		return err
 	})
 	again := map[conversation.OfferState]conversation.Code{

@@ -174,7 +174,7 @@ func TestWhatLINESaidIsKeptWithEachMessage(t *testing.T) {
 	t.Parallel()
 	eachLane(t, func(t *testing.T, l *lane) {
 		l.says(conversation.SenderBot, 2)
-		l.finish(l.next(), store.BatchEnd{State: store.BatchAccepted, LINERequestID: "second", AcceptedRequestID: "first", LINEMessageIDs: []string{"11", "12"}})
+		l.finish(l.next(), store.BatchEnd{State: store.BatchAccepted, LINERequestID: "second", AcceptedRequestID: "first", Sent: []store.SentMessage{{ID: "11", QuoteToken: "q11"}, {ID: "12"}}})
 		for i, m := range l.outbound() {
 			require.Equal(t, conversation.MessageAccepted, m.State)
 			require.Equal(t, "push", m.Via)

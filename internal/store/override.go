@@ -159,13 +159,18 @@ func (s *Store) TakeBack(ctx context.Context, step, conversationID, actorID stri
 		if err := c.endLiveOffer(ctx, row.ID, conversation.OfferRescinded, offerReasonSupervisor, now); err != nil {
 			return err
 		}
-		return c.writeLog(ctx, [][]any{{line, row.ID, row.Epoch, StageAssignment, outcomeTakenBack,
-			jsonOf(map[string]any{"actor_id": actorID, "offer_id": o.ID, "agent_id": o.AgentID}), now + 1}})
+		return c.logTakenBack(ctx, row, line, o.ID, o.AgentID, actorID, now)
 	})
 	if err != nil {
 		return fmt.Errorf("offer of conversation %s: %w", conversationID, err)
 	}
 	return nil
+}
+
+// logTakenBack says who took an offer back to an agent; id is that of the line.
+func (c conn) logTakenBack(ctx context.Context, row conversationRow, id, offerID, agentID, actorID string, now int64) error {
+	return c.writeLog(ctx, [][]any{{id, row.ID, row.Epoch, StageAssignment, outcomeTakenBack,
+		jsonOf(map[string]any{"actor_id": actorID, "offer_id": offerID, "agent_id": agentID}), now + 1}}) // after the end of the offer
 }
 
 // SkillsExist refuses, with CodeInvalid, skills that are not there, in a list

@@ -30,7 +30,7 @@ func (d *desk) overrides(step string, o conversation.Override) error {
 // lines lists the outcomes in the routing log that people cause.
 func (d *desk) lines(outcome string) (entries []map[string]any) {
 	d.t.Helper()
-	log, err := d.s.RoutingLog(d.t.Context(), d.id)
+	log, err := d.s.RoutingLog(d.t.Context(), d.id, store.Position{}, 1000)
 	require.NoError(d.t, err)
 	for _, l := range log {
 		if l.Outcome == outcome {

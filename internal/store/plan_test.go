@@ -135,6 +135,8 @@ func (p *planner) fill(t *testing.T) {
 		`INSERT INTO chat_members (id, channel_id, chat_key, source_id, line_user_id, created_at)` + numbers + `SELECT 'k' || i, 'k', 'k' || i, 'k', 'k', i FROM n`,
 		`INSERT INTO errands (id, channel_id, chat_key, kind, source_id, webhook_event_id, state, created_at)` + numbers +
 			`SELECT 'k' || i, 'k', 'k' || i, 'leave', 'k', 'k' || i, CASE WHEN i % 1000 = 0 THEN 'due' ELSE 'done' END, i FROM n`,
+		`INSERT INTO courtesies (conversation_id, mark_message_id, mark_due_at) VALUES ('k', 'k1000', 1)`,
+		`INSERT INTO courtesies (conversation_id, mark_due_at)` + numbers + `SELECT 'k' || i, CASE WHEN i % 1000 = 0 THEN 9000000000000000 + i ELSE 0 END FROM n`,
 		`INSERT INTO service_findings (id, findings, expires_at)` + numbers + `SELECT 'k' || i, '{}', 9000000000000000 + i FROM n`,
 		`INSERT INTO rulesets (id, name, kind, rules, version, created_at, updated_at, deadline_ms)` + numbers +
 			`SELECT 'k' || i, 'k', 'classification', '[]', 1, i, i, CASE WHEN i % 10000 = 0 THEN 1000 ELSE 0 END FROM n`,
@@ -187,7 +189,7 @@ var (
 	parameter = regexp.MustCompile(`\$(\d+)`)
 	sqliteAll = regexp.MustCompile(`^SCAN ([a-z]\w*)(?: USING (?:COVERING )?INDEX (\w+))?`)
 	// derived are not tables: rows that the statement itself has made.
-	derived = []string{"waits", "unnumbered", "batch", "head", "said", "json_each", "page", "of_open", "of_active", "of_waiting", "of_wrap_up", "of_closed", "each_status"}
+	derived = []string{"newest", "later", "waits", "unnumbered", "batch", "head", "said", "json_each", "page", "of_open", "of_active", "of_waiting", "of_wrap_up", "of_closed", "each_status"}
 )
 
 func (p *planner) wholeSQLite(t *testing.T, q string) (whole []string, plan string) {
@@ -315,6 +317,14 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 			check(s.FinishErrand(ctx, p.plan.Channel.ID, p.chat, *e, store.ErrandDone, ""))
 		}, "errands_due", "line_events_once")
 
+		by("typing", func() { _, err := s.ClaimTyping(ctx, id, time.Second); check(err) }, "messages_transcript")
+		read, err := s.Messages(ctx, id, store.MessagePosition{}, 1)
+		check(err)
+		by("reading", func() { _, err := s.Read(ctx, id, "agt_1", read[0].ID, true); check(err) }, "messages_transcript")
+		by("what is marked as read", func() { _, err := s.Mark(ctx, id); check(err) })
+		by("what is to be marked as read", func() { _, err := s.MarksDue(ctx, 100); check(err) }, "courtesies_to_mark")
+		by("what is unread", func() { _, err := s.Unread(ctx, []string{id, known}); check(err) }, "messages_transcript")
+
 		by("the relay's look", func() { _, err := s.UnhandledChats(ctx, time.Now(), 200); check(err) }, "line_events_unhandled|line_events_received")
 
 		by("the backlog for the metrics", func() { _, err := s.Backlog(ctx); check(err) }, "line_events_unhandled|line_events_received", "messages_unsent", "batches_one_frozen", "events_unnumbered", "conversations_queued")
@@ -343,7 +353,7 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		next()
 		by("a message of a batch is refused", finish(store.BatchEnd{State: store.BatchFailed, Refused: []int{0}}))
 		next()
-		by("a batch is accepted", finish(store.BatchEnd{State: store.BatchAccepted, LINEMessageIDs: []string{"1"}}), "messages_by_batch")
+		by("a batch is accepted", finish(store.BatchEnd{State: store.BatchAccepted, Sent: []store.SentMessage{{ID: "1"}}}), "messages_by_batch")
 		by("what a conversation cost", func() { _, err := s.ConversationUsage(ctx, known); check(err) }, "batches_in_order")
 		by("what a channel cost", func() { _, err := s.ChannelUsage(ctx, known, time.Now()); check(err) }, "batches_by_channel")
 		by("a quota is kept", func() { _, err := s.SaveQuota(ctx, known, 100, 99, time.Now()); check(err) })
@@ -478,7 +488,7 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("what is on offer", func() { _, err := s.OfferViews(ctx, mei); check(err) }, "offers_live")
 		by("an offer is accepted", func() { check(f.act(ctx, offers[0], conversation.EventAccepted, mei, "s1")) })
 		by("an offer is declined", func() { _, err := s.DeclineOffer(ctx, offers[1].ID, mei, ""); check(err) })
-		by("an offer is taken back", func() { _, err := s.RescindOffer(ctx, offers[2].ID); check(err) })
+		by("an offer is taken back", func() { _, err := s.RescindOffer(ctx, offers[2].ID, "agt_sofie"); check(err) })
 		by("a presence is set", func() { f.presence(mei, conversation.PresenceBusy) })
 		f.presence(mei, conversation.PresenceOffline)
 		by("a look at what is held by who is gone", func() { _, err := s.Match(ctx, store.MatchRequest{}); check(err) }, "conversations_held", "sessions_of_conversation")
@@ -509,7 +519,10 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("some are wanted for changed rules", func() { n, err := s.WantForRules(ctx); check(err); require.Positive(t, n) }, "chats_to_wake|chats_pkey|chats_wanted|sqlite_autoindex")
 		by("what agents hold of their profiles", func() { _, err := s.ProfileLoads(ctx, []string{mei, "k1"}); check(err) }, "conversations_held")
 		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
-		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed); check(err) }, "routing_log_of_conversation")
+		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed, store.Position{}, 1000); check(err) }, "routing_log_of_conversation")
+		by("what came", func() { _, err := s.Arrivals(ctx, time.UnixMicro(1), time.UnixMicro(100), store.Position{}, 10); check(err) },
+			"conversations_by_time|routing_log_of_conversation")
+		by("the first look", func() { _, _, err := s.FirstLook(ctx, passed, ""); check(err) }, "routing_log_of_conversation|routing_log_pkey")
 		by("the reconciler's look", func() { _, err := s.DispatchState(ctx, time.Now()); check(err) })
 	})
 }

@@ -3,79 +3,116 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
+	"strings"
 
 	"kaiwa/internal/conversation"
 )
 
 // quotable is a message as one that is to be quoted.
 type quotable struct {
-	Payload string                    `db:"payload"`
-	State   conversation.MessageState `db:"state"`
+	ID         string                    `db:"id"`
+	Payload    string                    `db:"payload"`
+	QuoteToken string                    `db:"quote_token"`
+	State      conversation.MessageState `db:"state"`
 }
 
-// QuoteToken is LINE's token of a message of the customer that is to be quoted
-// in a conversation of the same chat. messageID is the message that quotes it:
-// once that is stored, its token is answered whatever became of the other.
-// CodeInvalid, at /quote_message_id, when the customer has sent no such message
-// or it cannot be quoted; CodeConflict when they have taken it back.
+// token is LINE's token of the message; "" when it cannot be quoted. Those of
+// customers' messages were in the payload before they had a column.
+func (q quotable) token() string {
+	if q.QuoteToken != "" {
+		return q.QuoteToken
+	}
+	var fields struct {
+		QuoteToken string `json:"quoteToken"`
+	}
+	if !strings.Contains(q.Payload, `"quoteToken"`) || json.Unmarshal([]byte(q.Payload), &fields) != nil {
+		return ""
+	}
+	return fields.QuoteToken
+}
+
+// QuoteToken is LINE's token of a message, of the customer or of the account,
+// that is to be quoted in a conversation of the same chat. messageID is the
+// message that quotes it: once that is stored, whatever becomes of the other is
+// no refusal any more. CodeInvalid, at /quote_message_id, when the chat has no
+// such message or it cannot be quoted; CodeConflict when it was taken back, or
+// LINE does not have it.
 func (s *Store) QuoteToken(ctx context.Context, conversationID, quotedID, messageID string) (string, error) {
 	c := s.read()
 	var m quotable
-	found, err := c.get(ctx, &m, `SELECT m.payload, m.state FROM messages m
+	found, err := c.get(ctx, &m, `SELECT m.id, m.payload, m.quote_token, m.state FROM messages m
 		JOIN conversations theirs ON theirs.id = m.conversation_id
 		JOIN conversations here ON here.channel_id = theirs.channel_id AND here.chat_key = theirs.chat_key
-		WHERE m.id = $1 AND here.id = $2 AND m.direction = 'inbound' AND NOT m.held`, quotedID, conversationID)
+		WHERE m.id = $1 AND here.id = $2 AND m.direction IN ('inbound', 'outbound') AND NOT m.held`, quotedID, conversationID)
 	if err != nil {
 		return "", err
 	}
-	token, refusal := "", error(nil)
+	token, refusal := m.token(), error(nil)
 	switch {
 	case !found:
-		refusal = conversation.Invalid("/quote_message_id", "The customer has sent no message %q in this chat.", quotedID)
+		refusal = conversation.Invalid("/quote_message_id", "There is no message %q to or from the customer in this chat.", quotedID)
 	case m.State == conversation.MessageRecalled:
 		refusal = conversation.Errorf(conversation.CodeConflict, "The customer has taken back the message that is to be quoted.")
-	default:
-		if token, err = quoteToken(m.Payload, "quoteToken"); err != nil {
-			return "", fmt.Errorf("payload of message %s: %w", quotedID, err)
-		}
-		if token == "" {
-			refusal = conversation.Invalid("/quote_message_id", "LINE lets texts, stickers, pictures and videos be quoted, and not this message.")
-		}
+	case m.State == conversation.MessagePending || m.State == conversation.MessageFailed:
+		refusal = conversation.Errorf(conversation.CodeConflict, "The message that is to be quoted is %s. It can be quoted once LINE has taken it.", m.State)
+	case token == "":
+		refusal = conversation.Invalid("/quote_message_id", "LINE lets texts, stickers, pictures and videos be quoted, and templates of the account, and not this message.")
 	}
 	if refusal == nil || messageID == "" {
 		return token, refusal
 	}
-	if found, err = c.get(ctx, &m, `SELECT payload, state FROM messages WHERE id = $1`, messageID); err != nil || !found {
-		return "", errorOr(err, refusal)
-	}
-	if token, err = quoteToken(m.Payload, "quote_token"); err != nil {
-		return "", fmt.Errorf("payload of message %s: %w", messageID, err)
-	}
-	return token, nil
-}
-
-// quoteToken reads a token out of a payload; "" when it has none.
-func quoteToken(payload, name string) (string, error) {
-	if payload == "" {
-		return "", nil
-	}
-	var fields map[string]json.RawMessage
-	if err := json.Unmarshal([]byte(payload), &fields); err != nil {
+	var stored bool
+	if _, err := c.get(ctx, &stored, `SELECT EXISTS (SELECT 1 FROM messages WHERE id = $1)`, messageID); err != nil || stored {
 		return "", err
 	}
-	token := ""
-	if raw, there := fields[name]; there {
-		if err := json.Unmarshal(raw, &token); err != nil {
-			return "", err
-		}
-	}
-	return token, nil
+	return "", refusal
 }
 
-func errorOr(err, other error) error {
-	if err != nil {
-		return err
+// quoteTokens are LINE's tokens of messages that others quote, by Kaiwa's ids.
+// What was taken back meanwhile has none.
+func (c conn) quoteTokens(ctx context.Context, ids []string) (map[string]string, error) {
+	tokens := map[string]string{}
+	if len(ids) == 0 {
+		return tokens, nil
 	}
-	return other
+	var list []quotable
+	if err := c.list(ctx, &list, `SELECT id, payload, quote_token, state FROM messages WHERE state <> 'recalled' AND id IN (`+list1(len(ids), 1)+`)`, anys(ids)...); err != nil {
+		return nil, err
+	}
+	for _, m := range list {
+		tokens[m.ID] = m.token()
+	}
+	return tokens, nil
+}
+
+// Quotable tells whether LINE lets the message be quoted.
+func (m Message) Quotable() bool {
+	return m.State == conversation.MessageAccepted && quotable{Payload: m.Payload, QuoteToken: m.QuoteToken}.token() != ""
+}
+
+// lineTokens are what payloads may hold of LINE's tokens: quoteToken and
+// quote_token only where they were stored before the tokens had a column.
+var lineTokens = []string{"quoteToken", "quote_token", "markAsReadToken"}
+
+// Shown is the payload for people and bots: without LINE's tokens. nil for none.
+func (m Message) Shown() json.RawMessage {
+	if m.Payload == "" {
+		return nil
+	}
+	had := false
+	for _, name := range lineTokens {
+		had = had || strings.Contains(m.Payload, `"`+name+`"`)
+	}
+	var fields map[string]json.RawMessage
+	if !had || json.Unmarshal([]byte(m.Payload), &fields) != nil {
+		return json.RawMessage(m.Payload)
+	}
+	for _, name := range lineTokens {
+		delete(fields, name)
+	}
+	out, err := json.Marshal(fields)
+	if err != nil {
+		return json.RawMessage(m.Payload)
+	}
+	return out
 }

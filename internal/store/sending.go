@@ -70,7 +70,7 @@ func (to lane) withhold(s Sending, oldest, now time.Time) withheld {
 	}
 	month, _, next := QuotaMonth(now)
 	quota := ChannelQuota{Month: to.QuotaMonth, Limit: to.QuotaLimit, Used: to.QuotaUsed}
-	if quota.Month != month || quota.Limit < 0 || quota.Left() > s.ReserveForAgents || now.Sub(fromMicros(to.QuotaReadAt)) > quotaFresh {
+	if quota.Month != month || quota.Limit < 0 || quota.Left()-to.recipients() >= s.ReserveForAgents || now.Sub(fromMicros(to.QuotaReadAt)) > quotaFresh {
 		return withheld{}
 	}
 	if s.WhenSpent == SpentHold && !closed {

@@ -41,6 +41,7 @@ type Conversation struct {
 	PictureURL     string                     `db:"picture_url"`
 	Language       string                     `db:"language"`
 	Friendship     string                     `db:"friendship"`
+	CustomerID     string                     `db:"customer_id"` // the company's, of a customer who has linked their account; otherwise ""
 }
 
 // WorkflowID is the id of the workflow that runs the conversation.
@@ -52,7 +53,8 @@ const conversationColumns = `c.id, c.channel_id, c.chat_key, c.workstream_id, c.
 	c.queue_id, c.agent_id, c.bot_id, c.bot_position, c.priority, c.skills, c.context, c.summary, c.locale, c.greeted, c.consent_version, c.waiting_since,
 	c.last_customer_at, c.last_message_at, c.run_id, c.created_at, c.updated_at, c.closed_at, c.closure_reason,
 	coalesce(p.line_user_id, '') AS line_user_id, coalesce(p.display_name, '') AS display_name, coalesce(p.picture_url, '') AS picture_url,
-	coalesce(p.language, '') AS language, coalesce(p.friendship, 'unknown') AS friendship`
+	coalesce(p.language, '') AS language, coalesce(p.friendship, 'unknown') AS friendship,
+	coalesce(p.customer_id, '') AS customer_id`
 
 const conversationFrom = ` FROM conversations c LEFT JOIN social_profiles p ON p.id = c.profile_id `
 
@@ -83,7 +85,8 @@ type Message struct {
 	SenderName     string                    `db:"sender_name"` // of a customer in a group or room: as LINE told it last
 	Type           string                    `db:"type"`
 	Text           string                    `db:"text"`
-	Payload        string                    `db:"payload"` // JSON, or ""
+	Payload        string                    `db:"payload"`              // JSON, or ""; see Shown
+	QuoteToken     string                    `db:"quote_token" json:"-"` // LINE's; see Quotable
 	Automated      string                    `db:"automated"`
 	State          conversation.MessageState `db:"state"`
 	Via            string                    `db:"via"`
@@ -105,7 +108,7 @@ type Message struct {
 const messageColumns = `id, conversation_id, ordinal, occurred_at, position, direction, sender_kind, sender_id,
 	CASE WHEN sender_kind = 'customer' AND sender_name = '' THEN coalesce((SELECT display_name FROM chat_members WHERE chat_members.id = messages.sender_id), '')
 		ELSE sender_name END AS sender_name,
-	type, text, payload, automated, state, via, batch_id, attachment_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail,
+	type, text, payload, quote_token, automated, state, via, batch_id, attachment_id, webhook_event_id, line_message_id, line_request_id, failure, failure_detail,
 	retry_id, charged, edits, edited_at, created_at, sent_at`
 
 // EarlierWords is what a message said before it was edited, oldest first.

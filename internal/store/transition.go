@@ -373,25 +373,22 @@ func (c conn) carryOut(ctx context.Context, row conversationRow, t conversation.
 		}
 		next.QueueID, next.RoutedAt, next.TendedAt = req.Routing.QueueID, now, now
 	}
-	if err := c.logRouting(ctx, row.ID, next.Epoch, req.ID, req.Log, now); err != nil {
-		return TransitionResult{}, err
-	}
+	logAt := now + 1 // after the end of its offer
 	if req.Override != nil {
+		logAt++ // and after what else was asked for
 		override := OverrideRequest{ID: req.ID, ActorID: req.ActorID, Override: *req.Override}
 		if err := c.override(ctx, row, next.QueueID, override, now); err != nil {
 			return TransitionResult{}, err
 		}
+	}
+	if err := c.logRouting(ctx, row.ID, next.Epoch, req.ID, append(slices.Clip(req.Log), movedBy(req, t, row, next)...), logAt); err != nil {
+		return TransitionResult{}, err
 	}
 	if err := c.recordTransition(ctx, transitionRow{
 		ID: req.ID, ConversationID: row.ID, Event: req.Event, From: t.From, To: t.To, Epoch: next.Epoch,
 		ActorID: req.ActorID, Reason: t.Reason, Note: req.Note, FromQueueID: row.QueueID, ToQueueID: next.QueueID, At: now,
 	}); err != nil {
 		return TransitionResult{}, err
-	}
-	if req.Event == conversation.EventAgentLost {
-		if err := c.logLost(ctx, row, next, req.ID, now); err != nil {
-			return TransitionResult{}, err
-		}
 	}
 	if t.Has(conversation.EffectReleaseHeld) {
 		if err := c.releaseHeld(ctx, row, now); err != nil {

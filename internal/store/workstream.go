@@ -72,7 +72,8 @@ type WorkstreamSettings struct {
 	BotSurveyID string             `json:"bot_survey_id,omitempty"`
 	SurveyAfter []survey.Cause     `json:"survey_after,omitempty"`
 	Attachments AttachmentSettings `json:"attachments"`
-	Sending     Sending            `json:"sending,omitzero"` // left out while it is off: see lockLane
+	Sending     Sending            `json:"sending,omitzero"`    // left out while it is off: see lockLane
+	Courtesies  Courtesies         `json:"courtesies,omitzero"` // left out while nothing is set
 	// Context is what a conversation's context variables begin with.
 	Context map[string]string `json:"context"`
 }
@@ -243,7 +244,7 @@ var workstreams = &family[Workstream, workstreamRow]{
 			"settings/attachments": w.Settings.Attachments,
 			"settings/privacy":     w.Settings.Privacy, "settings/assignment": w.Settings.Assignment, "settings/wrap_up": w.Settings.WrapUp,
 			"settings/automated_messages": w.Settings.AutomatedMessages, "settings/context": w.Settings.Context,
-			"settings/timeout_rules": w.Settings.TimeoutRules, "settings/sending": w.Settings.Sending,
+			"settings/timeout_rules": w.Settings.TimeoutRules, "settings/sending": w.Settings.Sending, "settings/courtesies": w.Settings.Courtesies,
 		}
 	},
 	uses: func(ctx context.Context, c conn, w Workstream) error {

@@ -4,9 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 
-	"github.com/rivo/uniseg"
-
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/textlen"
 )
 
 // Ask is the question as a message of LINE, with a button for each answer.
@@ -71,26 +70,5 @@ func Card(text, link, loc string) (conversation.Content, error) {
 			{"type": "button", "style": "primary", "action": object{"type": "uri", "label": w.openPage, "uri": link}},
 		}},
 	})
-	return conversation.Content{Type: conversation.ContentFlex, AltText: cut(text, maxAltText-len(link)-1) + "\n" + link, Contents: bubble}, err
-}
-
-// cut shortens a text to at most limit UTF-16 code units, between characters as
-// people see them.
-func cut(text string, limit int) string {
-	units, end, state := 0, 0, -1
-	for rest := text; rest != ""; {
-		var cluster string
-		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
-		for _, r := range cluster {
-			units++
-			if r > 0xFFFF {
-				units++
-			}
-		}
-		if units > limit {
-			break
-		}
-		end += len(cluster)
-	}
-	return text[:end]
+	return conversation.Content{Type: conversation.ContentFlex, AltText: textlen.Cut(text, maxAltText-len(link)-1) + "\n" + link, Contents: bubble}, err
 }

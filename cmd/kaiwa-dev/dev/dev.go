@@ -173,7 +173,7 @@ func (d *Dev) startSimulator(ctx context.Context, o Options) error {
 	}
 	d.SimulatorURL = "http://" + listener.Addr().String()
 	sim.SetPublicURL(d.SimulatorURL)
-	d.Settings.LINEAPIURL, d.Settings.LINEDataAPIURL = d.SimulatorURL, d.SimulatorURL
+	d.Settings.LINEAPIURL, d.Settings.LINEDataAPIURL, d.Settings.LINEAccessURL = d.SimulatorURL, d.SimulatorURL, d.SimulatorURL
 	server := &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = server.Serve(listener) }() // ends with Close below
 	d.onStop(func() { _ = server.Close() })

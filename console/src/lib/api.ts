@@ -39,8 +39,8 @@ export async function data<T>(answer: Promise<Answer<T>>): Promise<T> {
   const got = await answer.catch(() => {
     throw new Failure('Kaiwa does not answer.', 0, '')
   })
-  if (got.response.ok && got.data !== undefined) {
-    return got.data
+  if (got.response.ok && (got.data !== undefined || got.response.status === 204)) {
+    return got.data as T // nothing, where the answer has no content
   }
   const problem = got.error as Partial<Problem> | undefined
   throw new Failure(problem?.detail ?? `Kaiwa answered ${got.response.status}.`, got.response.status, problem?.request_id ?? '')

@@ -1,4 +1,4 @@
-import { Avatar, Button, Loader, NativeSelect, Text, TextInput, VisuallyHidden } from '@mantine/core'
+import { Avatar, Badge, Button, Loader, NativeSelect, Text, TextInput, VisuallyHidden } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { keepPreviousData, useInfiniteQuery } from '@tanstack/react-query'
 import { useState } from 'react'
@@ -68,6 +68,12 @@ function Entry({ conversation: c, selected }: { conversation: Conversation; sele
           <Status status={c.status} />
           <Owner conversation={c} />
           {c.waiting_since !== null && <Wait since={c.waiting_since} />}
+          {(c.unread ?? 0) > 0 && (
+            <Badge className="end" size="sm" tt="none">
+              {c.unread}
+              <VisuallyHidden> unread</VisuallyHidden>
+            </Badge>
+          )}
         </span>
       </span>
     </a>

@@ -3,7 +3,8 @@ import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { useEffect, useLayoutEffect, useRef } from 'react'
 import type { Conversation, Message } from '../api.gen'
 import { fate, rows, show, stretches } from '../lib/message'
-import { conversation, transcript } from '../lib/queries'
+import { conversation, me, transcript } from '../lib/queries'
+import { readUpTo, useRead } from '../lib/read'
 import { link } from '../lib/route'
 import { truncate } from '../lib/text'
 import { customerName, Owner, Status, Wait, When } from './State'
@@ -16,6 +17,8 @@ export function Transcript({ id }: { id: string }) {
   const messages = list.data?.pages.flatMap((p) => p.items) ?? []
   const heading = useRef<HTMLHeadingElement>(null)
   const end = useEnd(messages.length)
+  const who = useQuery(me)
+  useRead(id, readUpTo(about.data, messages, who.data?.agent.id))
 
   const title = about.data === undefined ? 'Conversation' : customerName(about.data)
   useEffect(() => {

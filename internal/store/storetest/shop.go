@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/routing"
 	"kaiwa/internal/store"
 )
 
@@ -70,7 +71,10 @@ func (h *Shop) Waits(now time.Time) string {
 	require.NoError(h.t, err)
 	_, err = h.s.Transition(ctx, store.TransitionRequest{
 		ID: "routed-" + chat, ConversationID: res.ConversationID, ChannelID: h.Channel.ID, ChatKey: chat, Event: conversation.EventRouted,
-		Routing: &store.Routing{QueueID: h.Queue.ID, Matching: conversation.MatchingExact, Units: 1, Requirement: "any"},
+		Routing: &store.Routing{
+			QueueID: h.Queue.ID, Matching: conversation.MatchingExact, Units: 1, Requirement: "any",
+			Log: []store.RoutingEntry{{Stage: store.StageRoute, Outcome: string(routing.RouteFallback), Entry: fmt.Appendf(nil, `{"queue_id":%q}`, h.Queue.ID)}},
+		},
 	})
 	require.NoError(h.t, err)
 	return res.ConversationID
