@@ -59,9 +59,13 @@ func (o *office) dryRun(id string) []decide.Line {
 	require.True(o.t, recorded)
 	w, err := o.store.Workstream(o.t.Context(), o.workstream.ID)
 	require.NoError(o.t, err)
-	lines, err := decide.Decider{Reader: o.store, Logger: slog.New(slog.DiscardHandler)}.DryRun(o.t.Context(), o.store, decide.Question{Facts: facts, Workstream: w, Queues: queues})
+	lines, err := o.decider().DryRun(o.t.Context(), o.store, decide.Question{Facts: facts, Workstream: w, Queues: queues})
 	require.NoError(o.t, err)
 	return lines
+}
+
+func (o *office) decider() decide.Decider {
+	return decide.Decider{Reader: o.store, Logger: slog.New(slog.DiscardHandler)}
 }
 
 func TestADryRunSaysWhatTheRoutingLogHasWhateverHasHappenedSince(t *testing.T) {
@@ -150,7 +154,7 @@ func TestAProposedConfigurationStandsInThePlaceOfThePresentOne(t *testing.T) {
 		w := o.workstream
 		w.Settings.RouteRulesetID = "rul_proposed"
 		ask := func(members int) []decide.Line {
-			lines, err := decide.Decider{Reader: o.store, Logger: slog.New(slog.DiscardHandler)}.DryRun(t.Context(), o.store, decide.Question{
+			lines, err := o.decider().DryRun(t.Context(), o.store, decide.Question{
 				Facts: facts, Workstream: w,
 				Rulesets: map[string]store.Ruleset{"rul_proposed": {ID: "rul_proposed", Kind: store.RulesetRoute, RouteRules: []routing.RouteRule{
 					{ID: "r", Condition: `message.text.contains("返金")`, QueueID: o.empty.ID},

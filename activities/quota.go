@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 )
@@ -17,6 +18,9 @@ const (
 	quotaPart = 8
 	// quotaAge is how old what a worker knows of a quota may be when it pushes.
 	quotaAge = time.Hour
+	// heldPause is how often a worker looks for channels whose automated messages
+	// wait, to ask LINE whether there are more now; heldAtOnce bounds them.
+	heldPause, heldAtOnce = 15 * time.Minute, 100
 )
 
 // quotas knows how many more pushes of each channel need no look at what LINE
@@ -49,6 +53,18 @@ func (q *quotas) pushed(channelID string, n int64, now time.Time) {
 			return
 		}
 	}
+	q.call(channelID)
+}
+
+// look calls for a look at a channel's quota.
+func (q *quotas) look(channelID string) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.call(channelID)
+}
+
+// call is look for who holds the lock.
+func (q *quotas) call(channelID string) {
 	q.due[channelID] = true
 	select {
 	case q.wake <- struct{}{}:
@@ -80,14 +96,44 @@ func (q *quotas) take() []string {
 }
 
 // WatchQuotas asks LINE for the quotas of the channels that this worker pushes
-// for, as their use grows, until ctx ends. So warnings come though nobody looks,
-// and a channel that pushes nothing costs nothing. A look that is lost is made at
-// the next push.
+// for, as their use grows, and hourly for those in which automated messages wait,
+// until ctx ends. So warnings come though nobody looks, what waits goes when more
+// was bought, and a channel that pushes nothing costs nothing. A look that is lost
+// is made at the next push.
 func WatchQuotas(ctx context.Context, a *Activities) {
+	tick := time.NewTicker(heldPause)
+	defer tick.Stop()
+	for {
+		if err := a.noteHeld(ctx); err != nil && ctx.Err() == nil {
+			a.logger.WarnContext(ctx, "messages that wait were not looked for", slog.Any("error", err))
+		}
+		if !a.askForQuotas(ctx, tick.C) {
+			return
+		}
+	}
+}
+
+// noteHeld calls for a look at the quotas of channels whose messages wait.
+func (a *Activities) noteHeld(ctx context.Context) error {
+	ids, err := a.store.HeldChannels(ctx, a.now().Add(-quotaAge), heldAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
+		a.quotas.look(id)
+	}
+	return nil
+}
+
+// askForQuotas makes the looks that are called for until it is time to see what
+// waits. It tells whether to go on.
+func (a *Activities) askForQuotas(ctx context.Context, tick <-chan time.Time) bool {
 	for {
 		select {
 		case <-ctx.Done():
-			return
+			return false
+		case <-tick:
+			return true
 		case <-a.quotas.wake:
 		}
 		for _, id := range a.quotas.take() {
@@ -125,4 +171,33 @@ func (a *Activities) keepQuota(ctx context.Context, channelID string, q line.Quo
 		a.quotas.learned(kept, asked)
 	}
 	return kept, err
+}
+
+// tellSpent tells the agents of a conversation, once a month, that automated
+// messages wait or are left out because too few paid ones are left. The messages
+// say it themselves, so that nothing waits for these words.
+func (a *Activities) tellSpent(ctx context.Context, b *store.Batch) {
+	if err := a.noteSpent(ctx, b); err != nil {
+		a.logger.WarnContext(ctx, "agents were not told of the quota", slog.String("conversation", b.ConversationID), slog.Any("error", err))
+	}
+}
+
+func (a *Activities) noteSpent(ctx context.Context, b *store.Batch) error {
+	conv, err := a.store.Conversation(ctx, b.ConversationID)
+	if err != nil {
+		return err
+	}
+	plan, err := a.plans.get(ctx, b.ChannelID)
+	if err != nil {
+		return err
+	}
+	drafts, err := a.drafts(ctx, plan, conv, automessage.QuotaSpent, "")
+	if err != nil || len(drafts) == 0 {
+		return err
+	}
+	month, _, _ := store.QuotaMonth(a.now())
+	_, err = a.store.Note(ctx, store.NoteRequest{
+		Cause: "quota/" + conv.ID + "/" + month, ConversationID: conv.ID, Automated: string(automessage.QuotaSpent), Text: drafts[0].Content.Text,
+	})
+	return err
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/activities"
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
@@ -262,4 +263,103 @@ func TestAQuotaThatLacksAGroupsMembersIsSpentForIt(t *testing.T) {
 	alone.saysAs(conversation.SenderSystem, 1)
 	require.Empty(t, alone.empty(), "which is enough for one")
 	alone.acceptedOnce(1)
+}
+
+// told are the lines that tell agents of a spent quota.
+func (c *chat) told() (out []store.Message) {
+	c.t.Helper()
+	list, err := c.store.Messages(c.t.Context(), c.id, store.MessagePosition{}, 10_000)
+	require.NoError(c.t, err)
+	for _, m := range list {
+		if m.Automated == string(automessage.QuotaSpent) {
+			require.Equal(c.t, conversation.Internal, m.Direction)
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func TestAgentsAreToldOnceAMonthThatAutomatedMessagesDoNotGo(t *testing.T) {
+	t.Parallel()
+	for name, how := range map[string]store.Sending{
+		"held": {WhenSpent: store.SpentHold}, "dropped": {ReserveForAgents: 1}, "refused by LINE": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.quota(2)
+			w.sending(how)
+			c := w.newChat()
+			spend := func() {
+				c.watching(func() { // so that the quota is known, as it is in a worker
+					c.pushes(1)
+					if name == "dropped" {
+						require.Eventually(t, func() bool { return c.looks() > 0 }, 10*time.Second, time.Millisecond)
+						return
+					}
+					c.pushes(1)
+				})
+			}
+			spend()
+			require.Empty(t, c.told())
+			for range 3 {
+				c.pass(time.Minute)
+				c.saysAs(conversation.SenderSystem, 1)
+				_, err := c.send()
+				require.NoError(t, err)
+				require.Len(t, c.told(), 1, "once, however many messages it is")
+			}
+			require.NotEqual(t, accepted, c.states())
+			c.pass(31 * 24 * time.Hour)
+			c.empty()
+			require.Len(t, c.told(), 1)
+		})
+	}
+}
+
+// What waits for another month's quota goes when more is bought before.
+func TestWhatWaitsGoesWhenMoreIsBought(t *testing.T) {
+	t.Parallel()
+	for _, dialect := range storetest.Dialects() {
+		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
+			w := newWorldOn(t, dialect)
+			w.quota(1)
+			w.sending(store.Sending{WhenSpent: store.SpentHold})
+			c := w.newChat()
+			c.pushes(1)
+			for range 2 {
+				c.pass(time.Minute)
+				c.saysAs(conversation.SenderSystem, 1)
+				out, err := c.send()
+				require.NoError(t, err)
+				require.NotZero(t, out.HeldUntil)
+			}
+			woken := func() int {
+				n, err := c.store.WantForRules(t.Context())
+				require.NoError(t, err)
+				return n
+			}
+			looksAgain := func() {
+				looks := c.looks()
+				c.watching(func() { // a worker that begins to watch looks what waits
+					require.Eventually(t, func() bool {
+						q, err := c.store.ChannelQuota(t.Context(), c.channel.ID)
+						require.NoError(t, err)
+						return c.looks() > looks && q.ReadAt == w.Now().UnixMicro()
+					}, 10*time.Second, time.Millisecond)
+				})
+			}
+			c.pass(61 * time.Minute)
+			looksAgain()
+			require.Zero(t, woken(), "nothing has changed")
+			w.quota(10)
+			c.pass(61 * time.Minute)
+			looksAgain()
+			require.Equal(t, 1, woken(), "the chat is woken, once")
+			require.Zero(t, woken())
+			require.Empty(t, c.empty())
+			c.acceptedOnce(3)
+		})
+	}
 }

@@ -114,6 +114,9 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 		if err != nil || b == nil {
 			return out, final(err)
 		}
+		if b.Spent {
+			a.tellSpent(ctx, b)
+		}
 		if b.HeldUntil > 0 {
 			out.HeldUntil = (b.HeldUntil + 999) / 1000
 			return out, nil
@@ -122,6 +125,8 @@ func (a *Activities) Send(ctx context.Context, in SendInput) (SendOutput, error)
 			if err := a.countMembers(ctx, b, in.Quick); err != nil {
 				return out, final(err)
 			}
+		}
+		if b.ID == "" {
 			continue
 		}
 		end, refusal, present, err := a.deliver(ctx, b, in.Quick)
@@ -221,6 +226,9 @@ func (a *Activities) writeOnce(ctx context.Context, b *store.Batch, end *store.B
 		written, err := a.store.FinishBatch(ctx, b, *end)
 		if written {
 			a.measure(b, end)
+			if end.Failure == failureQuota && !end.Keep {
+				a.tellSpent(ctx, b)
+			}
 		}
 		return written, err
 	}

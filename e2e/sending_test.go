@@ -125,6 +125,37 @@ func TestWhatIsHeldGoesBeforeTheConversationIsOver(t *testing.T) {
 	})
 }
 
+func TestWhatWaitsForPaidMessagesGoesWhenMoreAreBought(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.arrange(func(w *store.Workstream, b *store.Bot) {
+			asksTheSilent(0)(w, b)
+			w.Settings.Sending.WhenSpent = store.SpentHold
+		})
+		quota := func(n int) {
+			require.NoError(t, k.Sim.ChangeChannel(t.Context(), dev.SimChannelID, func(c *linesim.Channel) { c.Quota = n }))
+		}
+		quota(1)
+		kenta := k.as("kaiwa-dev-kenta")
+		emma := k.newCustomer("Emma")
+		id := emma.asksForAPerson()
+		kenta.does("pick", id, nil)
+		emma.withoutTokens(kenta, id)
+		isTold := func() bool {
+			return slices.ContainsFunc(emma.transcript(), func(m store.Message) bool {
+				return m.Automated == "quota_spent" && m.Direction == conversation.Internal
+			})
+		}
+		k.eventually(isTold, "the agent is told")
+		require.Equal(t, conversation.MessagePending, emma.asked().State)
+		quota(3)
+		require.Equal(t, http.StatusOK, k.as("kaiwa-dev-sofie").call(http.MethodGet, "/channels/"+k.Seeded.ChannelID+"/quota", nil, nil, nil))
+		k.eventually(func() bool { return emma.asked().State == conversation.MessageAccepted }, "it goes")
+		require.Equal(t, "push", emma.asked().Via)
+	})
+}
+
 func TestAnAgentSendsAFailedMessageAgainAndSeesWhatItCost(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, dialect string) {

@@ -192,6 +192,13 @@ var defaults = map[Trigger]map[string]string{
 		"zh-TW": "您的訊息未能傳送給顧客，原因顯示在訊息旁邊。",
 		"da":    "Din besked kunne ikke sendes til kunden. Årsagen står ved siden af beskeden.",
 	},
+	QuotaSpent: {
+		"en":    "This month's paid LINE messages are used up, or what is left is kept for agents. Until there are more, automated messages reach the customer only as free replies; the others wait or are left out.",
+		"ja":    "今月の有料LINEメッセージの上限に達したか、残りはオペレーター用に確保されています。追加されるまで、自動メッセージは無料の応答メッセージとしてのみ送信され、それ以外は保留または省略されます。",
+		"th":    "ข้อความ LINE แบบเสียเงินของเดือนนี้หมดแล้ว หรือส่วนที่เหลือกันไว้ให้เจ้าหน้าที่ จนกว่าจะมีเพิ่ม ข้อความอัตโนมัติจะถึงลูกค้าได้เฉพาะแบบตอบกลับฟรีเท่านั้น ข้อความอื่นจะรอหรือไม่ถูกส่ง",
+		"zh-TW": "本月的 LINE 付費訊息已用完，或剩餘的額度保留給客服人員。在額度增加之前，自動訊息只能以免費回覆送達顧客，其餘會保留或略過。",
+		"da":    "Månedens betalte LINE-beskeder er brugt, eller resten er forbeholdt medarbejderne. Indtil der er flere, når automatiske beskeder kun kunden som gratis svar; de andre venter eller udelades.",
+	},
 	SurveyInvitation: {
 		"en":    "Thank you for contacting us. Would you tell us how it went? It only takes a moment.",
 		"ja":    "このたびはお問い合わせいただきありがとうございました。今後のサービス向上のため、簡単なアンケートにご協力いただけますと幸いです。",

@@ -32,6 +32,7 @@ const (
 	AttachmentNotAllowed Trigger = "attachment_not_allowed" // the workstream takes no attachments
 	AttachmentMalware    Trigger = "attachment_malware"     // an attachment was found to hold malware
 	MessageNotSent       Trigger = "message_not_sent"       // the agent's message did not reach LINE
+	QuotaSpent           Trigger = "quota_spent"            // automated messages wait or are left out: the month's paid ones are used up
 	SurveyInvitation     Trigger = "survey_invitation"      // the survey begins
 	SurveyThanks         Trigger = "survey_thanks"          // the survey was answered
 	Followed             Trigger = "followed"               // a new friend of the account has written nothing yet
@@ -90,6 +91,7 @@ var traits = []trait{
 	{AttachmentMalware, ToCustomer, true},
 	{AttachmentNotAllowed, ToCustomer, true},
 	{MessageNotSent, ToAgent, true},
+	{QuotaSpent, ToAgent, true},
 	{SurveyInvitation, ToCustomer, true},
 	{SurveyThanks, ToCustomer, true},
 	{Followed, ToCustomer, false}, // LINE's own greeting message is on unless it is switched off there

@@ -79,6 +79,10 @@ type Batch struct {
 	// CountDue says that this is no batch: it would be pushed to a group or room
 	// whose members are to be counted first; see SaveMembers.
 	CountDue bool `db:"-"`
+	// Spent says that this is no batch: automated messages wait until HeldUntil, or
+	// have failed where that is 0, since too few of the month's paid messages are
+	// left for them. There may be more to send.
+	Spent bool `db:"-"`
 
 	membersDue int64 // of the chat
 }
@@ -107,7 +111,8 @@ type pendingMessage struct {
 // if a token with enough life is at hand, else as a push. Its first attempt is
 // counted with the freezing. A message that cannot be said to LINE fails alone.
 // The result is nil when nothing waits, and while the channel is held (see
-// HoldChannel). It is no batch when it says HeldUntil or CountDue.
+// HoldChannel). It is no batch when it says HeldUntil, CountDue or
+// Spent.
 func (s *Store) NextBatch(ctx context.Context, conversationID string, render Render) (*Batch, error) {
 	var out *Batch
 	froze := false
@@ -131,7 +136,7 @@ func (s *Store) NextBatch(ctx context.Context, conversationID string, render Ren
 			return c.countAttempt(ctx, &last.Batch, &out)
 		}
 		out, err = c.freeze(ctx, to, last, render)
-		froze = out != nil && out.HeldUntil == 0 && !out.CountDue
+		froze = out != nil && out.ID != ""
 		failpoint.Hit("batch.before_commit")
 		return err
 	})
@@ -289,12 +294,12 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 		case err != nil:
 			return nil, err
 		case !held.until.IsZero():
-			return &Batch{ConversationID: conversationID, ChannelID: to.ChannelID, HeldUntil: micros(held.until)}, nil
+			return &Batch{ConversationID: conversationID, ChannelID: to.ChannelID, HeldUntil: micros(held.until), Spent: held.spent}, nil
 		case held.drop:
 			if err := c.failMessages(ctx, ids, conversationID, failureReserved, "What is left of this month's paid messages is for agents.", ""); err != nil {
 				return nil, err
 			}
-			return c.freeze(ctx, to, last, render)
+			return &Batch{ConversationID: conversationID, ChannelID: to.ChannelID, Spent: true}, nil
 		}
 	}
 	body, err := json.Marshal(bodies)

@@ -120,7 +120,7 @@ const (
 )
 
 // WantForRules has some of the chats wanted that are to be woken because rules
-// were changed, and tells how many; the relay wakes them. One that somebody has
+// were changed or more may be sent, and tells how many; the relay wakes them. One that somebody has
 // locked comes later.
 func (s *Store) WantForRules(ctx context.Context) (n int, err error) {
 	var waiting []Chat

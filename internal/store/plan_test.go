@@ -353,6 +353,13 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		next()
 		by("a message of a batch is refused", finish(store.BatchEnd{State: store.BatchFailed, Refused: []int{0}}))
 		next()
+		by("more messages were bought", func() {
+			for i, limit := range []int64{10, 20} {
+				_, err := s.SaveQuota(ctx, "chn_plan", limit, 10, time.Now().Add(time.Duration(i)*time.Second))
+				check(err)
+			}
+		}, "messages_unsent")
+		by("channels whose messages wait", func() { _, err := s.HeldChannels(ctx, time.Now().Add(time.Hour), 10); check(err) }, "messages_unsent")
 		by("a batch is accepted", finish(store.BatchEnd{State: store.BatchAccepted, Sent: []store.SentMessage{{ID: "1"}}}), "messages_by_batch")
 		by("what a conversation cost", func() { _, err := s.ConversationUsage(ctx, known); check(err) }, "batches_in_order")
 		by("what a channel cost", func() { _, err := s.ChannelUsage(ctx, known, time.Now()); check(err) }, "batches_by_channel")

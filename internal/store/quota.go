@@ -79,9 +79,43 @@ func (s *Store) ChannelQuota(ctx context.Context, channelID string) (*ChannelQuo
 	return &q, nil
 }
 
+// more tells whether more is left than before in the same month: somebody has
+// bought more, or LINE has given back what another delivery had reserved.
+func (q ChannelQuota) more(before ChannelQuota) bool {
+	return q.Month == before.Month && before.Limit >= 0 && (q.Limit < 0 || q.Left() > before.Left())
+}
+
+// heldBack are the automated messages that wait to be sent, and are in no batch.
+func (d dialect) heldBack() string {
+	return `messages AS m` + d.indexedBy("messages_unsent") + ` WHERE m.state = 'pending' AND m.batch_id = '' AND m.sender_kind = 'system'`
+}
+
+// wakeHeld has the chats of a channel woken in which automated messages wait.
+func (c conn) wakeHeld(ctx context.Context, channelID string) error {
+	_, err := c.exec(ctx, `INSERT INTO chats_to_wake (channel_id, chat_key)
+		SELECT channel_id, chat_key FROM conversations WHERE id IN (SELECT m.conversation_id FROM `+c.s.d.heldBack()+` AND m.channel_id = $1)
+		ON CONFLICT (channel_id, chat_key) DO NOTHING`, channelID)
+	return err
+}
+
+// HeldChannels names channels in which automated messages wait, and whose quota
+// of this month was read before a time, at most limit.
+func (s *Store) HeldChannels(ctx context.Context, readBefore time.Time, limit int) ([]string, error) {
+	month, _, _ := QuotaMonth(s.now())
+	var ids []string
+	err := s.read().list(ctx, &ids, `SELECT channel_id FROM channel_quotas q WHERE q.month = $1 AND q.quota_limit >= 0 AND q.read_at < $2
+		AND q.channel_id IN (SELECT m.channel_id FROM `+s.d.heldBack()+`)
+		ORDER BY channel_id LIMIT $3`, month, micros(readBefore), limit)
+	if err != nil {
+		return nil, fmt.Errorf("channels whose messages wait: %w", err)
+	}
+	return ids, nil
+}
+
 // SaveQuota keeps what LINE said of a channel's paid messages at a time, and
 // records a warning for each threshold that is reached for the first time in
-// that month. What was said before something that is kept already changes
+// that month. When more is left than before, the chats are woken in which
+// automated messages wait. What was said before something that is kept already changes
 // nothing. It returns what is kept.
 func (s *Store) SaveQuota(ctx context.Context, channelID string, limit, used int64, readAt time.Time) (ChannelQuota, error) {
 	month, _, _ := QuotaMonth(readAt)
@@ -101,7 +135,13 @@ func (s *Store) SaveQuota(ctx context.Context, channelID string, limit, used int
 		if kept.Month != month {
 			warned = 0
 		}
+		before := kept
 		kept = ChannelQuota{channelID, month, limit, used, micros(readAt), warned}
+		if kept.more(before) {
+			if err := c.wakeHeld(ctx, channelID); err != nil {
+				return err
+			}
+		}
 		var warnings []happened
 		for _, t := range QuotaWarnings {
 			if limit >= 0 && used*100 >= limit*t && t > kept.Warned {

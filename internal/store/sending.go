@@ -58,6 +58,7 @@ func (to lane) sending() (Sending, error) {
 type withheld struct {
 	until time.Time // they wait until then; zero: they do not
 	drop  bool      // they fail
+	spent bool      // it is for the month's paid messages, and not for a free reply to come
 }
 
 // withhold decides whether automated messages, the oldest of which was made at
@@ -74,7 +75,7 @@ func (to lane) withhold(s Sending, oldest, now time.Time) withheld {
 		return withheld{}
 	}
 	if s.WhenSpent == SpentHold && !closed {
-		return withheld{until: next}
+		return withheld{until: next, spent: true}
 	}
-	return withheld{drop: true}
+	return withheld{drop: true, spent: true}
 }

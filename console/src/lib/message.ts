@@ -30,6 +30,7 @@ const kinds: Record<string, string> = {
   flex: 'Card',
   imagemap: 'Picture with links',
   coupon: 'Coupon',
+  account_link: 'The way to link their account',
   unsupported: 'A kind of message that Kaiwa does not know',
 }
 
@@ -43,7 +44,6 @@ const events: Record<string, string> = {
   leave: 'The account is no longer in the group',
   memberJoined: 'Joined the group',
   memberLeft: 'Left the group',
-  accountLink: 'Linked their account',
   videoPlayComplete: 'Watched the video to its end',
   beacon: 'Came near a beacon',
   membership: 'Membership',
@@ -78,12 +78,29 @@ function happened(p: Record<string, unknown>): string {
   if (event === 'follow' && detail['isUnblocked'] === true) {
     return 'Unblocked the account'
   }
-  if (event === 'accountLink' && detail['result'] !== 'ok') {
-    return 'Linking their account failed'
+  if (event === 'accountLink') {
+    return linking(detail)
   }
   const said = events[event] ?? event
   const more = words(detail['type'])
   return more === null ? said : `${said} (${more})`
+}
+
+/** What became of linking the customer's account, and with whom. */
+function linking(detail: Record<string, unknown>): string {
+  const customer = words(detail['customer_id'])
+  switch (detail['result']) {
+    case 'ok': {
+      const said = customer === null ? 'Linked their account' : `Linked their account: customer ${customer}`
+      return detail['contact'] === 'ambiguous' ? `${said}. Several contacts have this number; none was chosen` : said
+    }
+    case 'unlinked':
+      return detail['ended_by'] === 'agent' ? 'An agent unlinked their account' : 'Unlinked their account'
+    case 'expired':
+      return 'Did not finish linking their account'
+    default:
+      return 'Linking their account failed'
+  }
 }
 
 /** A place on Google Maps. Source: https://developers.google.com/maps/documentation/urls/get-started */

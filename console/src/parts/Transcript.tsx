@@ -83,6 +83,11 @@ function Standing({ conversation: c }: { conversation: Conversation }) {
       <Status status={c.status} />
       <Owner conversation={c} />
       {c.waiting_since !== null && <Wait since={c.waiting_since} />}
+      {c.contact.customer_id !== null && (
+        <Badge color="teal" variant="dot" tt="none">
+          Customer {c.contact.customer_id}
+        </Badge>
+      )}
       {c.contact.friendship === 'blocked' && (
         <Badge color="red" variant="dot" tt="none">
           Has blocked the account
