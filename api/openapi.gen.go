@@ -3124,6 +3124,9 @@ type RichMenuProblem struct {
 // menu. Where none is set, Kaiwa leaves menus alone.
 type RichMenus = store.RichMenus
 
+// RichMenusPatch As RichMenus; null makes one the account's default menu.
+type RichMenusPatch = store.RichMenus
+
 // Role defines model for Role.
 type Role string
 

@@ -2043,6 +2043,13 @@ export interface components {
             agent?: components["schemas"]["RichMenuID"];
             none?: components["schemas"]["RichMenuID"];
         };
+        /** @description As RichMenus; null makes one the account's default menu. */
+        RichMenusPatch: {
+            bot?: string | null;
+            queue?: string | null;
+            agent?: string | null;
+            none?: string | null;
+        };
         /** @description Of bot, queue and agent: that has it. Of none: nobody has it; it is closed, waits for the customer to write or to consent, or there was none. */
         RichMenuID: string;
         RichMenuProblem: {
@@ -2112,7 +2119,7 @@ export interface components {
             /** @enum {string} */
             status?: "active" | "disabled";
             group_chats?: components["schemas"]["GroupChats"];
-            rich_menus?: components["schemas"]["RichMenus"];
+            rich_menus?: components["schemas"]["RichMenusPatch"];
             account_linking?: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
@@ -4358,6 +4365,7 @@ export type AccountLinkList = components['schemas']['AccountLinkList'];
 export type AccountLinkConfirmation = components['schemas']['AccountLinkConfirmation'];
 export type AccountLinkRedirect = components['schemas']['AccountLinkRedirect'];
 export type RichMenus = components['schemas']['RichMenus'];
+export type RichMenusPatch = components['schemas']['RichMenusPatch'];
 export type RichMenuId = components['schemas']['RichMenuID'];
 export type RichMenuProblem = components['schemas']['RichMenuProblem'];
 export type RichMenu = components['schemas']['RichMenu'];
