@@ -68,7 +68,7 @@ var linkErrands = map[string]linkNotice{
 // or beside any by the event's own reply token, or by a push. It answers what the
 // customer has just done, so that a push is worth its price; LINE takes it once,
 // by its retry key.
-func (a *Activities) linkErrand(ctx context.Context, client *line.Client, plan store.Plan, e store.Errand, what linkNotice) error {
+func (a *Activities) linkErrand(ctx context.Context, plan store.Plan, e store.Errand, what linkNotice) error {
 	chatKey := conversation.ChatKey("user", e.SourceID)
 	content, err := a.linkContent(plan, what)
 	if err != nil || content.Type == "" {
@@ -101,18 +101,21 @@ func (a *Activities) linkErrand(ctx context.Context, client *line.Client, plan s
 	if err != nil {
 		return &line.Error{Class: line.ClassRefused, Message: err.Error()} // it will not do better the next time
 	}
-	over := a.pace.begin()
-	if e.ReplyToken != "" {
-		call, cancel := context.WithTimeout(ctx, tokenLife-a.now().Sub(e.ReceivedAt))
-		defer cancel()
-		_, err = client.Reply(call, e.ReplyToken, messages)
-		if line.ClassOf(err) == line.ClassInvalidReplyToken {
-			err = nil // it was said
-		}
-	} else {
-		_, err = client.Push(ctx, e.SourceID, conversation.RetryKey(e.ID), messages)
+	if e.ReplyToken == "" {
+		return a.asChannel(ctx, plan.Channel, a.paced(func(client *line.Client) error {
+			_, err := client.Push(ctx, e.SourceID, conversation.RetryKey(e.ID), messages)
+			return err
+		}))
 	}
-	over(answered(err))
+	call, cancel := context.WithTimeout(ctx, tokenLife-a.now().Sub(e.ReceivedAt))
+	defer cancel()
+	err = a.asChannel(call, plan.Channel, a.paced(func(client *line.Client) error {
+		_, err := client.Reply(call, e.ReplyToken, messages)
+		return err
+	}))
+	if line.ClassOf(err) == line.ClassInvalidReplyToken {
+		return nil // it was said
+	}
 	return err
 }
 

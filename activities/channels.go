@@ -23,8 +23,9 @@ const (
 	// askTime bounds each question to LINE about a token.
 	askTime = 10 * time.Second
 	// tendAtOnce bounds the channels of one look, resumeAtOnce the conversations
-	// that are read at once of what waited.
-	tendAtOnce, resumeAtOnce = 50, 200
+	// that are read at once of what waited, meetAtOnce the people whom LINE is
+	// asked about at once.
+	tendAtOnce, resumeAtOnce, meetAtOnce = 50, 200, 100
 )
 
 // voice is by what an attempt spoke to LINE.
@@ -33,43 +34,50 @@ type voice struct {
 	token   string
 }
 
-// heedToken does what follows from LINE's refusal of an access token. Where there
-// is another one by now, or there can be at once, nothing: the next attempt speaks
-// by that. Otherwise the channel is held, if LINE says once more that it does not
-// know the token. If it does know it, one endpoint's refusal holds nobody: it is
-// returned as trouble of LINE's own, and the batch's time goes on running.
+// heedToken does what follows for a batch from LINE's refusal of an access token.
+// Where there is another one by now, or there can be at once, nothing: the next
+// attempt speaks by that. One endpoint's refusal holds nobody: it is returned as
+// trouble of LINE's own, and the batch's time goes on running.
 func (a *Activities) heedToken(ctx context.Context, b *store.Batch, by voice, refusal *line.Error) (*line.Error, error) {
-	known, _, err := a.tokenRefused(ctx, by, refusal)
-	if known {
-		trouble := *refusal
-		trouble.Class = line.ClassServer
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
-		defer cancel()
-		_, err := a.store.NoteAttempt(ctx, b, store.OutcomeNotTaken, wordsOf(refusal))
-		return &trouble, err
-	}
-	return refusal, err
-}
-
-// tokenRefused holds a channel whose access token LINE refuses, unless there is
-// another one by now, or can be at once, or LINE says that it knows it.
-func (a *Activities) tokenRefused(ctx context.Context, by voice, refusal *line.Error) (known, held bool, err error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), askTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 2*askTime)
 	defer cancel()
 	a.plans.forget(by.channel.ID)
-	if a.tokens.Another(by.channel, by.token) {
-		return false, false, nil
+	weight, err := a.tokens.Weigh(ctx, a.store, by.channel, by.token, refusal)
+	switch {
+	case err != nil:
+		return refusal, err
+	case weight == accesstoken.Held:
+		a.tellHeld(ctx, by.channel, refusal)
+	case weight == accesstoken.Strange:
+		_, err := a.store.NoteAttempt(ctx, b, store.OutcomeNotTaken, wordsOf(refusal))
+		return refusal.AsTrouble(), err
 	}
-	if by.token != "" {
-		if _, err := a.line.As(by.token).BotInfo(ctx); err == nil || !refusesToken(err) {
-			return true, false, nil
-		}
+	return refusal, nil
+}
+
+// asChannel makes a call to LINE as a channel, other than to send; see
+// accesstoken.Keeper.Call.
+func (a *Activities) asChannel(ctx context.Context, c store.Channel, call func(*line.Client) error) error {
+	err := a.tokens.Call(ctx, a.store, c, call)
+	if errors.Is(err, accesstoken.ErrHeld) {
+		a.plans.forget(c.ID)
+		a.tellHeld(ctx, c, err)
 	}
-	held, err = a.store.HoldChannel(ctx, by.channel, accesstoken.Words(refusal))
-	if err == nil && held {
-		a.logger.ErrorContext(ctx, "LINE refuses a channel's access token; its messages wait for another", slog.String("channel", by.channel.ID), slog.Any("error", refusal))
+	return err
+}
+
+// paced is a call by which this worker learns how soon LINE answers.
+func (a *Activities) paced(call func(*line.Client) error) func(*line.Client) error {
+	return func(client *line.Client) error {
+		over := a.pace.begin()
+		err := call(client)
+		over(answered(err))
+		return err
 	}
-	return false, held, err
+}
+
+func (a *Activities) tellHeld(ctx context.Context, c store.Channel, err error) {
+	a.logger.ErrorContext(ctx, "LINE refuses a channel's access token; what it has to do waits for another", slog.String("channel", c.ID), slog.Any("error", err))
 }
 
 func refusesToken(err error) bool {
@@ -162,7 +170,9 @@ func (a *Activities) tendChannel(ctx context.Context, c store.Channel) (next tim
 		}
 	}
 	if c.HeldAt.IsZero() && !c.ResumedAt.IsZero() {
-		if err := a.resume(ctx, c); err != nil {
+		if err := a.resume(ctx, c); errors.Is(err, errMore) {
+			soonest(a.now().Add(tendPause))
+		} else if err != nil {
 			a.logger.WarnContext(ctx, "not all that waited goes yet; it is tried again", slog.String("channel", c.ID), slog.Any("error", err))
 			soonest(a.now().Add(tendPause)) // what is begun has its time
 		}
@@ -227,11 +237,61 @@ func (a *Activities) askAgainAbout(ctx context.Context, c store.Channel) error {
 	return a.store.RestoreChannel(ctx, c)
 }
 
-// resume has sent what waited while a channel was held: by the workflows that
+// resume has done what waited while a channel was held. It may be interrupted
+// anywhere: it is gone through anew until all of it was.
+func (a *Activities) resume(ctx context.Context, c store.Channel) error {
+	sent := a.resumeSending(ctx, c)
+	if err := a.resumeErrands(ctx, c); err != nil {
+		return err
+	}
+	if sent != nil {
+		return sent
+	}
+	if err := a.meetNameless(ctx, c); err != nil {
+		return err
+	}
+	return a.store.Resumed(ctx, c)
+}
+
+// resumeErrands has done what was due beside conversations, and files fetched, by
+// the workflows of their chats.
+func (a *Activities) resumeErrands(ctx context.Context, c store.Channel) error {
+	chats, err := a.store.ResumeErrands(ctx, c.ID)
+	for _, chat := range chats {
+		a.inbox.Notify(chat.ChannelID, chat.ChatKey)
+	}
+	return err
+}
+
+// errMore is that there is more to do than one look does.
+var errMore = errors.New("more is to be done")
+
+// meetNameless asks LINE about people whom it was not asked about while the
+// channel was held, some at each look, so that other channels have their turn.
+func (a *Activities) meetNameless(ctx context.Context, c store.Channel) error {
+	n, err := a.store.Nameless(ctx, c.ID, meetAtOnce)
+	if err != nil {
+		return err
+	}
+	for _, chat := range n.Chats {
+		if _, err := a.FetchProfile(ctx, ProfileInput{ChannelID: c.ID, ChatKey: chat}); err != nil {
+			return err
+		}
+	}
+	if err := a.FetchMembers(ctx, MembersInput{ChannelID: c.ID, IDs: n.Members}); err != nil {
+		return err
+	}
+	if len(n.Chats) == meetAtOnce || len(n.Members) == meetAtOnce {
+		return errMore
+	}
+	return nil
+}
+
+// resumeSending has sent what waited: by the workflows that
 // have it, and what was closed meanwhile, of which no workflow is left, from
 // here. A conversation that began earlier comes before one of the same chat that
 // began later; what LINE does not take at once holds up no other chat.
-func (a *Activities) resume(ctx context.Context, c store.Channel) error {
+func (a *Activities) resumeSending(ctx context.Context, c store.Channel) error {
 	var after store.WaitingConversation
 	var failed error
 	late := map[string]bool{} // chats that have something yet
@@ -249,12 +309,8 @@ func (a *Activities) resume(ctx context.Context, c store.Channel) error {
 				late[w.ChatKey], failed = true, err
 			}
 		}
-		switch {
-		case len(list) == resumeAtOnce:
-		case failed != nil:
+		if len(list) < resumeAtOnce {
 			return failed
-		default:
-			return a.store.Resumed(ctx, c)
 		}
 	}
 }

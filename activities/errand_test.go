@@ -93,6 +93,8 @@ func (w *world) invited() (chatKey string) {
 	return conversation.ChatKey("group", aGroup)
 }
 
+func errandsOf(_ activities.ErrandsOutput, err error) error { return err }
+
 // Wherever the process dies, the account says one word and leaves once.
 func TestAGroupIsLeftOnceWithAWord(t *testing.T) {
 	t.Parallel()
@@ -101,7 +103,7 @@ func TestAGroupIsLeftOnceWithAWord(t *testing.T) {
 	chat := w.invited()
 	require.True(t, w.takes(w.activities(), chat).Errands)
 	in := activities.ErrandsInput{ChannelID: w.channel.ID, ChatKey: chat}
-	w.dies(func(a *activities.Activities) error { return a.RunErrands(t.Context(), in) })
+	w.dies(func(a *activities.Activities) error { return errandsOf(a.RunErrands(t.Context(), in)) })
 	want := automessage.Default(automessage.GroupLeft, "en")
 	require.Equal(t, []string{want}, w.said(aGroup))
 	require.Equal(t, 1, w.calls("reply"))
@@ -123,7 +125,7 @@ func TestAGroupIsLeftOnceThoughLINEDoesNotAnswer(t *testing.T) {
 	in := activities.ErrandsInput{ChannelID: w.channel.ID, ChatKey: chat}
 	failed := 0
 	for {
-		err := w.activities().RunErrands(t.Context(), in)
+		_, err := w.activities().RunErrands(t.Context(), in)
 		if err == nil {
 			break
 		}
@@ -169,7 +171,7 @@ func TestANewFriendIsWelcomedOnceWhereThatIsOn(t *testing.T) {
 			out := w.takes(w.activities(), chat)
 			require.Equal(t, c.want > 0, out.Errands)
 			w.dies(func(a *activities.Activities) error {
-				return a.RunErrands(context.WithoutCancel(ctx), activities.ErrandsInput{ChannelID: w.channel.ID, ChatKey: chat})
+				return errandsOf(a.RunErrands(context.WithoutCancel(ctx), activities.ErrandsInput{ChannelID: w.channel.ID, ChatKey: chat}))
 			})
 			require.Len(t, w.said(u.ID), c.want)
 			require.Zero(t, w.calls("push"))

@@ -14,6 +14,7 @@ import (
 
 	"go.temporal.io/sdk/temporal"
 
+	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/attachment"
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/blob"
@@ -57,7 +58,11 @@ type MediaOutput struct {
 // fails in a way that Temporal retries. What ends that is the file's age, not a
 // number of tries.
 // Each run writes under a key of its own, and the first that ends decides: so it
-// may run twice, also at the same time.
+// may run twice, also at the same time; what the other wrote goes with the
+// attachment.
+//
+// While LINE takes no access token of the channel, a file stays pending, and the
+// time it may take does not run: see store.FileWaits.
 func (a *Activities) FetchMedia(ctx context.Context, in MediaInput) (MediaOutput, error) {
 	f, err := a.store.Fetch(ctx, in.AttachmentID)
 	if err != nil {
@@ -66,16 +71,21 @@ func (a *Activities) FetchMedia(ctx context.Context, in MediaInput) (MediaOutput
 	out := MediaOutput{ConversationID: f.ConversationID, State: f.State, Reason: f.Reason}
 	if f.State == conversation.AttachmentPending {
 		end, err := a.fetch(ctx, f)
+		if errors.Is(err, errWaits) {
+			return out, nil
+		}
 		if err != nil {
 			return MediaOutput{}, err
 		}
-		at, done, said, err := a.store.FinishAttachment(ctx, f.ID, end)
+		at, _, said, err := a.store.FinishAttachment(ctx, f.ID, end)
 		if err != nil {
 			return MediaOutput{}, final(err)
 		}
 		out.State, out.Reason, out.Messages = at.State, at.Reason, said
-		if !done && at.State == conversation.AttachmentStored {
-			return out, nil // another run was first; what this one wrote goes with the attachment
+	}
+	if f.WaitsSince > 0 {
+		if err := a.store.FileWaitsNoMore(ctx, f); err != nil {
+			return MediaOutput{}, final(err)
 		}
 	}
 	if out.State != conversation.AttachmentStored && out.State != conversation.AttachmentQuarantined {
@@ -128,7 +138,10 @@ func (a *Activities) fetch(ctx context.Context, f store.Fetch) (store.Attachment
 	if err == nil {
 		return end, nil
 	}
-	if age := a.now().Sub(time.UnixMicro(f.CreatedAt)); age >= mediaTime {
+	if errors.Is(err, errWaits) {
+		return end, err
+	}
+	if age := a.age(f); age >= mediaTime {
 		if f.Kept() {
 			a.logger.WarnContext(ctx, "a file could not be scanned in time", slog.String("attachment", f.ID), slog.Any("error", err))
 			return f.End(conversation.AttachmentQuarantined, store.ReasonNotScanned), nil
@@ -146,10 +159,18 @@ func (a *Activities) fetch(ctx context.Context, f store.Fetch) (store.Attachment
 // mediaLater has Temporal run the activity again, after a wait that grows with
 // the file's age, from one second to thirty.
 func (a *Activities) mediaLater(f store.Fetch, code string, cause error) error {
-	age := a.now().Sub(time.UnixMicro(f.CreatedAt))
+	age := a.age(f)
 	return temporal.NewApplicationErrorWithOptions("the file is not here yet", code, temporal.ApplicationErrorOptions{
 		Cause: cause, NextRetryDelay: min(max(age/3, time.Second), 30*time.Second), Category: temporal.ApplicationErrorCategoryBenign,
 	})
+}
+
+// errWaits is that a file waits for an access token that LINE takes.
+var errWaits = errors.New("the file waits for an access token that LINE takes")
+
+// age is for how long a file could have been had by now.
+func (a *Activities) age(f store.Fetch) time.Duration {
+	return a.now().Sub(time.UnixMicro(max(f.CreatedAt, f.WaitsSince)))
 }
 
 func ended(state conversation.AttachmentState, reason string) store.AttachmentEnd {
@@ -296,31 +317,51 @@ func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (
 	if told.ContentProvider.Type == "external" {
 		return a.openExternal(ctx, f, told.ContentProvider.OriginalContentURL)
 	}
+	if f.Held {
+		return a.waits(ctx, f)
+	}
 	if !a.rates.May(ctx, plan.Channel.ID, callrate.Content) {
 		return a.notThere(f, callrate.TooFast(callrate.Content))
 	}
-	client, _, err := a.tokens.As(ctx, plan.Channel)
-	if err != nil {
-		return a.notThere(f, err)
-	}
-	if f.Kind == store.FileVideo || f.Kind == store.FileAudio {
-		t, err := client.Transcoding(ctx, f.LINEMessageID)
-		switch {
-		case err != nil:
-			return a.notThere(f, err)
-		case t.Status == line.TranscodingFailed:
-			return nil, ended(conversation.AttachmentFailed, store.ReasonTranscodingFailed), nil
-		case t.Status != line.TranscodingSucceeded:
-			return nil, store.AttachmentEnd{}, a.mediaLater(f, "line_not_ready", line.ErrNotReady)
+	var content line.ContentStream
+	var preview func(context.Context) (line.ContentStream, error)
+	status := line.TranscodingSucceeded
+	err := a.asChannel(ctx, plan.Channel, func(client *line.Client) (err error) {
+		if f.Kind == store.FileVideo || f.Kind == store.FileAudio {
+			t, err := client.Transcoding(ctx, f.LINEMessageID)
+			if status = t.Status; err != nil || status != line.TranscodingSucceeded {
+				return err
+			}
 		}
-	}
-	content, err := client.Content(ctx, f.LINEMessageID)
-	if err != nil {
+		content, err = client.Content(ctx, f.LINEMessageID)
+		preview = func(ctx context.Context) (line.ContentStream, error) { return client.Preview(ctx, f.LINEMessageID) }
+		return err
+	})
+	switch {
+	case errors.Is(err, accesstoken.ErrHeld):
+		return a.waits(ctx, f)
+	case err != nil:
 		return a.notThere(f, err)
+	case status == line.TranscodingFailed:
+		return nil, ended(conversation.AttachmentFailed, store.ReasonTranscodingFailed), nil
+	case status != line.TranscodingSucceeded:
+		return nil, store.AttachmentEnd{}, a.mediaLater(f, "line_not_ready", line.ErrNotReady)
 	}
-	return &source{content.Body, content.Length, func(ctx context.Context) (line.ContentStream, error) {
-		return client.Preview(ctx, f.LINEMessageID)
-	}}, store.AttachmentEnd{}, nil
+	return &source{content.Body, content.Length, preview}, store.AttachmentEnd{}, nil
+}
+
+// waits notes that a file waits until LINE takes an access token of its channel.
+// If it does so by now, the file is asked for again at once.
+func (a *Activities) waits(ctx context.Context, f store.Fetch) (*source, store.AttachmentEnd, error) {
+	waits, err := a.store.FileWaits(ctx, f)
+	switch {
+	case err != nil:
+		return nil, store.AttachmentEnd{}, err
+	case waits:
+		return nil, store.AttachmentEnd{}, errWaits
+	}
+	a.plans.forget(f.ChannelID)
+	return nil, store.AttachmentEnd{}, a.mediaLater(f, "line_unauthorized", accesstoken.ErrHeld)
 }
 
 // notThere is what LINE's refusal to give a file means.
@@ -330,7 +371,7 @@ func (a *Activities) notThere(f store.Fetch, err error) (*source, store.Attachme
 		return nil, ended(conversation.AttachmentGone, store.ReasonUnsent), nil
 	case line.ClassNotFound, line.ClassRefused:
 		return nil, ended(conversation.AttachmentGone, store.ReasonExpired), nil
-	default: // also a token that is not accepted: it can be replaced
+	default: // also what the channel's plan does not allow: it can be changed
 		return nil, store.AttachmentEnd{}, a.mediaLater(f, "line_"+string(class), err)
 	}
 }

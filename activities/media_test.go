@@ -36,7 +36,7 @@ import (
 type sender struct {
 	*world
 	acts  *activities.Activities
-	blobs *blob.Bucket
+	guard netguard.Options // of the last start
 	// scanner looks at files; nil looks at none.
 	scanner *attachment.Scanner
 	user    string
@@ -46,12 +46,21 @@ type sender struct {
 
 func newSender(t *testing.T, change ...func(*store.AttachmentSettings)) *sender {
 	t.Helper()
-	w := newWorld(t)
+	return newSenderIn(t, newWorld(t), change...)
+}
+
+func eachSender(t *testing.T, f func(t *testing.T, s *sender)) {
+	t.Helper()
+	eachWorld(t, func(t *testing.T, w *world) { f(t, newSenderIn(t, w)) })
+}
+
+func newSenderIn(t *testing.T, w *world, change ...func(*store.AttachmentSettings)) *sender {
+	t.Helper()
 	s := &sender{world: w, user: linesim.NewUserID()}
 	var err error
-	s.blobs, err = blob.Open(t.Context(), (&url.URL{Scheme: "file", Path: t.TempDir()}).String())
+	w.blobs, err = blob.Open(t.Context(), (&url.URL{Scheme: "file", Path: t.TempDir()}).String())
 	require.NoError(t, err)
-	t.Cleanup(func() { require.NoError(t, s.blobs.Close()) })
+	t.Cleanup(func() { require.NoError(t, w.blobs.Close()) })
 	require.NoError(t, w.sim.AddUser(t.Context(), linesim.User{ID: s.user, DisplayName: "Aoi"}))
 	workstream, err := w.store.Workstream(t.Context(), w.channel.WorkstreamID)
 	require.NoError(t, err)
@@ -68,6 +77,7 @@ func newSender(t *testing.T, change ...func(*store.AttachmentSettings)) *sender 
 
 // restart is a new worker process.
 func (s *sender) restart(o netguard.Options) {
+	s.guard = o
 	s.acts = activities.New(activities.Options{
 		Store: s.store, LINE: s.bare, Blobs: s.blobs, Scanner: s.scanner, BotHTTP: http.DefaultClient, MediaHTTP: netguard.NewClient(o), Logger: slog.New(slog.DiscardHandler), Now: s.Now,
 	})
@@ -394,7 +404,7 @@ func TestLINEsTroublesAreToldApart(t *testing.T) {
 			return &http.Response{StatusCode: status, Header: http.Header{}, Body: http.NoBody}, nil
 		})
 	}
-	for status, code := range map[int]string{401: "line_unauthorized", 429: "line_rate_limited", 500: "line_server", 202: "line_not_ready"} {
+	for status, code := range map[int]string{403: "line_unauthorized", 429: "line_rate_limited", 500: "line_server", 202: "line_not_ready"} {
 		answer(status)
 		s.comesAgain(id, code)
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"kaiwa/internal/callrate"
+	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 )
 
@@ -45,12 +46,10 @@ func (a *Activities) membersOf(ctx context.Context, b *store.Batch, limit time.D
 	if !a.rates.May(ctx, b.ChannelID, callrate.Members) {
 		return 0, callrate.TooFast(callrate.Members)
 	}
-	client, _, err := a.tokens.As(ctx, plan.Channel)
-	if err != nil {
-		return 0, err
-	}
-	over := a.pace.begin()
-	n, err := client.CountMembers(ctx, b.Recipient)
-	over(answered(err))
+	var n line.MemberCount
+	err = a.asChannel(ctx, plan.Channel, a.paced(func(client *line.Client) (err error) {
+		n, err = client.CountMembers(ctx, b.Recipient)
+		return err
+	}))
 	return n.Members, err
 }

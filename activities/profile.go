@@ -2,7 +2,9 @@ package activities
 
 import (
 	"context"
+	"errors"
 
+	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/callrate"
 	"kaiwa/internal/line"
 )
@@ -21,28 +23,31 @@ type ProfileOutput struct {
 
 // FetchProfile asks LINE who the customer is. A customer LINE tells nothing of
 // (who blocks the account, or does not consent) stays without a name; that is
-// an answer, not an error.
+// an answer, not an error. While LINE takes no access token of the channel, so
+// does everybody; they are asked about when that is over.
 func (a *Activities) FetchProfile(ctx context.Context, in ProfileInput) (ProfileOutput, error) {
 	plan, err := a.plans.get(ctx, in.ChannelID)
 	if err != nil {
 		return ProfileOutput{}, final(err)
 	}
 	known, err := a.store.Profile(ctx, in.ChannelID, in.ChatKey)
-	if err != nil {
+	if err != nil || known.Held {
 		return ProfileOutput{}, final(err)
 	}
 	if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
 		return ProfileOutput{}, lineError(callrate.TooFast(callrate.Profile))
 	}
-	client, _, err := a.tokens.As(ctx, plan.Channel)
-	if err != nil {
-		return ProfileOutput{}, lineError(err)
+	var p line.Profile
+	err = a.asChannel(ctx, plan.Channel, a.paced(func(client *line.Client) error {
+		var err error
+		p, err = whoIs(ctx, client, known.LINEUserID)
+		return err
+	}))
+	if errors.Is(err, accesstoken.ErrHeld) {
+		return ProfileOutput{}, nil
 	}
-	over := a.pace.begin()
-	p, err := whoIs(ctx, client, known.LINEUserID)
-	over(answered(err))
-	if err != nil && line.ClassOf(err) != line.ClassNotFound {
-		return ProfileOutput{}, lineError(err)
+	if err != nil && !tellsNothing(err) {
+		return ProfileOutput{}, err
 	}
 	known.DisplayName, known.PictureURL, known.Language = p.DisplayName, p.PictureURL, p.Language
 	if err := a.store.SaveProfile(ctx, known, in.Refresh); err != nil {
@@ -64,6 +69,13 @@ func whoIs(ctx context.Context, client *line.Client, id string) (line.Profile, e
 	return line.Profile{DisplayName: g.Name, PictureURL: g.PictureURL}, err
 }
 
+// tellsNothing is whether a call failed by a refusal that another one would meet,
+// too, such as 404 for who blocks the account: that is LINE's answer.
+func tellsNothing(err error) bool {
+	var refusal *line.Error
+	return errors.As(err, &refusal) && !refusal.Retryable()
+}
+
 // MembersInput names members of a group or room whose names are due.
 type MembersInput struct {
 	ChannelID string   `json:"channel_id"`
@@ -72,7 +84,8 @@ type MembersInput struct {
 }
 
 // FetchMembers asks LINE for the names of people in a group or room. Those LINE
-// tells nothing of stay without one.
+// tells nothing of stay without one. While LINE takes no access token of the
+// channel, nobody is asked about; they are when that is over.
 func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 	plan, err := a.plans.get(ctx, in.ChannelID)
 	if err != nil {
@@ -82,19 +95,21 @@ func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 	if err != nil {
 		return final(err)
 	}
-	client, _, err := a.tokens.As(ctx, plan.Channel)
-	if err != nil {
-		return lineError(err)
-	}
 	for _, m := range members {
 		if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
 			return lineError(callrate.TooFast(callrate.Profile))
 		}
-		over := a.pace.begin()
-		p, err := client.MemberProfile(ctx, m.SourceID, m.LINEUserID)
-		over(answered(err))
-		if err != nil && line.ClassOf(err) != line.ClassNotFound {
-			return lineError(err)
+		var p line.Profile
+		err := a.asChannel(ctx, plan.Channel, a.paced(func(client *line.Client) error {
+			var err error
+			p, err = client.MemberProfile(ctx, m.SourceID, m.LINEUserID)
+			return err
+		}))
+		if errors.Is(err, accesstoken.ErrHeld) {
+			return nil
+		}
+		if err != nil && !tellsNothing(err) {
+			return err
 		}
 		if err := a.store.SaveChatMember(ctx, m.ID, p.DisplayName, p.PictureURL, in.Refresh); err != nil {
 			return final(err)

@@ -152,12 +152,11 @@ func (a *Activities) watchQuota(ctx context.Context, channelID string) error {
 		return err
 	}
 	asked := a.now()
-	client, _, err := a.tokens.As(ctx, plan.Channel)
-	if err != nil {
+	var q line.Quota
+	if err := a.asChannel(ctx, plan.Channel, func(client *line.Client) (err error) {
+		q, err = client.Quota(ctx)
 		return err
-	}
-	q, err := client.Quota(ctx)
-	if err != nil {
+	}); err != nil {
 		return err
 	}
 	_, err = a.keepQuota(ctx, channelID, q, asked)

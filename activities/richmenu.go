@@ -9,6 +9,7 @@ import (
 
 	"go.temporal.io/sdk/activity"
 
+	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/callrate"
 	"kaiwa/internal/failpoint"
 	"kaiwa/internal/line"
@@ -76,12 +77,12 @@ func (a *Activities) showRichMenu(ctx context.Context, c store.Channel, chatKey 
 		case !a.rates.May(ctx, c.ID, callrate.RichMenu):
 			return callrate.TooFast(callrate.RichMenu)
 		}
-		client, token, err := a.tokens.As(ctx, c)
-		if err == nil {
-			err = linkRichMenu(ctx, client, m.UserID, wanted)
+		err = a.asChannel(ctx, c, func(client *line.Client) error { return linkRichMenu(ctx, client, m.UserID, wanted) })
+		if errors.Is(err, accesstoken.ErrHeld) {
+			return a.store.RichMenuDue(ctx, c.ID, chatKey, a.now())
 		}
 		if err != nil {
-			return a.menuRefused(ctx, voice{c, token}, chatKey, wanted, err)
+			return a.menuRefused(ctx, c, chatKey, wanted, err)
 		}
 		failpoint.Hit("menu.after_answer")
 		alone, err := a.store.RichMenuShown(ctx, c.ID, chatKey, m, wanted)
@@ -111,49 +112,40 @@ func linkRichMenu(ctx context.Context, client *line.Client, userID, menuID strin
 }
 
 // menuRefused does what follows when LINE did not show a menu. Trouble of LINE's is
-// returned. For a token that it refuses the channel is held, and the menu waits. A
-// menu that it shows to nobody is told of once, and not asked for again for a while,
+// returned. A menu that it shows to nobody is told of once, and not asked for again for a while,
 // whoever should see it. What remains is about this customer, and left alone.
-func (a *Activities) menuRefused(ctx context.Context, by voice, chatKey, menuID string, err error) error {
+func (a *Activities) menuRefused(ctx context.Context, c store.Channel, chatKey, menuID string, err error) error {
 	var refusal *line.Error
 	if !errors.As(err, &refusal) || refusal.Retryable() {
 		return err
 	}
-	if refusal.RefusesToken() {
-		switch _, held, err := a.tokenRefused(ctx, by, refusal); {
-		case err != nil:
-			return err
-		case held:
-			return a.store.RichMenuDue(ctx, by.channel.ID, chatKey, a.now())
-		}
-		trouble := *refusal // there is another one by now, or LINE knows it elsewhere
-		trouble.Class = line.ClassServer
-		return &trouble
-	}
 	if menuID == "" {
-		a.logger.InfoContext(ctx, "LINE has no rich menu to take from a customer", slog.String("channel", by.channel.ID), slog.Any("error", refusal))
+		a.logger.InfoContext(ctx, "LINE has no rich menu to take from a customer", slog.String("channel", c.ID), slog.Any("error", refusal))
 		return nil
 	}
-	if err := a.usableMenu(ctx, a.line.As(by.token), menuID); err != nil {
+	if err := a.asChannel(ctx, c, func(client *line.Client) error { return usableMenu(ctx, client, menuID) }); err != nil {
+		if errors.Is(err, accesstoken.ErrHeld) {
+			return a.store.RichMenuDue(ctx, c.ID, chatKey, a.now())
+		}
 		var about *line.Error
 		if !errors.As(err, &about) || about.Retryable() {
 			return err
 		}
 		retryAt := a.now().Add(menuRetry)
-		a.logger.ErrorContext(ctx, "LINE does not show a rich menu", slog.String("channel", by.channel.ID), slog.String("rich_menu", menuID), slog.Any("error", refusal))
-		if err := a.store.RefuseRichMenu(ctx, by.channel.ID, menuID, wordsOf(refusal), retryAt); err != nil {
+		a.logger.ErrorContext(ctx, "LINE does not show a rich menu", slog.String("channel", c.ID), slog.String("rich_menu", menuID), slog.Any("error", refusal))
+		if err := a.store.RefuseRichMenu(ctx, c.ID, menuID, wordsOf(refusal), retryAt); err != nil {
 			return err
 		}
-		a.plans.forget(by.channel.ID)
-		return a.store.RichMenuDue(ctx, by.channel.ID, chatKey, retryAt)
+		a.plans.forget(c.ID)
+		return a.store.RichMenuDue(ctx, c.ID, chatKey, retryAt)
 	}
-	a.logger.WarnContext(ctx, "LINE shows a customer no rich menu", slog.String("channel", by.channel.ID), slog.String("chat", chatKey), slog.Any("error", refusal))
+	a.logger.WarnContext(ctx, "LINE shows a customer no rich menu", slog.String("channel", c.ID), slog.String("chat", chatKey), slog.Any("error", refusal))
 	return nil
 }
 
 // usableMenu tells whether LINE has a menu and its image, without which nobody can
 // be shown it.
-func (a *Activities) usableMenu(ctx context.Context, client *line.Client, menuID string) error {
+func usableMenu(ctx context.Context, client *line.Client, menuID string) error {
 	if _, err := client.RichMenu(ctx, menuID); err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ import (
 	"pgregory.net/rapid"
 
 	"kaiwa/activities"
+	"kaiwa/internal/blob"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/line"
 	"kaiwa/internal/linesim"
@@ -41,9 +42,10 @@ type world struct {
 	now     atomic.Int64 // Unix microseconds
 	crashAt atomic.Int64 // the statement the process dies before, counted down; 0 is none
 	line    *wire
-	bare    *line.API // LINE, past the wire
-	url     string    // of the database
-	db      *sqlx.DB  // the same, past the store
+	bare    *line.API    // LINE, past the wire
+	url     string       // of the database
+	blobs   *blob.Bucket // nil without files
+	db      *sqlx.DB     // the same, past the store
 }
 
 const (
@@ -137,9 +139,13 @@ func (w *world) faults(faults ...linesim.Fault) {
 
 // activities are those of one worker process.
 func (w *world) activities() *activities.Activities {
-	return activities.New(activities.Options{
-		Store: w.store, LINE: w.bare, BotHTTP: http.DefaultClient, Logger: slog.New(slog.DiscardHandler), Now: w.Now,
-	})
+	return activities.New(w.options(nil))
+}
+
+func (w *world) options(inbox activities.Notifier) activities.Options {
+	return activities.Options{
+		Store: w.store, LINE: w.bare, Blobs: w.blobs, BotHTTP: http.DefaultClient, Inbox: inbox, Logger: slog.New(slog.DiscardHandler), Now: w.Now,
+	}
 }
 
 // wire carries the calls to LINE; a test may stand in between.

@@ -75,11 +75,11 @@ func (s *Server) ConfirmAccountLink(ctx context.Context, r ConfirmAccountLinkReq
 	if err != nil {
 		return nil, err
 	}
-	client, _, err := s.tokens.As(ctx, c)
-	if err != nil {
-		return nil, lineError(err)
-	}
-	token, err := client.IssueLinkToken(ctx, link.LINEUserID)
+	var token line.LinkToken
+	err = s.tokens.Call(ctx, s.store, c, func(client *line.Client) (err error) {
+		token, err = client.IssueLinkToken(ctx, link.LINEUserID)
+		return err
+	})
 	if line.ClassOf(err) == line.ClassNotFound {
 		return nil, &conversation.Error{Code: conversation.CodeLINERefused, Detail: "LINE issues no link token for the customer: they do not have the account as a friend.", Err: err}
 	}

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/guide"
 	"kaiwa/internal/line"
@@ -147,11 +146,13 @@ func refusal(err error) (words string, _ error) {
 }
 
 func (l *look) lookAtToken(ctx context.Context) error {
-	client, _, err := l.s.tokens.As(ctx, l.channel)
+	var client *line.Client
 	var info line.BotInfo
-	if err == nil {
-		info, err = client.BotInfo(ctx)
-	}
+	err := l.s.tokens.Call(ctx, l.s.store, l.channel, func(c *line.Client) (err error) {
+		client = c
+		info, err = c.BotInfo(ctx)
+		return err
+	})
 	if err != nil {
 		words, unclear := refusal(err)
 		if unclear != nil {
@@ -162,12 +163,7 @@ func (l *look) lookAtToken(ctx context.Context) error {
 			found = guide.TokenNotIssued
 		}
 		l.add(guide.AccessToken, guide.Todo, found, "detail", words)
-		var e *line.Error
-		if !errors.As(err, &e) || !e.RefusesToken() { // such as a plan that does not allow it
-			return nil
-		}
-		_, err := l.s.store.HoldChannel(ctx, l.channel, accesstoken.Words(err))
-		return err
+		return nil
 	}
 	if l.channel.BotUserID != "" && l.channel.BotUserID != info.UserID {
 		l.add(guide.AccessToken, guide.Todo, guide.TokenOfOtherBot, "detail", info.BasicID)

@@ -13,12 +13,12 @@ func showUsage(u store.LINEUsage) LINEUsage {
 }
 
 // quota asks LINE.
-func (s *Server) quota(ctx context.Context, c store.Channel) (line.Quota, error) {
-	client, _, err := s.tokens.As(ctx, c)
-	if err != nil {
-		return line.Quota{}, err
-	}
-	return client.Quota(ctx)
+func (s *Server) quota(ctx context.Context, c store.Channel) (q line.Quota, err error) {
+	err = s.tokens.Call(ctx, s.store, c, func(client *line.Client) (err error) {
+		q, err = client.Quota(ctx)
+		return err
+	})
+	return q, err
 }
 
 // GetChannelQuota asks LINE for the month's paid messages, and sums what Kaiwa

@@ -160,3 +160,35 @@ func TestHowCustomersSeeAgentsAndBots(t *testing.T) {
 	require.Equal(t, aya, r.get(t, "sender"))
 	require.Equal(t, aya, b.patch("/api/v1/bots/"+r.text(t, "id"), map[string]any{"name": "Guide 2"}).get(t, "sender"))
 }
+
+func TestAnAgentMentionsPeopleOfAGroup(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		id := b.live()
+		say := func(substitution string) response {
+			return b.as(store.RoleAgent, "POST", "/api/v1/conversations/"+id+"/messages", `{"type":"text_v2","text":"{who}, hello","substitution":{"who":`+substitution+`}}`)
+		}
+		const all = `{"type":"mention","mentionee":{"type":"all"}}`
+		of := func(user string) string {
+			return `{"type":"mention","mentionee":{"type":"user","userId":"` + user + `"}}`
+		}
+		r := say(all)
+		require.Equal(t, 400, r.Status, "%s", r.Raw)
+		require.Equal(t, []string{"/substitution/who/type"}, r.pointers())
+
+		b.sql(`INSERT INTO chats (channel_id, chat_key, tick, source_type, source_id, created_at) SELECT channel_id, chat_key, 1, 'group', 'C', 1 FROM conversations WHERE id = $1`, id)
+		b.sql(`INSERT INTO chat_members (id, channel_id, chat_key, source_id, line_user_id, created_at)
+			SELECT 'pro_hana', channel_id, chat_key, 'C', $1, 1 FROM conversations WHERE id = $2`, someUser, id)
+		b.sql(`INSERT INTO chat_members (id, channel_id, chat_key, source_id, line_user_id, created_at) VALUES ('pro_other', 'chn_other', 'group:C', 'C', $1, 1)`, someUser)
+		for substitution, want := range map[string]string{all: all, of("pro_hana"): of(someUser), of(someUser): of(someUser)} {
+			r := say(substitution)
+			require.Contains(t, []int{201, 202}, r.Status, "%s", r.Raw)
+			m, err := b.store.Message(t.Context(), r.text(t, "id"))
+			require.NoError(t, err)
+			require.JSONEq(t, `{"type":"text_v2","substitution":{"who":`+want+`}}`, m.Payload)
+		}
+		r = say(of("pro_other"))
+		require.Equal(t, 400, r.Status, "%s", r.Raw)
+		require.Equal(t, []string{"/substitution/who/mentionee/userId"}, r.pointers())
+	})
+}

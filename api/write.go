@@ -121,16 +121,15 @@ func (s *Server) validatedByLINE(ctx context.Context, channelID string, via Vali
 	if err != nil {
 		return "", err
 	}
-	client, _, err := s.tokens.As(ctx, c)
-	if err != nil {
-		return "", lineError(err)
-	}
-	validate := client.ValidatePush
-	if via == ValidateMessageParamsLINEReply {
-		validate = client.ValidateReply
-	}
 	for part := range slices.Chunk(messages, line.MaxMessages) {
-		requestID, err = validate(ctx, part)
+		err := s.tokens.Call(ctx, s.store, c, func(client *line.Client) (err error) {
+			validate := client.ValidatePush
+			if via == ValidateMessageParamsLINEReply {
+				validate = client.ValidateReply
+			}
+			requestID, err = validate(ctx, part)
+			return err
+		})
 		var refusal *line.Error
 		if errors.As(err, &refusal) && refusal.Class == line.ClassRefused && len(refusal.Details) > 0 {
 			var wrong invalid
@@ -159,6 +158,10 @@ func (s *Server) composed(ctx context.Context, conversationID string, in Message
 			return nil, err
 		}
 		content.QuickReplies = buttonsOf(in)
+	case conversation.ContentTextV2:
+		if content.Substitution, err = s.mentions(ctx, conversationID, content.Substitution); err != nil {
+			return nil, err
+		}
 	case conversation.ContentImage, conversation.ContentVideo, conversation.ContentAudio:
 		if err := s.maySendFiles(ctx, conversationID); err != nil {
 			return nil, err

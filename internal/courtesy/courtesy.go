@@ -50,11 +50,10 @@ func (c *Courtesy) Loading(ctx context.Context, channel store.Channel, conv stor
 	}
 	short, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	client, _, err := c.Tokens.As(short, channel)
-	if err == nil {
-		_, err = client.StartLoading(short, conv.LINEUserID, int(d/time.Second))
-	}
-	if err != nil {
+	if err := c.Tokens.Call(short, c.Store, channel, func(client *line.Client) error {
+		_, err := client.StartLoading(short, conv.LINEUserID, int(d/time.Second))
+		return err
+	}); err != nil {
 		c.Logger.DebugContext(ctx, "no loading animation", slog.String("conversation", conv.ID), slog.Any("error", err))
 	}
 }
@@ -162,16 +161,13 @@ func (c *Courtesy) markAsRead(ctx context.Context, channel store.Channel, token 
 	}
 	short, cancel := context.WithTimeout(ctx, callTime)
 	defer cancel()
-	client, spoke, err := c.Tokens.As(short, channel)
-	if err == nil {
-		_, err = client.MarkAsRead(short, token)
-	}
+	err := c.Tokens.Call(short, c.Store, channel, func(client *line.Client) error {
+		_, err := client.MarkAsRead(short, token)
+		return err
+	})
 	var refusal *line.Error
 	if err != nil && !errors.As(err, &refusal) {
 		refusal = &line.Error{Class: line.ClassNoAnswer, Message: "LINE was not asked.", Err: err}
-	}
-	if refusal != nil && refusal.RefusesToken() {
-		c.Tokens.Another(channel, spoke) // for the next attempt; messages find out whether the channel has to be held
 	}
 	return refusal
 }

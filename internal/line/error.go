@@ -127,6 +127,14 @@ func NotSent(err error) *Error {
 // is about what the channel's plan allows, and no such refusal.
 func (e *Error) RefusesToken() bool { return e.Class == ClassUnauthorized && e.Status != 403 }
 
+// AsTrouble is a refusal that does not mean what it says, as trouble of LINE's
+// own: the same call may succeed later.
+func (e *Error) AsTrouble() *Error {
+	out := *e
+	out.Class = ClassServer
+	return &out
+}
+
 // refused is a request that is wrong whatever LINE would say, so it is not sent.
 func refused(format string, args ...any) *Error {
 	return &Error{Class: ClassRefused, Message: fmt.Sprintf(format, args...), unsent: true}

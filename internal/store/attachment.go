@@ -219,14 +219,18 @@ type Fetch struct {
 	ChannelID     string `db:"channel_id"`
 	LINEMessageID string `db:"line_message_id"`
 	Payload       string `db:"payload"` // of its message: LINE's object
+	ChatKey       string `db:"chat_key"`
+	Held          bool   `db:"held"`        // LINE takes no access token of its channel
+	WaitsSince    int64  `db:"waits_since"` // see FileWaits
 }
 
 // Fetch reads an attachment together with its message; CodeNotFound when there
 // is none.
 func (s *Store) Fetch(ctx context.Context, id string) (Fetch, error) {
 	var f Fetch
-	found, err := s.read().get(ctx, &f, `SELECT a.`+strings.ReplaceAll(attachmentColumns, ", ", ", a.")+`, c.channel_id,
-			coalesce(m.line_message_id, '') AS line_message_id, coalesce(m.payload, '') AS payload
+	found, err := s.read().get(ctx, &f, `SELECT a.`+strings.ReplaceAll(attachmentColumns, ", ", ", a.")+`, c.channel_id, c.chat_key, a.waits_since,
+			coalesce(m.line_message_id, '') AS line_message_id, coalesce(m.payload, '') AS payload,
+			EXISTS (SELECT 1 FROM channels h WHERE h.id = c.channel_id AND h.held_at > 0) AS held
 		FROM attachments a JOIN conversations c ON c.id = a.conversation_id LEFT JOIN messages m ON m.id = a.message_id WHERE a.id = $1`, id)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no such attachment.")
@@ -408,8 +412,9 @@ const quarantineTime = 30 * 24 * time.Hour
 
 // AbandonAttachments ends what is pending though nobody can be at it any more:
 // uploads whose process died, files of conversations whose run was ended by an
-// operator. A customer's file that is kept by then goes into quarantine, which
-// ends after quarantineTime. It may run at any time and in several processes.
+// operator. What waits for an access token that LINE takes is not among them. A
+// customer's file that is kept by then goes into quarantine, which ends after
+// quarantineTime. It may run at any time and in several processes.
 func (s *Store) AbandonAttachments(ctx context.Context) error {
 	return s.txAlone(ctx, func(c conn) error {
 		now := s.now()
@@ -417,7 +422,8 @@ func (s *Store) AbandonAttachments(ctx context.Context) error {
 		if err := c.list(ctx, &list, `UPDATE attachments SET updated_at = $1,
 				state = CASE WHEN direction = 'inbound' AND blob_key NOT IN ('', id) THEN 'quarantined' ELSE 'failed' END,
 				reason = CASE WHEN direction = 'inbound' AND blob_key NOT IN ('', id) THEN $2 ELSE $3 END
-			WHERE state = 'pending' AND created_at < $4 RETURNING `+attachmentColumns, micros(now), ReasonNotScanned, ReasonLate, micros(now.Add(-fetchLimit))); err != nil {
+			WHERE state = 'pending' AND created_at < $4 AND (waits_since = 0 OR waits_since < $4 AND NOT EXISTS (
+				SELECT 1 FROM conversations c JOIN channels h ON h.id = c.channel_id AND h.held_at > 0 WHERE c.id = attachments.conversation_id)) RETURNING `+attachmentColumns, micros(now), ReasonNotScanned, ReasonLate, micros(now.Add(-fetchLimit))); err != nil {
 			return err
 		}
 		if err := c.list(ctx, &over, `UPDATE attachments SET state = 'revoked', reason = $1, updated_at = $2

@@ -99,14 +99,16 @@ func (g *ingest) members(ctx context.Context, events []taken) error {
 	return nil
 }
 
-// ChatMembers reads members of groups and rooms; those that are not there are
-// left out.
+// ChatMembers reads members of groups and rooms, to ask LINE about them; those
+// that are not there are left out, and all while LINE takes no access token of
+// their channel.
 func (s *Store) ChatMembers(ctx context.Context, ids []string) ([]ChatMember, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	var list []ChatMember
-	err := s.read().list(ctx, &list, `SELECT id, source_id, line_user_id FROM chat_members WHERE id IN (`+list1(len(ids), 1)+`) ORDER BY id`, anys(ids)...)
+	err := s.read().list(ctx, &list, `SELECT id, source_id, line_user_id FROM chat_members m WHERE id IN (`+list1(len(ids), 1)+`)
+		AND NOT EXISTS (SELECT 1 FROM channels h WHERE h.id = m.channel_id AND h.held_at > 0) ORDER BY id`, anys(ids)...)
 	return list, err
 }
 
@@ -147,4 +149,26 @@ func (s *Store) SaveMembers(ctx context.Context, b *Batch, members int64, due ti
 		return fmt.Errorf("members of the chat of conversation %s: %w", b.ConversationID, err)
 	}
 	return nil
+}
+
+// Mentionable tells whether a conversation is held with a group or room, and LINE's
+// ids of its people, by the ids that their messages have as sender. Who has left is
+// among them: LINE says so.
+func (s *Store) Mentionable(ctx context.Context, conversationID string, ids []string) (many bool, users map[string]string, err error) {
+	c := s.read()
+	var to lane
+	if _, err := c.get(ctx, &to, `SELECT t.channel_id, t.chat_key, t.source_type FROM chats t JOIN conversations c ON c.channel_id = t.channel_id AND c.chat_key = t.chat_key
+		WHERE c.id = $1`, conversationID); err != nil || !to.ofMany() {
+		return false, nil, err
+	}
+	var list []ChatMember
+	if err := c.list(ctx, &list, `SELECT id, source_id, line_user_id FROM chat_members WHERE id IN (`+list1(len(ids), 3)+`) AND channel_id = $1 AND chat_key = $2`,
+		append([]any{to.ChannelID, to.ChatKey}, anys(ids)...)...); err != nil {
+		return false, nil, err
+	}
+	users = map[string]string{}
+	for _, m := range list {
+		users[m.ID] = m.LINEUserID
+	}
+	return true, users, nil
 }

@@ -79,13 +79,15 @@ func (c conn) addErrand(ctx context.Context, chat Chat, e newErrand) (added bool
 
 // NextErrand returns the errand of a chat that is due longest, nil when none is,
 // and takes the reply token of its event for it. Asked again, it returns the same.
+// While LINE takes no access token of the channel, none is due.
 func (s *Store) NextErrand(ctx context.Context, channelID, chatKey string) (*Errand, error) {
 	var out *Errand
 	err := s.tx(ctx, func(c conn) error {
 		out = nil
 		var e Errand
 		found, err := c.get(ctx, &e, `SELECT id, kind, source_id, webhook_event_id, created_at FROM errands
-			WHERE channel_id = $1 AND chat_key = $2 AND state = 'due' ORDER BY created_at LIMIT 1`, channelID, chatKey)
+			WHERE channel_id = $1 AND chat_key = $2 AND state = 'due' AND NOT EXISTS (SELECT 1 FROM channels WHERE id = $1 AND held_at > 0)
+			ORDER BY created_at LIMIT 1`, channelID, chatKey)
 		if err != nil || !found {
 			return err
 		}

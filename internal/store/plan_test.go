@@ -527,7 +527,10 @@ func TestMatchingReadsNoTableWhole(t *testing.T) {
 		by("what agents hold of their profiles", func() { _, err := s.ProfileLoads(ctx, []string{mei, "k1"}); check(err) }, "conversations_held")
 		by("how agents do", func() { _, err := s.AgentStates(ctx, []string{mei, "k1"}); check(err) })
 		by("a routing log", func() { _, err := s.RoutingLog(ctx, passed, store.Position{}, 1000); check(err) }, "routing_log_of_conversation")
-		by("what came", func() { _, err := s.Arrivals(ctx, time.UnixMicro(1), time.UnixMicro(100), store.Position{}, 10); check(err) },
+		by("what came", func() {
+			_, err := s.Arrivals(ctx, time.UnixMicro(1), time.UnixMicro(100), store.Position{}, 10)
+			check(err)
+		},
 			"conversations_by_time|routing_log_of_conversation")
 		by("the first look", func() { _, _, err := s.FirstLook(ctx, passed, ""); check(err) }, "routing_log_of_conversation|routing_log_pkey")
 		by("the reconciler's look", func() { _, err := s.DispatchState(ctx, time.Now()); check(err) })

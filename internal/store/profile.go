@@ -21,12 +21,14 @@ type Profile struct {
 	Language    string `db:"language"`
 	Friendship  string `db:"friendship"` // unknown, friend, blocked
 	FetchedAt   int64  `db:"fetched_at"`
+	Held        bool   `db:"held"` // LINE takes no access token of the channel: it tells nothing
 }
 
 // Profile returns a social profile, or CodeNotFound.
 func (s *Store) Profile(ctx context.Context, channelID, chatKey string) (Profile, error) {
 	var p Profile
-	found, err := s.read().get(ctx, &p, `SELECT id, channel_id, line_user_id, display_name, picture_url, language, friendship, fetched_at
+	found, err := s.read().get(ctx, &p, `SELECT id, channel_id, line_user_id, display_name, picture_url, language, friendship, fetched_at,
+			EXISTS (SELECT 1 FROM channels h WHERE h.id = $1 AND h.held_at > 0) AS held
 		FROM social_profiles WHERE channel_id = $1 AND chat_key = $2`, channelID, chatKey)
 	if err == nil && !found {
 		err = conversation.Errorf(conversation.CodeNotFound, "There is no profile for chat %s.", chatKey)
