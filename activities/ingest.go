@@ -133,3 +133,20 @@ func payload(m *line.Message) string {
 	}
 	return string(out)
 }
+
+// marks are LINE's emojis and mention of a text: what stands where in it. "" for
+// none.
+func marks(m *line.Message) string {
+	var of struct {
+		Emojis  json.RawMessage `json:"emojis,omitempty"`
+		Mention json.RawMessage `json:"mention,omitempty"`
+	}
+	if json.Unmarshal(m.Payload, &of) != nil || of.Emojis == nil && of.Mention == nil {
+		return ""
+	}
+	out, err := json.Marshal(of)
+	if err != nil {
+		return ""
+	}
+	return string(out)
+}

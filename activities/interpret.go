@@ -79,7 +79,7 @@ func (r reader) read(e store.LINEEvent, event line.Event) store.Item {
 		return r.said(event)
 	case line.EventEdited:
 		if m := event.Message; m != nil && m.Type == line.MessageText && m.ID != "" {
-			return store.Item{Kind: store.ItemEdit, Edit: store.Edit{LINEMessageID: m.ID, Text: m.Text}}
+			return store.Item{Kind: store.ItemEdit, Edit: store.Edit{LINEMessageID: m.ID, Text: m.Text, Marks: marks(m)}}
 		}
 		return unheard(event)
 	case line.EventUnsend:

@@ -47,7 +47,8 @@ func chaosIn(t *testing.T, o chaos.Options) *chaos.Report {
 func TestNothingIsLostAndNothingSaidTwiceWhileEverythingIsKilled(t *testing.T) {
 	t.Parallel()
 	report := chaosIn(t, chaos.Options{
-		Seed: 1, Length: 40 * time.Second, Database: rig.PostgreSQL, EventsPerSecond: 15, KillEvery: 3 * time.Second, Promptly: 5 * time.Second, // beside other tests
+		Seed: 1, Length: 55 * time.Second, Database: rig.PostgreSQL, EventsPerSecond: 15, Calm: 20 * time.Second, KillEvery: 3 * time.Second,
+		Promptly: 5 * time.Second, // beside other tests
 	})
 	require.GreaterOrEqual(t, report.Kills, 8)
 	require.GreaterOrEqual(t, report.Events, 300)

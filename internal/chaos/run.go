@@ -45,6 +45,11 @@ type Options struct {
 	// between two kills; 0 means the default.
 	EventsPerSecond float64
 	KillEvery       time.Duration
+	// Calm is how long at the beginning every process lives, so that it can be seen
+	// how soon conversations are offered then: afterwards hardly a moment is 11 s
+	// away from a kill. 0 is a quarter of the length, at most a minute; none of an
+	// upgrade.
+	Calm time.Duration
 	// Unanswered also loses LINE's answers: then messages may end uncertain.
 	Unanswered bool
 	// Promptly is how long a conversation may wait in calm times though an agent is
@@ -105,6 +110,9 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	}
 	if o.KillEvery == 0 {
 		o.KillEvery = defaultKillEvery
+	}
+	if o.Calm == 0 && o.From == "" {
+		o.Calm = min(o.Length/4, time.Minute)
 	}
 	r := &run{Options: o, tally: newTally(), begun: time.Now()}
 	defer func() {
@@ -223,7 +231,7 @@ func (r *run) besiege(ctx context.Context, enemy *adversary, boss *supervisor) e
 	all.Go(func() error { return boss.work(play) })
 	all.Go(func() error {
 		return enemy.attack(play, plan(r.Seed, warfare{
-			processes: r.names(), length: r.Length, killEvery: r.KillEvery, unanswered: r.Unanswered, operate: min(mending, r.Length/2),
+			processes: r.names(), length: r.Length, calm: r.Calm, killEvery: r.KillEvery, unanswered: r.Unanswered, operate: min(mending, r.Length/2),
 		}))
 	})
 	if r.From != "" {

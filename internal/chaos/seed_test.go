@@ -44,6 +44,21 @@ func TestCustomersDoEverythingAndSayNothingTwice(t *testing.T) {
 	require.Len(t, locales, len(tongues))
 }
 
+func TestNobodyIsKilledPausedOrOperatedOnWhileItIsCalm(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(20) {
+		begins := map[blow]bool{}
+		for _, s := range plan(seed, warfare{processes: []string{"api-1"}, length: 5 * time.Minute, calm: time.Minute, killEvery: 8 * time.Second, operate: time.Minute}) {
+			begins[s.blow] = true
+			switch s.blow {
+			case kills, pauses, cancels, terminates, resets:
+				require.GreaterOrEqual(t, s.at, time.Minute)
+			}
+		}
+		require.True(t, begins[kills] && begins[pauses], "it comes all the same")
+	}
+}
+
 func TestThePlanFollowsFromTheSeedAndSparesNobody(t *testing.T) {
 	t.Parallel()
 	w := warfare{

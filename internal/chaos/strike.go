@@ -50,6 +50,8 @@ type strike struct {
 type warfare struct {
 	processes []string // by name
 	length    time.Duration
+	// calm is how long at the beginning every process lives and nobody operates.
+	calm time.Duration
 	// killEvery is the mean time between two kills.
 	killEvery time.Duration
 	// unanswered also loses LINE's answers and has it say no to what it did.
@@ -62,37 +64,37 @@ type warfare struct {
 // give the same plan.
 func plan(seed uint64, w warfare) []strike {
 	var out []strike
-	lane := func(number int, every time.Duration, until time.Duration, make func(d dice) strike) {
+	lane := func(number int, every, from, until time.Duration, make func(d dice) strike) {
 		d := newDice(seed, roleStrikes, number, 0)
-		for at := d.between(every/4, every); at < until; at += d.between(every/2, every*3/2) {
+		for at := from + d.between(every/4, every); at < until; at += d.between(every/2, every*3/2) {
 			s := make(d)
 			s.at = at
 			out = append(out, s)
 		}
 	}
 	bag := shuffledBag(w.processes)
-	lane(1, w.killEvery, w.length, func(d dice) strike {
+	lane(1, w.killEvery, w.calm, w.length, func(d dice) strike {
 		return strike{blow: kills, target: bag(d), lasts: d.between(0, 2500*time.Millisecond)}
 	})
 	paused := shuffledBag(w.processes)
-	lane(2, w.killEvery*3/2, w.length, func(d dice) strike {
+	lane(2, w.killEvery*3/2, w.calm, w.length, func(d dice) strike {
 		return strike{blow: pauses, target: paused(d), lasts: d.between(time.Second, 6*time.Second)}
 	})
-	lane(3, 6*time.Second, w.length, func(d dice) strike {
+	lane(3, 6*time.Second, 0, w.length, func(d dice) strike {
 		ways := []share[blow]{{30, slowBefore}, {30, slowAfter}, {20, fails}, {20, limits}}
 		if w.unanswered {
 			ways = append(ways, share[blow]{15, cutsBefore}, share[blow]{15, cutsAfter}, share[blow]{15, failsAfter})
 		}
 		return strike{blow: weighted(d, ways), lasts: d.between(time.Second, 4*time.Second), delay: d.between(100*time.Millisecond, 2*time.Second), times: 1 + d.IntN(12)}
 	})
-	lane(4, 4*time.Second, w.length, func(d dice) strike {
+	lane(4, 4*time.Second, 0, w.length, func(d dice) strike {
 		ways := []share[blow]{{25, doubles}, {25, delays}, {20, forgets}, {15, shuffles}, {15, repeats}}
 		return strike{blow: weighted(d, ways), lasts: d.between(300*time.Millisecond, 1500*time.Millisecond), delay: d.between(100*time.Millisecond, 3*time.Second), times: 2 + d.IntN(20), choice: d.Uint64()}
 	})
-	lane(5, 15*time.Second, w.length, func(d dice) strike {
+	lane(5, 15*time.Second, 0, w.length, func(d dice) strike {
 		return strike{blow: weighted(d, []share[blow]{{60, hangs}, {40, fools}}), lasts: d.between(time.Second, 4*time.Second)}
 	})
-	lane(6, 8*time.Second, w.length-w.operate, func(d dice) strike {
+	lane(6, 8*time.Second, w.calm, w.length-w.operate, func(d dice) strike {
 		return strike{blow: weighted(d, []share[blow]{{40, cancels}, {25, terminates}, {35, resets}}), choice: d.Uint64()}
 	})
 	slices.SortStableFunc(out, func(a, b strike) int { return int(a.at - b.at) })

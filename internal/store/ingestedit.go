@@ -14,7 +14,10 @@ import (
 type Edit struct {
 	LINEMessageID string `json:"id"`
 	Text          string `json:"text"`
-	At            int64  `json:"at"` // LINE's time, Unix microseconds; the ingest fills it in
+	// Marks are LINE's emojis and mention of these words, as a JSON object; "" for
+	// none.
+	Marks string `json:"marks,omitempty"`
+	At    int64  `json:"at"` // LINE's time, Unix microseconds; the ingest fills it in
 }
 
 // Words is what a message said from a time on.
@@ -40,7 +43,7 @@ func (g *ingest) edit(ctx context.Context, edited []taken, unsent *unsends, arri
 	}
 	edits := waiting
 	for _, e := range edited {
-		edits = append(edits, Edit{LINEMessageID: e.item.Edit.LINEMessageID, Text: e.item.Edit.Text, At: e.LineTime})
+		edits = append(edits, Edit{LINEMessageID: e.item.Edit.LINEMessageID, Text: e.item.Edit.Text, Marks: e.item.Edit.Marks, At: e.LineTime})
 	}
 	var left []Edit
 	for _, e := range edits {
@@ -72,13 +75,14 @@ func (g *ingest) reword(ctx context.Context, e Edit) (bool, error) {
 		ID             string                    `db:"id"`
 		ConversationID string                    `db:"conversation_id"`
 		Text           string                    `db:"text"`
+		Payload        string                    `db:"payload"`
 		Edits          string                    `db:"edits"`
 		OccurredAt     int64                     `db:"occurred_at"`
 		EditedAt       int64                     `db:"edited_at"`
 		State          conversation.MessageState `db:"state"`
 		Held           bool                      `db:"held"`
 	}
-	found, err := g.c.get(ctx, &m, `SELECT id, conversation_id, text, edits, occurred_at, edited_at, state, held FROM messages
+	found, err := g.c.get(ctx, &m, `SELECT id, conversation_id, text, payload, edits, occurred_at, edited_at, state, held FROM messages
 		WHERE channel_id = $1 AND line_message_id = $2 AND direction = 'inbound'`, g.req.ChannelID, e.LINEMessageID)
 	if err != nil || !found || m.State == conversation.MessageRecalled {
 		return found, err
@@ -91,13 +95,40 @@ func (g *ingest) reword(ctx context.Context, e Edit) (bool, error) {
 	slices.SortStableFunc(versions, func(a, b Words) int { return cmp.Compare(a.At, b.At) })
 	now := versions[len(versions)-1]
 	versions = versions[max(0, len(versions)-1-editsKept) : len(versions)-1]
-	if _, err := g.c.exec(ctx, `UPDATE messages SET text = $1, edits = $2, edited_at = $3 WHERE id = $4`, now.Text, jsonOf(versions), now.At, m.ID); err != nil {
+	payload := m.Payload
+	if now.At == e.At { // it is the latest, so that what is marked is in its words
+		if payload, err = remarked(payload, e.Marks); err != nil {
+			return false, fmt.Errorf("payload of message %s: %w", m.ID, err)
+		}
+	}
+	if _, err := g.c.exec(ctx, `UPDATE messages SET text = $1, edits = $2, edited_at = $3, payload = $4 WHERE id = $5`,
+		now.Text, jsonOf(versions), now.At, payload, m.ID); err != nil {
 		return false, err
 	}
 	if m.Held { // of what is held nobody has heard
 		return true, nil
 	}
 	return true, g.c.record(ctx, "message.edited", m.ConversationID, m.ID, "{}", g.now)
+}
+
+// remarked is the payload of a text whose words have changed: emoji and mentions
+// are found by their places in the words, so that those of other words go.
+func remarked(payload, marks string) (string, error) {
+	fields := map[string]json.RawMessage{}
+	for _, part := range []string{payload, marks} {
+		delete(fields, "emojis") // of the words before
+		delete(fields, "mention")
+		if part == "" {
+			continue
+		}
+		if err := json.Unmarshal([]byte(part), &fields); err != nil {
+			return "", err
+		}
+	}
+	if len(fields) == 0 {
+		return "", nil
+	}
+	return jsonOf(fields), nil
 }
 
 // earlierWords reads what a message said before, oldest first.

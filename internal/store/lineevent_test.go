@@ -359,3 +359,37 @@ func TestAGroupThatWasNeverServedIsNobody(t *testing.T) {
 		require.Equal(t, "1", k.value(`SELECT count(*) FROM events WHERE type = 'customer.blocked'`))
 	})
 }
+
+// Emoji and mentions are marked by their places in the words, which an edit moves.
+func TestAnEditMarksWhatItsWordsHave(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		k.receive(k.event("first", "message", "hello"))
+		res := k.takes(store.IngestResult{})
+		takes := func(marks string, events ...store.InboxEvent) store.Message {
+			k.receive(events...)
+			req := k.request(res.ConversationID, res.Seen)
+			_, err := s.Ingest(t.Context(), req, func(e store.LINEEvent) store.Item {
+				item := readMore(e)
+				if item.Kind == store.ItemMessage {
+					item.Message.Payload = `{"emojis":[{"index":0}],"quotedMessageId":"1"}`
+				}
+				item.Edit.Marks = marks
+				return item
+			})
+			require.NoError(t, err)
+			m, err := s.Message(t.Context(), conversation.DerivedID(conversation.PrefixMessage, k.plan.Channel.ID, "m"))
+			require.NoError(t, err)
+			return m
+		}
+		said, first, second := k.event("m", "message", "$ at three"), k.event("m1", "edit", "m at four"), k.event("m2", "edit", "m @Hana at five")
+		takes("", said)
+		m := takes(`{"mention":{"mentionees":[]}}`, second)
+		require.JSONEq(t, `{"mention":{"mentionees":[]},"quotedMessageId":"1"}`, m.Payload)
+		m = takes("", first)
+		require.JSONEq(t, `{"mention":{"mentionees":[]},"quotedMessageId":"1"}`, m.Payload, "an earlier edit that comes later changes nothing")
+		m = takes("", k.event("m3", "edit", "m at six"))
+		require.JSONEq(t, `{"quotedMessageId":"1"}`, m.Payload)
+	})
+}
