@@ -88,7 +88,8 @@ func refusesToken(err error) bool {
 // TendChannels looks after the access tokens of channels until ctx ends, in one
 // process at a time: it renews those that Kaiwa has issued, revokes those that
 // were replaced, asks whether LINE takes one again that it refused, and has sent
-// what waited meanwhile.
+// what waited meanwhile. It also shows the rich menus that could not be, or that
+// are others since the channel was changed.
 func TendChannels(ctx context.Context, a *Activities) {
 	a.store.RunAsLeader(ctx, "channels", func(ctx context.Context) {
 		tick := time.NewTicker(tendPause)
@@ -156,6 +157,16 @@ func (a *Activities) tendChannel(ctx context.Context, c store.Channel) (next tim
 			soonest(c.RevokeAt)
 		} else if err := a.revoke(ctx, c); err != nil {
 			return time.Time{}, err
+		}
+	}
+	if c.HeldAt.IsZero() {
+		due, err := a.showDueMenus(ctx, c.ID)
+		if err != nil {
+			a.logger.WarnContext(ctx, "not all rich menus are shown yet; they are tried again", slog.String("channel", c.ID), slog.Any("error", err))
+			due = a.now().Add(tendAgain)
+		}
+		if !due.IsZero() {
+			soonest(due)
 		}
 	}
 	if c.HeldAt.IsZero() && !c.ResumedAt.IsZero() {

@@ -73,6 +73,7 @@ func settings(p store.Plan) conversation.Settings {
 		ServicesMS:      min(p.ServicesMS, routing.MaxServiceTime.Milliseconds()),
 	}
 	s.Survey = surveyPolicy(p).On()
+	s.RichMenus = p.Channel.RichMenus.On()
 	_, s.TellsAssigned = automessage.Text(automessage.AgentAssigned, p.Channel.Locale, overrides(p)...)
 	if p.Bot != nil {
 		s.BotKind = p.Bot.Kind

@@ -21,6 +21,7 @@ func (s *Server) showChannel(c store.Channel, whileDisabled int64, suspended tim
 	return Channel{
 		ID: c.ID, Name: c.Name, LINEChannelID: c.LINEChannelID, BotUserID: c.BotUserID, BasicID: c.BasicID, ChatMode: c.ChatMode,
 		WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: ChannelStatus(c.Status), GroupChats: c.GroupChats, AccountLinking: showAccountLinking(c.AccountLinking),
+		RichMenus: c.RichMenus, RichMenuProblems: showMenuProblems(c),
 		AutomatedMessages: append([]store.AutomatedMessage{}, c.AutomatedMessages...), CallbackURL: s.callbackURL(c.ID),
 		PreviousSecretUntil: Time(c.PreviousUntil), EventsWhileDisabled: whileDisabled, AccessToken: showAccessToken(c), SuspendedSince: Time(suspended),
 		Version: c.Version, CreatedAt: Time(c.CreatedAt), UpdatedAt: Time(c.UpdatedAt),
@@ -69,7 +70,7 @@ func (s *Server) CreateChannel(ctx context.Context, r CreateChannelRequestObject
 	c := store.Channel{
 		ID: idFor(ctx, conversation.PrefixChannel), Name: r.Body.Name, LINEChannelID: r.Body.LINEChannelID, WorkstreamID: r.Body.WorkstreamID, Locale: r.Body.Locale,
 		Status: store.ChannelActive, Secrets: []string{r.Body.ChannelSecret}, AutomatedMessages: r.Body.AutomatedMessages,
-		GroupChats: cmp.Or(r.Body.GroupChats, store.GroupsIgnored),
+		GroupChats: cmp.Or(r.Body.GroupChats, store.GroupsIgnored), RichMenus: r.Body.RichMenus,
 	}
 	if err := checkLocale(&c.Locale); err != nil {
 		return nil, err
@@ -143,6 +144,7 @@ type channelChange struct {
 	Locale            string                   `json:"locale"`
 	Status            string                   `json:"status"`
 	GroupChats        string                   `json:"group_chats"`
+	RichMenus         store.RichMenus          `json:"rich_menus"`
 	AccountLinking    json.RawMessage          `json:"account_linking,omitempty"`
 	AutomatedMessages []store.AutomatedMessage `json:"automated_messages"`
 	ChannelSecret     string                   `json:"channel_secret"`
@@ -167,7 +169,7 @@ func (s *Server) UpdateChannel(ctx context.Context, r UpdateChannelRequestObject
 		return nil, err
 	}
 	c, err := s.store.UpdateChannel(ctx, origin(ctx), r.ID, version, func(c *store.Channel) error {
-		stored := channelChange{Name: c.Name, WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, GroupChats: c.GroupChats, AutomatedMessages: c.AutomatedMessages}
+		stored := channelChange{Name: c.Name, WorkstreamID: c.WorkstreamID, Locale: c.Locale, Status: c.Status, GroupChats: c.GroupChats, RichMenus: c.RichMenus, AutomatedMessages: c.AutomatedMessages}
 		if c.AccountLinking.On() {
 			stored.AccountLinking = showAccountLinking(c.AccountLinking)
 		}
@@ -181,6 +183,9 @@ func (s *Server) UpdateChannel(ctx context.Context, r UpdateChannelRequestObject
 		}
 		c.Name, c.WorkstreamID, c.Locale, c.Status, c.AutomatedMessages = now.Name, now.WorkstreamID, now.Locale, now.Status, now.AutomatedMessages
 		c.GroupChats = now.GroupChats
+		if names(*r.Body, "rich_menus") {
+			c.SetRichMenus(now.RichMenus)
+		}
 		if err := checkAutomatedMessages(c.AutomatedMessages); err != nil {
 			return err
 		}

@@ -125,7 +125,7 @@ func (l *look) blocked(steps ...guide.Step) {
 // where LINE has another. An error is LINE's, when it does not answer.
 func (s *Server) look(ctx context.Context, c store.Channel, connect bool) (*look, error) {
 	l := &look{s: s, channel: c, url: s.callbackURL(c.ID)}
-	for _, step := range []func(context.Context) error{l.lookAtToken, l.lookAtID, l.lookAtSecret, func(ctx context.Context) error { return l.lookAtURL(ctx, connect) }, l.lookAtTest, l.lookAtRest} {
+	for _, step := range []func(context.Context) error{l.lookAtToken, l.lookAtID, l.lookAtSecret, func(ctx context.Context) error { return l.lookAtURL(ctx, connect) }, l.lookAtTest, l.lookAtRest, l.lookAtMenus} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -347,6 +347,40 @@ func (l *look) lookAtRest(ctx context.Context) error {
 	}
 	l.add(guide.AutoReply, guide.Confirm, guide.AutoReplyUnknown)
 	l.add(guide.Greeting, guide.Confirm, guide.GreetingUnknown)
+	return nil
+}
+
+// lookAtMenus asks for each rich menu that is set, and for its image, without which
+// LINE shows it to nobody.
+func (l *look) lookAtMenus(ctx context.Context) error {
+	ids := l.channel.RichMenus.IDs()
+	switch {
+	case len(ids) == 0:
+		l.add(guide.RichMenus, guide.Done, guide.MenusNotSet)
+		return nil
+	case l.client == nil:
+		l.blocked(guide.RichMenus)
+		return nil
+	}
+	var missing []string
+	for _, id := range ids {
+		image, err := l.client.RichMenuImage(ctx, id)
+		if err == nil {
+			if err := image.Body.Close(); err != nil {
+				return err
+			}
+			continue
+		}
+		if _, err := refusal(err); err != nil {
+			return err
+		}
+		missing = append(missing, id)
+	}
+	if len(missing) > 0 {
+		l.add(guide.RichMenus, guide.Todo, guide.MenusMissing, "detail", strings.Join(missing, ", "), "id", l.channel.ID)
+		return nil
+	}
+	l.add(guide.RichMenus, guide.Done, guide.MenusThere)
 	return nil
 }
 

@@ -25,7 +25,7 @@ func steps(t *testing.T, r response) (states, reasons map[string]string) {
 		require.NotEmpty(t, step["detail"])
 		require.NotContains(t, step["detail"], "{")
 	}
-	require.Len(t, states, 10)
+	require.Len(t, states, 11)
 	return states, reasons
 }
 
@@ -36,7 +36,7 @@ func TestANewcomerIsLedThroughTheSetup(t *testing.T) {
 		states, reasons := steps(t, b.as(store.RoleAdmin, "POST", path+"/check", nil))
 		require.Equal(t, map[string]string{
 			"access_token": "done", "channel_id": "done", "channel_secret": "done", "webhook_url": "todo", "use_webhook": "blocked", "webhook_test": "blocked",
-			"redelivery": "confirm", "response_mode": "done", "auto_reply": "confirm", "greeting": "confirm",
+			"redelivery": "confirm", "response_mode": "done", "auto_reply": "confirm", "greeting": "confirm", "rich_menus": "done",
 		}, states)
 		require.Equal(t, "webhook_url_missing", reasons["webhook_url"])
 

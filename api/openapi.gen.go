@@ -1090,6 +1090,7 @@ const (
 	SetupStepStepGreeting      SetupStepStep = "greeting"
 	SetupStepStepRedelivery    SetupStepStep = "redelivery"
 	SetupStepStepResponseMode  SetupStepStep = "response_mode"
+	SetupStepStepRichMenus     SetupStepStep = "rich_menus"
 	SetupStepStepUseWebhook    SetupStepStep = "use_webhook"
 	SetupStepStepWebhookTest   SetupStepStep = "webhook_test"
 	SetupStepStepWebhookURL    SetupStepStep = "webhook_url"
@@ -1111,6 +1112,8 @@ func (e SetupStepStep) Valid() bool {
 	case SetupStepStepRedelivery:
 		return true
 	case SetupStepStepResponseMode:
+		return true
+	case SetupStepStepRichMenus:
 		return true
 	case SetupStepStepUseWebhook:
 		return true
@@ -2028,8 +2031,15 @@ type Channel struct {
 	Name          string     `json:"name"`
 
 	// PreviousSecretUntil Until when the secret that was replaced is accepted.
-	PreviousSecretUntil Time          `json:"previous_secret_until"`
-	Status              ChannelStatus `json:"status"`
+	PreviousSecretUntil Time `json:"previous_secret_until"`
+
+	// RichMenuProblems Those of rich_menus that LINE shows to nobody. They are tried again every ten minutes, and when rich_menus is set.
+	RichMenuProblems []RichMenuProblem `json:"rich_menu_problems"`
+
+	// RichMenus The rich menu, made at LINE, that a customer sees, by who has their conversation. One that is left out is the account's default
+	// menu. Where none is set, Kaiwa leaves menus alone.
+	RichMenus RichMenus     `json:"rich_menus"`
+	Status    ChannelStatus `json:"status"`
 
 	// SuspendedSince Since when LINE has the account suspended.
 	SuspendedSince Time `json:"suspended_since"`
@@ -2118,9 +2128,13 @@ type ChannelInput struct {
 	LINEChannelID string     `json:"line_channel_id"`
 
 	// Locale A BCP 47 tag such as ja or zh-TW.
-	Locale       string `json:"locale,omitempty"`
-	Name         string `json:"name"`
-	WorkstreamID string `json:"workstream_id"`
+	Locale string `json:"locale,omitempty"`
+	Name   string `json:"name"`
+
+	// RichMenus The rich menu, made at LINE, that a customer sees, by who has their conversation. One that is left out is the account's default
+	// menu. Where none is set, Kaiwa leaves menus alone.
+	RichMenus    RichMenus `json:"rich_menus,omitempty"`
+	WorkstreamID string    `json:"workstream_id"`
 }
 
 // ChannelList defines model for ChannelList.
@@ -3067,6 +3081,51 @@ type Readiness struct {
 
 // ReadinessStatus defines model for Readiness.Status.
 type ReadinessStatus string
+
+// RichMenu defines model for RichMenu.
+type RichMenu struct {
+	// Areas How many parts of it can be tapped.
+	Areas int64 `json:"areas"`
+
+	// ChatBarText On the bar that opens it.
+	ChatBarText string `json:"chat_bar_text"`
+	Height      int64  `json:"height"`
+	ID          string `json:"id"`
+
+	// Name For whoever manages it; customers do not see it.
+	Name string `json:"name"`
+
+	// Selected It is open at first.
+	Selected bool `json:"selected"`
+
+	// Width Of its image, in pixels.
+	Width int64 `json:"width"`
+}
+
+// RichMenuID Of bot, queue and agent: that has it. Of none: nobody has it; it is closed, waits for the customer to write or to consent, or there was none.
+type RichMenuID = string
+
+// RichMenuList defines model for RichMenuList.
+type RichMenuList struct {
+	Items []RichMenu `json:"items"`
+}
+
+// RichMenuProblem defines model for RichMenuProblem.
+type RichMenuProblem struct {
+	// Detail In LINE's words.
+	Detail     string `json:"detail"`
+	RichMenuID string `json:"rich_menu_id"`
+
+	// Since RFC 3339, UTC, with milliseconds.
+	Since Timestamp `json:"since"`
+}
+
+// RichMenus The rich menu, made at LINE, that a customer sees, by who has their conversation. One that is left out is the account's default
+// menu. Where none is set, Kaiwa leaves menus alone.
+type RichMenus = store.RichMenus
+
+// RichMenusPatch As RichMenus; null makes one the account's default menu.
+type RichMenusPatch = store.RichMenus
 
 // Role defines model for Role.
 type Role string
@@ -4623,6 +4682,12 @@ type ServerInterface interface {
 	// GetChannelQuota What the month has of paid messages, what is used, and what Kaiwa sent.
 	// (GET /api/v1/channels/{id}/quota)
 	GetChannelQuota(ctx echo.Context, id ID) error
+	// ListRichMenus The rich menus that the account has at LINE, made by its Messaging API.
+	// (GET /api/v1/channels/{id}/rich-menus)
+	ListRichMenus(ctx echo.Context, id ID) error
+	// GetRichMenuImage The image of a rich menu, from LINE.
+	// (GET /api/v1/channels/{id}/rich-menus/{menu_id}/image)
+	GetRichMenuImage(ctx echo.Context, id ID, menuID RichMenuID) error
 	// GetWebhookStats What webhooks LINE delivered to a channel, by the hour.
 	// (GET /api/v1/channels/{id}/webhook-stats)
 	GetWebhookStats(ctx echo.Context, id ID, params GetWebhookStatsParams) error
@@ -5919,6 +5984,46 @@ func (w *ServerInterfaceWrapper) GetChannelQuota(ctx echo.Context) error {
 
 	// Invoke the callback with all the unmarshaled arguments
 	err = w.Handler.GetChannelQuota(ctx, id)
+	return err
+}
+
+// ListRichMenus converts echo context to params.
+func (w *ServerInterfaceWrapper) ListRichMenus(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.ListRichMenus(ctx, id)
+	return err
+}
+
+// GetRichMenuImage converts echo context to params.
+func (w *ServerInterfaceWrapper) GetRichMenuImage(ctx echo.Context) error {
+	var err error
+	// ------------- Path parameter "id" -------------
+	var id ID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", ctx.Param("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter id: %s", err))
+	}
+
+	// ------------- Path parameter "menu_id" -------------
+	var menuID RichMenuID
+
+	err = runtime.BindStyledParameterWithOptions("simple", "menu_id", ctx.Param("menu_id"), &menuID, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: ctx.Request().URL.RawPath == ""})
+	if err != nil {
+		return echo.NewHTTPError(http.StatusBadRequest, fmt.Sprintf("Invalid format for parameter menu_id: %s", err))
+	}
+
+	// Invoke the callback with all the unmarshaled arguments
+	err = w.Handler.GetRichMenuImage(ctx, id, menuID)
 	return err
 }
 
@@ -8619,6 +8724,8 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.PATCH(options.BaseURL+"/api/v1/channels/:id", wrapper.UpdateChannel, options.OperationMiddlewares["UpdateChannel"]...)
 	router.POST(options.BaseURL+"/api/v1/channels/:id/check", wrapper.CheckChannel, options.OperationMiddlewares["CheckChannel"]...)
 	router.GET(options.BaseURL+"/api/v1/channels/:id/quota", wrapper.GetChannelQuota, options.OperationMiddlewares["GetChannelQuota"]...)
+	router.GET(options.BaseURL+"/api/v1/channels/:id/rich-menus", wrapper.ListRichMenus, options.OperationMiddlewares["ListRichMenus"]...)
+	router.GET(options.BaseURL+"/api/v1/channels/:id/rich-menus/:menu_id/image", wrapper.GetRichMenuImage, options.OperationMiddlewares["GetRichMenuImage"]...)
 	router.POST(options.BaseURL+"/api/v1/channels/:id/connect", wrapper.ConnectChannel, options.OperationMiddlewares["ConnectChannel"]...)
 	router.GET(options.BaseURL+"/api/v1/channels/:id/webhook-stats", wrapper.GetWebhookStats, options.OperationMiddlewares["GetWebhookStats"]...)
 	router.GET(options.BaseURL+"/api/v1/workstreams", wrapper.ListWorkstreams, options.OperationMiddlewares["ListWorkstreams"]...)
@@ -10313,6 +10420,92 @@ type GetChannelQuotadefaultApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetChannelQuotadefaultApplicationProblemPlusJSONResponse) VisitGetChannelQuotaResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRichMenusRequestObject struct {
+	ID ID `json:"id"`
+}
+
+type ListRichMenusResponseObject interface {
+	VisitListRichMenusResponse(w http.ResponseWriter) error
+}
+
+type ListRichMenus200JSONResponse RichMenuList
+
+func (response ListRichMenus200JSONResponse) VisitListRichMenusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListRichMenusdefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response ListRichMenusdefaultApplicationProblemPlusJSONResponse) VisitListRichMenusResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.WriteHeader(response.StatusCode)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRichMenuImageRequestObject struct {
+	ID     ID         `json:"id"`
+	MenuID RichMenuID `json:"menu_id"`
+}
+
+type GetRichMenuImageResponseObject interface {
+	VisitGetRichMenuImageResponse(w http.ResponseWriter) error
+}
+
+type GetRichMenuImage200ImageResponse struct {
+	Body          io.Reader
+	ContentType   string
+	ContentLength int64
+}
+
+func (response GetRichMenuImage200ImageResponse) VisitGetRichMenuImageResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", response.ContentType)
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRichMenuImagedefaultApplicationProblemPlusJSONResponse struct {
+	Body       Problem
+	StatusCode int
+}
+
+func (response GetRichMenuImagedefaultApplicationProblemPlusJSONResponse) VisitGetRichMenuImageResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -14110,6 +14303,12 @@ type StrictServerInterface interface {
 	// GetChannelQuota What the month has of paid messages, what is used, and what Kaiwa sent.
 	// (GET /api/v1/channels/{id}/quota)
 	GetChannelQuota(ctx context.Context, request GetChannelQuotaRequestObject) (GetChannelQuotaResponseObject, error)
+	// ListRichMenus The rich menus that the account has at LINE, made by its Messaging API.
+	// (GET /api/v1/channels/{id}/rich-menus)
+	ListRichMenus(ctx context.Context, request ListRichMenusRequestObject) (ListRichMenusResponseObject, error)
+	// GetRichMenuImage The image of a rich menu, from LINE.
+	// (GET /api/v1/channels/{id}/rich-menus/{menu_id}/image)
+	GetRichMenuImage(ctx context.Context, request GetRichMenuImageRequestObject) (GetRichMenuImageResponseObject, error)
 	// GetWebhookStats What webhooks LINE delivered to a channel, by the hour.
 	// (GET /api/v1/channels/{id}/webhook-stats)
 	GetWebhookStats(ctx context.Context, request GetWebhookStatsRequestObject) (GetWebhookStatsResponseObject, error)
@@ -15682,6 +15881,57 @@ func (sh *strictHandler) GetChannelQuota(ctx echo.Context, id ID) error {
 		return err
 	} else if validResponse, ok := response.(GetChannelQuotaResponseObject); ok {
 		return validResponse.VisitGetChannelQuotaResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// ListRichMenus operation middleware
+func (sh *strictHandler) ListRichMenus(ctx echo.Context, id ID) error {
+	var request ListRichMenusRequestObject
+
+	request.ID = id
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.ListRichMenus(ctx.Request().Context(), request.(ListRichMenusRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListRichMenus")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(ListRichMenusResponseObject); ok {
+		return validResponse.VisitListRichMenusResponse(ctx.Response())
+	} else if response != nil {
+		return fmt.Errorf("unexpected response type: %T", response)
+	}
+	return nil
+}
+
+// GetRichMenuImage operation middleware
+func (sh *strictHandler) GetRichMenuImage(ctx echo.Context, id ID, menuID RichMenuID) error {
+	var request GetRichMenuImageRequestObject
+
+	request.ID = id
+	request.MenuID = menuID
+
+	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRichMenuImage(ctx.Request().Context(), request.(GetRichMenuImageRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRichMenuImage")
+	}
+
+	response, err := handler(ctx, request)
+
+	if err != nil {
+		return err
+	} else if validResponse, ok := response.(GetRichMenuImageResponseObject); ok {
+		return validResponse.VisitGetRichMenuImageResponse(ctx.Response())
 	} else if response != nil {
 		return fmt.Errorf("unexpected response type: %T", response)
 	}

@@ -47,6 +47,8 @@ var routes = []route{
 	{http.MethodPost, "/api/v1/channels/{id}/connect", PermissionConfigurationWrite},
 	{http.MethodGet, "/api/v1/channels/{id}/webhook-stats", PermissionConfigurationRead},
 	{http.MethodGet, "/api/v1/channels/{id}/quota", PermissionConfigurationRead},
+	{http.MethodGet, "/api/v1/channels/{id}/rich-menus", PermissionConfigurationRead},
+	{http.MethodGet, "/api/v1/channels/{id}/rich-menus/{menu_id}/image", PermissionConfigurationRead},
 
 	{http.MethodGet, "/api/v1/workstreams", PermissionDirectoryRead},
 	{http.MethodPost, "/api/v1/workstreams", PermissionConfigurationWrite},

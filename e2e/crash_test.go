@@ -116,10 +116,12 @@ func newMortal(t *testing.T, dialect string, env ...string) *mortal {
 	w.Settings.ClassificationRulesetIDs = []string{m.classifier(s)}
 	w, err = s.CreateWorkstream(ctx, store.Origin{}, w)
 	require.NoError(t, err)
+	menu, err := sim.AddRichMenu(ctx, mortalLINE, linesim.RichMenu{Name: "served", Size: linesim.RichMenuSize{Width: 800, Height: 270}})
+	require.NoError(t, err)
 	botUser := "U" + strings.Repeat("c", 32)
 	c, err := s.CreateChannel(ctx, store.Origin{}, store.Channel{
 		Name: "Crash", LINEChannelID: mortalLINE, BotUserID: botUser, WorkstreamID: w.ID, Locale: "en", Status: store.ChannelActive,
-		Secrets: []string{mortalSecret}, Token: mortalToken,
+		Secrets: []string{mortalSecret}, Token: mortalToken, RichMenus: store.RichMenus{Agent: menu, Queue: menu},
 	})
 	require.NoError(t, err)
 	// LINE must know the account before anything is sent; where its webhook is

@@ -91,6 +91,7 @@ func (c *talk) stands(at standing) {
 	c.state.Status, c.state.Owner, c.state.Epoch = at.status, at.owner, at.epoch
 	c.state.QueueID, c.state.AgentID, c.state.Routed = at.queueID, at.agentID, at.routed
 	c.state.TendMS = at.tendMS
+	c.mindRichMenu()
 	if moved {
 		c.state.SinceMS = c.now().UnixMilli()
 	}

@@ -66,8 +66,11 @@ func (c *talk) sendFor(ctx workflow.Context, conversationID string) {
 	}
 }
 
-// awaitMedia waits until no file is being fetched and no errand done, or
-// something arrives.
+// nothingBeside tells whether nothing is done beside the plot but sending.
+func (c *talk) nothingBeside() bool { return len(c.media) == 0 && !c.onErrand && !c.onMenu }
+
+// awaitMedia waits until no file is being fetched, no errand done and no rich menu
+// shown, or something arrives.
 func (c *talk) awaitMedia() error {
-	return workflow.Await(c.ctx, func() bool { return len(c.media) == 0 && !c.onErrand || c.arrived() })
+	return workflow.Await(c.ctx, func() bool { return c.nothingBeside() || c.arrived() })
 }

@@ -61,7 +61,7 @@ func (c *talk) tooLong() bool { return workflow.GetInfo(c.ctx).GetContinueAsNewS
 
 // quiet tells whether nothing is under way.
 func (c *talk) quiet() bool {
-	return !c.asking && c.answered == nil && !c.sending && !c.unsent && !c.onErrand && workflow.AllHandlersFinished(c.ctx)
+	return !c.asking && c.answered == nil && !c.sending && !c.unsent && !c.onErrand && !c.onMenu && workflow.AllHandlersFinished(c.ctx)
 }
 
 // continueAsNew goes on in a new run with a short history. Wake-ups that are
@@ -76,7 +76,8 @@ func (c *talk) continueAsNew() error {
 
 // finish ends the run of a closed conversation. What is still to be sent is
 // sent first, and files are fetched. When something waits for the next
-// conversation, the run goes on as that, and takes the fetching along.
+// conversation, the run goes on as that, and takes the fetching along, and the
+// rich menu.
 func (c *talk) finish() error {
 	c.explain()
 	c.resting = true
@@ -84,7 +85,7 @@ func (c *talk) finish() error {
 		c.unsent = true // a closed conversation gets no reply token to wait for
 	}
 	if err := workflow.Await(c.ctx, func() bool {
-		return !c.sending && !c.unsent && (len(c.media) == 0 && !c.onErrand || c.remains || c.arrived())
+		return !c.sending && !c.unsent && (c.nothingBeside() || c.remains || c.arrived())
 	}); err != nil {
 		return err
 	}
@@ -95,6 +96,6 @@ func (c *talk) finish() error {
 	}
 	c.drain()
 	return workflow.NewContinueAsNewError(c.ctx, Conversation, conversation.WorkflowInput{
-		ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, Media: c.media, Left: c.state.ConversationID,
+		ChannelID: c.in.ChannelID, ChatKey: c.in.ChatKey, Media: c.media, Left: c.state.ConversationID, RichMenu: c.onMenu,
 	})
 }

@@ -112,7 +112,20 @@ func errands(ctx workflow.Context) workflow.Context {
 	})
 }
 
-// quickLookup is the same within the task at hand, while LINE is quick.
+// richMenu has LINE show a menu. The activity gives it up itself while LINE has
+// trouble; a database that is away is waited for.
+func richMenu(ctx workflow.Context) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:              conversation.QueueLINE,
+		StartToCloseTimeout:    sendAttempt,
+		HeartbeatTimeout:       liveness,
+		ScheduleToCloseTimeout: errandBudget,
+		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: time.Second, BackoffCoefficient: 2, MaximumInterval: 10 * time.Second},
+		Summary:                "show the customer another rich menu",
+	})
+}
+
+// quickLookup is profileLookup within the task at hand, while LINE is quick.
 func quickLookup(ctx workflow.Context) workflow.Context {
 	return withinTask(ctx, profileBudget, "ask LINE for the customer's name")
 }

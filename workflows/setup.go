@@ -49,6 +49,10 @@ type talk struct {
 	errands  bool // something is to be done in the chat beside the conversation
 	onErrand bool // it is being done
 
+	menuOf  conversation.Owner // for whom the rich menu was last seen to; "" for nobody
+	menuDue bool               // LINE is to show a rich menu
+	onMenu  bool               // it is being asked to
+
 	media    []string // files that are being fetched
 	fetching int      // of these, at this moment
 
@@ -71,6 +75,9 @@ func setup(ctx workflow.Context, in conversation.WorkflowInput) (*talk, error) {
 		c.state = *in.State
 		c.greeted = c.phase() != conversation.PhaseConsent
 		c.unsent = in.State.Pending
+		if in.State.Settings.RichMenus {
+			c.menuOf = in.State.Owner
+		}
 	}
 	workflow.Go(ctx, func(ctx workflow.Context) {
 		ctx.Done().Receive(ctx, nil)
@@ -78,6 +85,9 @@ func setup(ctx workflow.Context, in conversation.WorkflowInput) (*talk, error) {
 	})
 	workflow.Go(detached, c.workLane)
 	c.fetchMedia(in.Media)
+	if in.RichMenu {
+		c.showRichMenu()
+	}
 	if err := workflow.SetQueryHandler(ctx, conversation.QueryState, c.answerState); err != nil {
 		return nil, err
 	}

@@ -256,6 +256,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channels/{id}/rich-menus": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The rich menus that the account has at LINE, made by its Messaging API. */
+        get: operations["ListRichMenus"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}/rich-menus/{menu_id}/image": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The image of a rich menu, from LINE. */
+        get: operations["GetRichMenuImage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/channels/{id}/connect": {
         parameters: {
             query?: never;
@@ -1887,6 +1921,9 @@ export interface components {
             /** @enum {string} */
             status: "active" | "disabled";
             group_chats: components["schemas"]["GroupChats"];
+            rich_menus: components["schemas"]["RichMenus"];
+            /** @description Those of rich_menus that LINE shows to nobody. They are tried again every ten minutes, and when rich_menus is set. */
+            rich_menu_problems: components["schemas"]["RichMenuProblem"][];
             account_linking: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages: components["schemas"]["AutomatedMessage"][];
@@ -1996,6 +2033,55 @@ export interface components {
             redirect_url: string;
             expires_at: components["schemas"]["Timestamp"];
         };
+        /**
+         * @description The rich menu, made at LINE, that a customer sees, by who has their conversation. One that is left out is the account's default
+         *     menu. Where none is set, Kaiwa leaves menus alone.
+         */
+        RichMenus: {
+            bot?: components["schemas"]["RichMenuID"];
+            queue?: components["schemas"]["RichMenuID"];
+            agent?: components["schemas"]["RichMenuID"];
+            none?: components["schemas"]["RichMenuID"];
+        };
+        /** @description As RichMenus; null makes one the account's default menu. */
+        RichMenusPatch: {
+            bot?: string | null;
+            queue?: string | null;
+            agent?: string | null;
+            none?: string | null;
+        };
+        /** @description Of bot, queue and agent: that has it. Of none: nobody has it; it is closed, waits for the customer to write or to consent, or there was none. */
+        RichMenuID: string;
+        RichMenuProblem: {
+            rich_menu_id: string;
+            since: components["schemas"]["Timestamp"];
+            /** @description In LINE's words. */
+            detail: string;
+        };
+        RichMenu: {
+            id: string;
+            /** @description For whoever manages it; customers do not see it. */
+            name: string;
+            /** @description On the bar that opens it. */
+            chat_bar_text: string;
+            /**
+             * Format: int64
+             * @description Of its image, in pixels.
+             */
+            width: number;
+            /** Format: int64 */
+            height: number;
+            /**
+             * Format: int64
+             * @description How many parts of it can be tapped.
+             */
+            areas: number;
+            /** @description It is open at first. */
+            selected: boolean;
+        };
+        RichMenuList: {
+            items: components["schemas"]["RichMenu"][];
+        };
         ChannelInput: {
             name: string;
             line_channel_id: string;
@@ -2011,6 +2097,7 @@ export interface components {
             /** @description A BCP 47 tag such as ja or zh-TW. */
             locale?: string;
             group_chats?: components["schemas"]["GroupChats"];
+            rich_menus?: components["schemas"]["RichMenus"];
             account_linking?: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
@@ -2032,6 +2119,7 @@ export interface components {
             /** @enum {string} */
             status?: "active" | "disabled";
             group_chats?: components["schemas"]["GroupChats"];
+            rich_menus?: components["schemas"]["RichMenusPatch"];
             account_linking?: components["schemas"]["AccountLinking"];
             /** @description They win over those of the workstream. */
             automated_messages?: components["schemas"]["AutomatedMessage"][];
@@ -2135,7 +2223,7 @@ export interface components {
         };
         SetupStep: {
             /** @enum {string} */
-            step: "access_token" | "channel_id" | "channel_secret" | "webhook_url" | "use_webhook" | "webhook_test" | "redelivery" | "response_mode" | "auto_reply" | "greeting";
+            step: "access_token" | "channel_id" | "channel_secret" | "webhook_url" | "use_webhook" | "webhook_test" | "redelivery" | "response_mode" | "auto_reply" | "greeting" | "rich_menus";
             /**
              * @description confirm: LINE does not tell, a person has to look; blocked: a step before comes first.
              * @enum {string}
@@ -4276,6 +4364,12 @@ export type AccountLink = components['schemas']['AccountLink'];
 export type AccountLinkList = components['schemas']['AccountLinkList'];
 export type AccountLinkConfirmation = components['schemas']['AccountLinkConfirmation'];
 export type AccountLinkRedirect = components['schemas']['AccountLinkRedirect'];
+export type RichMenus = components['schemas']['RichMenus'];
+export type RichMenusPatch = components['schemas']['RichMenusPatch'];
+export type RichMenuId = components['schemas']['RichMenuID'];
+export type RichMenuProblem = components['schemas']['RichMenuProblem'];
+export type RichMenu = components['schemas']['RichMenu'];
+export type RichMenuList = components['schemas']['RichMenuList'];
 export type ChannelInput = components['schemas']['ChannelInput'];
 export type ChannelPatch = components['schemas']['ChannelPatch'];
 export type ChannelList = components['schemas']['ChannelList'];
@@ -5028,6 +5122,53 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["ChannelQuota"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    ListRichMenus: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All of them; LINE is asked. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RichMenuList"];
+                };
+            };
+            default: components["responses"]["Problem"];
+        };
+    };
+    GetRichMenuImage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                id: components["parameters"]["ID"];
+                menu_id: components["schemas"]["RichMenuID"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A JPEG or PNG of at most 1 MB. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "image/*": string;
                 };
             };
             default: components["responses"]["Problem"];

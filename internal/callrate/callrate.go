@@ -20,12 +20,13 @@ const (
 	Content    = "content"
 	Loading    = "loading"
 	MarkAsRead = "mark_as_read"
+	RichMenu   = "rich_menu"
 )
 
 // perSecond are LINE's limits for one channel, of the endpoints that
 // conversations call. Source:
 // https://developers.line.biz/en/reference/messaging-api/#rate-limits
-var perSecond = map[string]int64{Reply: 2000, Push: 2000, Profile: 2000, Content: 2000, Members: 2000, Loading: 100, MarkAsRead: 2000}
+var perSecond = map[string]int64{Reply: 2000, Push: 2000, Profile: 2000, Content: 2000, Members: 2000, Loading: 100, MarkAsRead: 2000, RichMenu: 2000}
 
 // How a limit is shared out. Each process makes a part of it without asking
 // anybody; what is above that it takes in lots, out of three quarters of the

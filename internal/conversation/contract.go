@@ -91,6 +91,8 @@ type WorkflowInput struct {
 	State     *WorkflowState `json:"state,omitempty"`
 	Media     []string       `json:"media,omitempty"` // attachments whose fetching the run before has begun
 	Left      string         `json:"left,omitempty"`  // the conversation in which the run before has said goodbye
+	// RichMenu says that the run before had LINE asked for the customer's rich menu.
+	RichMenu bool `json:"rich_menu,omitempty"`
 }
 
 // SurveyInput starts a Survey workflow. It names the conversation it follows.
@@ -152,6 +154,7 @@ type Settings struct {
 	TellsAssigned   bool   `json:"tells_assigned,omitempty"` // the customer hears when it is offered to an agent
 	FallbackQueueID string `json:"fallback_queue_id,omitempty"`
 	Survey          bool   `json:"survey,omitempty"`      // one may follow
+	RichMenus       bool   `json:"rich_menus,omitempty"`  // the customer sees another rich menu with each owner
 	ServicesMS      int64  `json:"services_ms,omitempty"` // that the services which classify may take; 0 without any
 }
 

@@ -49,6 +49,8 @@ func Names() []Point {
 		{"batch.after_commit", "the batch is frozen; LINE was not called"},
 		{"send.after_answer", "LINE has accepted; the answer is not stored"},
 		{"send.after_commit", "LINE's answer is stored; the workflow does not know"},
+		{"menu.after_answer", "LINE shows the customer another rich menu; that is not stored"},
+		{"menu.after_commit", "which rich menu LINE shows is stored; the workflow does not know"},
 		{"close.locked", "the chat's row is locked for closing; nothing is written"},
 		{"close.before_commit", "the close is written, not committed"},
 		{"close.after_commit", "the conversation is closed; the workflow does not know"},

@@ -29,11 +29,12 @@ const (
 	ResponseMode  Step = "response_mode"  // people do not answer in LINE's own chat, too
 	AutoReply     Step = "auto_reply"     // LINE's own auto-response is off
 	Greeting      Step = "greeting"       // LINE's own greeting is as it shall be
+	RichMenus     Step = "rich_menus"     // LINE can show the rich menus that are set
 )
 
 // Steps lists the steps in their order.
 func Steps() []Step {
-	return []Step{AccessToken, ChannelID, ChannelSecret, WebhookURL, UseWebhook, WebhookTest, Redelivery, ResponseMode, AutoReply, Greeting}
+	return []Step{AccessToken, ChannelID, ChannelSecret, WebhookURL, UseWebhook, WebhookTest, Redelivery, ResponseMode, AutoReply, Greeting, RichMenus}
 }
 
 // State is how a step stands.
@@ -83,6 +84,9 @@ const (
 	ModeChat           Finding = "response_mode_chat"
 	AutoReplyUnknown   Finding = "auto_reply_unknown"
 	GreetingUnknown    Finding = "greeting_unknown"
+	MenusNotSet        Finding = "rich_menus_not_set" // Kaiwa leaves menus alone
+	MenusThere         Finding = "rich_menus_there"
+	MenusMissing       Finding = "rich_menus_missing" // or without an image
 	AnotherStepIsFirst Finding = "another_step_first"
 )
 

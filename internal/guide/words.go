@@ -20,6 +20,7 @@ var titles = map[Step]map[string]string{
 	ResponseMode:  {"en": "Chat in LINE's own tool", "ja": "LINE公式アカウントのチャット", "th": "แชตในเครื่องมือของ LINE", "zh-TW": "LINE 官方帳號的聊天功能", "zh-CN": "LINE 官方账号的聊天功能"},
 	AutoReply:     {"en": "Auto-response messages", "ja": "応答メッセージ", "th": "ข้อความตอบกลับอัตโนมัติ", "zh-TW": "自動回應訊息", "zh-CN": "自动回复消息"},
 	Greeting:      {"en": "Greeting message", "ja": "あいさつメッセージ", "th": "ข้อความทักทาย", "zh-TW": "加入好友的歡迎訊息", "zh-CN": "添加好友后的欢迎消息"},
+	RichMenus:     {"en": "Rich menus", "ja": "リッチメニュー", "th": "ริชเมนู (rich menu)", "zh-TW": "圖文選單（rich menu）", "zh-CN": "图文菜单（rich menu）"},
 }
 
 var words = map[Finding]map[string]string{
@@ -196,6 +197,21 @@ var words = map[Finding]map[string]string{
 		"th":    "ตัดสินใจว่าใครจะทักทาย หาก Kaiwa ทักทายเพื่อนใหม่ ให้ปิด “ข้อความทักทาย” (Greeting message) ใน “Response settings” ของ LINE Official Account Manager LINE ไม่บอกว่าปิดแล้วหรือไม่",
 		"zh-TW": "請決定由誰打招呼：若由 Kaiwa 歡迎新好友，請在 LINE Official Account Manager 的「回應設定」關閉「加入好友的歡迎訊息」。LINE 不會透露是否已關閉。",
 		"zh-CN": "请决定由谁打招呼：若由 Kaiwa 欢迎新好友，请在 LINE Official Account Manager 的“回应设置”关闭“添加好友后的欢迎消息”。LINE 不会透露是否已关闭。",
+	},
+	MenusNotSet: {
+		"en": "This channel sets no rich menus: customers see what is set at LINE.", "ja": "このチャネルではリッチメニューを設定していません。LINEで設定したものが表示されます。",
+		"th": "แชนแนลนี้ไม่ได้ตั้งค่าริชเมนู ลูกค้าจะเห็นเมนูตามที่ตั้งไว้ใน LINE", "zh-TW": "這個頻道沒有設定圖文選單：顧客看到的是在 LINE 設定的選單。", "zh-CN": "这个频道没有设置图文菜单：顾客看到的是在 LINE 设置的菜单。",
+	},
+	MenusThere: {
+		"en": "LINE has the rich menus that this channel sets.", "ja": "このチャネルに設定されたリッチメニューはすべてLINEにあります。", "th": "LINE มีริชเมนูทั้งหมดที่แชนแนลนี้ตั้งไว้",
+		"zh-TW": "LINE 有這個頻道所設定的圖文選單。", "zh-CN": "LINE 有这个频道所设置的图文菜单。",
+	},
+	MenusMissing: {
+		"en":    "LINE has no rich menu with an image of this id: {detail}. Upload its image at LINE, or set one of those that GET /api/v1/channels/{id}/rich-menus lists. Menus of the LINE Official Account Manager cannot be set here.",
+		"ja":    "次のIDのリッチメニュー（画像付き）はLINEにありません：{detail}。LINEに画像をアップロードするか、GET /api/v1/channels/{id}/rich-menus の一覧から設定してください。LINE Official Account Managerで作成したメニューは設定できません。",
+		"th":    "LINE ไม่มีริชเมนูที่มีรูปภาพตาม ID นี้: {detail} ให้อัปโหลดรูปภาพที่ LINE หรือเลือกจากรายการของ GET /api/v1/channels/{id}/rich-menus เมนูที่สร้างใน LINE Official Account Manager ใช้ที่นี่ไม่ได้",
+		"zh-TW": "LINE 沒有此 ID 且附有圖片的圖文選單：{detail}。請在 LINE 上傳圖片，或改用 GET /api/v1/channels/{id}/rich-menus 所列的選單。在 LINE Official Account Manager 建立的選單無法在這裡設定。",
+		"zh-CN": "LINE 没有此 ID 且附有图片的图文菜单：{detail}。请在 LINE 上传图片，或改用 GET /api/v1/channels/{id}/rich-menus 所列的菜单。在 LINE Official Account Manager 创建的菜单无法在这里设置。",
 	},
 	AnotherStepIsFirst: {
 		"en": "A step before this one comes first.", "ja": "先に、この前の手順を済ませてください。", "th": "ให้ทำขั้นตอนก่อนหน้านี้ให้เสร็จก่อน", "zh-TW": "請先完成前面的步驟。", "zh-CN": "请先完成前面的步骤。",

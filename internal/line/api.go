@@ -23,9 +23,9 @@ const (
 	dialTimeout = 3 * time.Second
 	callTimeout = 10 * time.Second
 
-	// maxAnswer bounds what is read of an answer, content apart. LINE's largest
-	// are a few kilobytes.
-	maxAnswer = 1 << 20
+	// maxAnswer bounds what is read of an answer, content apart. LINE's largest is
+	// a list of 1,000 rich menus; the others are a few kilobytes.
+	maxAnswer = 4 << 20
 )
 
 // Config says where LINE is and how to reach it.

@@ -25,6 +25,7 @@ var endpoints = []struct{ part, name string }{
 	{"/message/reply", "reply"},
 	{"/message/push", "push"},
 	{"/message/quota", "quota"},
+	{"/richmenu", "rich_menu"},
 	{"/content", "content"},
 	{"/profile/", "profile"},
 	{"/chat/loading/", "loading"},

@@ -347,6 +347,7 @@ func requests(t *testing.T, api *line.API) map[string]func(*line.Client) error {
 		user  = "U0123456789abcdef0123456789abcdef"
 		group = "C0123456789abcdef0123456789abcdef"
 		room  = "R0123456789abcdef0123456789abcdef"
+		menu  = "richmenu-0123456789abcdef0123456789abcdef"
 	)
 	ctx := t.Context()
 	all := slices.Collect(maps.Values(everyContent()))
@@ -440,6 +441,11 @@ func requests(t *testing.T, api *line.API) map[string]func(*line.Client) error {
 			_, err := c.Leave(ctx, room)
 			return err
 		},
+		"RichMenus":      func(c *line.Client) error { _, err := c.RichMenus(ctx); return err },
+		"RichMenu":       func(c *line.Client) error { _, err := c.RichMenu(ctx, menu); return err },
+		"RichMenuImage":  func(c *line.Client) error { return stream(c.RichMenuImage(ctx, menu)) },
+		"LinkRichMenu":   func(c *line.Client) error { _, err := c.LinkRichMenu(ctx, user, menu); return err },
+		"UnlinkRichMenu": func(c *line.Client) error { _, err := c.UnlinkRichMenu(ctx, user); return err },
 		"IssueStatelessToken": func(*line.Client) error {
 			_, err := api.IssueStatelessToken(ctx, "2000000001", "0123456789abcdef0123456789abcdef")
 			return err

@@ -25,7 +25,7 @@ type ContentStream struct {
 //
 // Source: https://developers.line.biz/en/reference/messaging-api/#get-content
 func (c *Client) Content(ctx context.Context, messageID string) (ContentStream, error) {
-	return c.download(ctx, messageID, "content")
+	return c.messageContent(ctx, messageID, "content")
 }
 
 // Preview downloads the preview picture of an image or video; otherwise it is
@@ -33,19 +33,23 @@ func (c *Client) Content(ctx context.Context, messageID string) (ContentStream, 
 //
 // Source: https://developers.line.biz/en/reference/messaging-api/#get-image-or-video-preview
 func (c *Client) Preview(ctx context.Context, messageID string) (ContentStream, error) {
-	return c.download(ctx, messageID, "content/preview")
+	return c.messageContent(ctx, messageID, "content/preview")
+}
+
+func (c *Client) messageContent(ctx context.Context, messageID, what string) (ContentStream, error) {
+	if !ValidMessageID(messageID) {
+		return ContentStream{}, refused("not a LINE message id")
+	}
+	return c.download(ctx, "/v2/bot/message/"+messageID+"/"+what)
 }
 
 // The SDK gives no error for 202, whose body is not the content, and a
 // download must not be read whole into memory, so these are made without it.
-func (c *Client) download(ctx context.Context, messageID, what string) (ContentStream, error) {
-	if !ValidMessageID(messageID) {
-		return ContentStream{}, refused("not a LINE message id")
-	}
+func (c *Client) download(ctx context.Context, path string) (ContentStream, error) {
 	if err := c.checkToken(); err != nil {
 		return ContentStream{}, err
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.api.dataURL+"/v2/bot/message/"+messageID+"/"+what, nil)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.api.dataURL+path, nil)
 	if err != nil {
 		return ContentStream{}, refused("LINE's address is not usable: %v", err)
 	}

@@ -330,3 +330,50 @@ func TestWhatACustomerSeesAndShows(t *testing.T) {
 	_, err = b.client.Profile(ctx, b.user)
 	require.Equal(t, line.ClassNotFound, line.ClassOf(err))
 }
+
+func TestRichMenusAreListedAndShown(t *testing.T) {
+	t.Parallel()
+	b := simulate(t, nil)
+	ctx := t.Context()
+	none, err := b.client.RichMenus(ctx)
+	require.NoError(t, err)
+	require.Empty(t, none)
+	area := linesim.RichMenuArea{Action: json.RawMessage(`{"type":"action to come"}`)}
+	id, err := b.sim.AddRichMenu(ctx, simChannel, linesim.RichMenu{Name: "served", ChatBarText: "メニュー", Selected: true, Size: linesim.RichMenuSize{Width: 800, Height: 270}, Areas: []linesim.RichMenuArea{area, area}})
+	require.NoError(t, err)
+	want := line.RichMenu{ID: id, Name: "served", ChatBarText: "メニュー", Selected: true, Width: 800, Height: 270, Areas: 2}
+	menus, err := b.client.RichMenus(ctx)
+	require.NoError(t, err)
+	require.Equal(t, []line.RichMenu{want}, menus)
+	menu, err := b.client.RichMenu(ctx, id)
+	require.NoError(t, err)
+	require.Equal(t, want, menu)
+	image, err := b.client.RichMenuImage(ctx, id)
+	require.NoError(t, err)
+	picture, err := io.ReadAll(image.Body)
+	require.NoError(t, err)
+	require.NoError(t, image.Body.Close())
+	require.Equal(t, "image/png", http.DetectContentType(picture))
+
+	_, err = b.client.LinkRichMenu(ctx, b.user, id)
+	require.NoError(t, err)
+	shown, err := b.sim.ShownRichMenu(ctx, simChannel, b.user)
+	require.NoError(t, err)
+	require.Equal(t, id, shown.ID)
+	_, err = b.client.UnlinkRichMenu(ctx, b.user)
+	require.NoError(t, err)
+	shown, err = b.sim.ShownRichMenu(ctx, simChannel, b.user)
+	require.NoError(t, err)
+	require.Nil(t, shown)
+
+	for _, call := range []func(id string) error{
+		func(id string) error { _, err := b.client.RichMenu(ctx, id); return err },
+		func(id string) error { _, err := b.client.RichMenuImage(ctx, id); return err },
+		func(id string) error { _, err := b.client.LinkRichMenu(ctx, b.user, id); return err },
+	} {
+		require.Equal(t, line.ClassNotFound, line.ClassOf(call("richmenu-0")))
+		require.Equal(t, line.ClassRefused, line.ClassOf(call("richmenu-../../info")))
+	}
+	_, err = b.client.UnlinkRichMenu(ctx, linesim.NewUserID())
+	require.Equal(t, line.ClassRefused, line.ClassOf(err))
+}

@@ -54,6 +54,21 @@ var endpoints = []endpoint{
 	{name: "quota", pattern: "GET /v2/bot/message/quota", limit: 2000, window: time.Second, handle: (*Simulator).quota},
 	{name: "consumption", pattern: "GET /v2/bot/message/quota/consumption", limit: 2000, window: time.Second, handle: (*Simulator).consumption},
 	{name: "link_token", pattern: "POST /v2/bot/user/{userId}/linkToken", limit: 2000, window: time.Second, handle: (*Simulator).linkToken},
+	{name: "create_rich_menu", pattern: "POST /v2/bot/richmenu", limit: 100, window: time.Hour, handle: (*Simulator).createRichMenu},
+	{name: "validate_rich_menu", pattern: "POST /v2/bot/richmenu/validate", limit: 2000, window: time.Second, handle: (*Simulator).validateRichMenu},
+	{name: "list_rich_menus", pattern: "GET /v2/bot/richmenu/list", limit: 2000, window: time.Second, handle: (*Simulator).listRichMenus},
+	{name: "get_rich_menu", pattern: "GET /v2/bot/richmenu/{richMenuId}", limit: 2000, window: time.Second, handle: (*Simulator).getRichMenu},
+	{name: "delete_rich_menu", pattern: "DELETE /v2/bot/richmenu/{richMenuId}", limit: 100, window: time.Hour, handle: (*Simulator).deleteRichMenu},
+	{name: "upload_rich_menu_image", pattern: "POST /v2/bot/richmenu/{richMenuId}/content", limit: 2000, window: time.Second, handle: (*Simulator).uploadRichMenuImage},
+	{name: "rich_menu_image", pattern: "GET /v2/bot/richmenu/{richMenuId}/content", limit: 2000, window: time.Second, handle: (*Simulator).richMenuImage},
+	{name: "create_rich_menu_alias", pattern: "POST /v2/bot/richmenu/alias", limit: 2000, window: time.Second, handle: (*Simulator).createRichMenuAlias},
+	{name: "delete_rich_menu_alias", pattern: "DELETE /v2/bot/richmenu/alias/{richMenuAliasId}", limit: 2000, window: time.Second, handle: (*Simulator).deleteRichMenuAlias},
+	{name: "set_default_rich_menu", pattern: "POST /v2/bot/user/all/richmenu/{richMenuId}", limit: 2000, window: time.Second, handle: (*Simulator).setDefaultRichMenu},
+	{name: "default_rich_menu", pattern: "GET /v2/bot/user/all/richmenu", limit: 2000, window: time.Second, handle: (*Simulator).defaultRichMenu},
+	{name: "clear_default_rich_menu", pattern: "DELETE /v2/bot/user/all/richmenu", limit: 2000, window: time.Second, handle: (*Simulator).clearDefaultRichMenu},
+	{name: "link_rich_menu", pattern: "POST /v2/bot/user/{userId}/richmenu/{richMenuId}", limit: 2000, window: time.Second, handle: (*Simulator).linkRichMenu},
+	{name: "rich_menu_of_user", pattern: "GET /v2/bot/user/{userId}/richmenu", limit: 2000, window: time.Second, handle: (*Simulator).richMenuOfUser},
+	{name: "unlink_rich_menu", pattern: "DELETE /v2/bot/user/{userId}/richmenu", limit: 2000, window: time.Second, handle: (*Simulator).unlinkRichMenu},
 	{name: "token", pattern: "POST /oauth2/v3/token", open: true, handle: (*Simulator).statelessToken},
 	{name: "token_v2_1", pattern: "POST /oauth2/v2.1/token", open: true, handle: (*Simulator).assertedToken},
 	{name: "revoke_v2_1", pattern: "POST /oauth2/v2.1/revoke", open: true, handle: (*Simulator).revokeToken},
@@ -68,7 +83,10 @@ func Endpoints() []string {
 	return []string{
 		"bot_info", "get_webhook_endpoint", "set_webhook_endpoint", "test_webhook_endpoint", "profile", "group_member", "room_member", "group_summary", "group_count", "room_count", "leave_group", "leave_room",
 		"reply", "push", "multicast", "validate_reply", "validate_push", "content", "transcoding", "preview", "loading", "mark_as_read",
-		"quota", "consumption", "link_token", "token", "token_v2_1", "revoke_v2_1", "verify_v2_1", "verify", "unknown",
+		"quota", "consumption", "link_token",
+		"create_rich_menu", "validate_rich_menu", "list_rich_menus", "get_rich_menu", "delete_rich_menu", "upload_rich_menu_image", "rich_menu_image",
+		"create_rich_menu_alias", "delete_rich_menu_alias", "set_default_rich_menu", "default_rich_menu", "clear_default_rich_menu",
+		"link_rich_menu", "rich_menu_of_user", "unlink_rich_menu", "token", "token_v2_1", "revoke_v2_1", "verify_v2_1", "verify", "unknown",
 	}
 }
 

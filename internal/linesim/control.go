@@ -62,6 +62,8 @@ func (s *Simulator) controlRoutes(mux *http.ServeMux) {
 		return s.Unfollow(r.Context(), r.PathValue("channel"), r.PathValue("user"))
 	})
 	handle("POST "+chat+"/account-link", s.controlAccountLink)
+	handle("GET "+chat+"/rich-menu", s.controlRichMenu)
+	handle("POST "+chat+"/rich-menu/tap", s.controlTapRichMenu)
 
 	handle("POST /_control/channels/{channel}/suspension", s.controlSuspension)
 	const group = "/_control/channels/{channel}/groups/{group}"
@@ -91,6 +93,7 @@ func (s *Simulator) controlRoutes(mux *http.ServeMux) {
 	handle("POST /_control/release", s.controlRelease)
 	handle("POST /_control/wait-idle", s.controlWaitIdle)
 	mux.HandleFunc("GET /_control/stream", s.stream)
+	mux.HandleFunc("GET /_control/channels/{channel}/rich-menus/{menu}/image", s.richMenuPicture)
 	mux.HandleFunc("GET /_control/media/{message}", s.media)
 	mux.HandleFunc("GET /_control/media/{message}/preview", s.media)
 }

@@ -492,10 +492,10 @@ func TestTokensOfNobodyAreRefused(t *testing.T) {
 func TestWhatIsNotSimulatedIsNotFoundAndRecorded(t *testing.T) {
 	t.Parallel()
 	b := setup(t)
-	r := b.call("POST", "/v2/bot/richmenu", map[string]any{})
+	r := b.call("POST", "/v2/bot/richmenu/batch", map[string]any{})
 	require.Equal(t, 404, r.Status)
 	require.Equal(t, "Not found", r.message(t))
-	require.Equal(t, "/v2/bot/richmenu", b.Calls(CallFilter{Endpoint: "unknown"})[0].Path)
+	require.Equal(t, "/v2/bot/richmenu/batch", b.Calls(CallFilter{Endpoint: "unknown"})[0].Path)
 }
 
 func TestAStatelessTokenLastsFifteenMinutes(t *testing.T) {

@@ -125,3 +125,29 @@ CREATE TABLE IF NOT EXISTS link_tokens (
     user_id    TEXT    NOT NULL,
     expires_ms INTEGER NOT NULL
 ) WITHOUT ROWID;
+
+-- kind is the content type of the image; "" before it was uploaded.
+CREATE TABLE IF NOT EXISTS rich_menus (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+    channel_id TEXT NOT NULL,
+    id         TEXT NOT NULL,
+    doc        TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    image      BLOB NOT NULL,
+    UNIQUE (channel_id, id)
+);
+
+-- Who sees which; the user "" is everybody who has none of their own.
+CREATE TABLE IF NOT EXISTS rich_menu_links (
+    channel_id   TEXT NOT NULL,
+    user_id      TEXT NOT NULL,
+    rich_menu_id TEXT NOT NULL,
+    PRIMARY KEY (channel_id, user_id)
+) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS rich_menu_aliases (
+    channel_id   TEXT NOT NULL,
+    id           TEXT NOT NULL,
+    rich_menu_id TEXT NOT NULL,
+    PRIMARY KEY (channel_id, id)
+) WITHOUT ROWID;

@@ -9,7 +9,7 @@ import (
 )
 
 // stream sends what happens as server-sent events: message, unsend, read,
-// loading, block, user, channel, call, delivery; reload when some were missed.
+// loading, block, menu, user, channel, call, delivery; reload when some were missed.
 func (s *Simulator) stream(w http.ResponseWriter, r *http.Request) {
 	frames, cancel := s.hub.subscribe()
 	defer cancel()

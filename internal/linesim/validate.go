@@ -389,6 +389,7 @@ type actionRule struct {
 	label         int // graphemes
 	labelRequired bool
 	quick         bool // in a quick reply: camera, camera roll and location too
+	menu          bool // in a rich menu: switching to another one, too
 }
 
 // actionTypes leaves out richmenuswitch, which only rich menus have.
@@ -407,6 +408,9 @@ func (v *validator) action(a map[string]any, path string, r actionRule) {
 	types := actionTypes
 	if r.quick {
 		types = append(slices.Clone(types), "camera", "cameraRoll", "location")
+	}
+	if r.menu {
+		types = append(slices.Clone(types), "richmenuswitch")
 	}
 	kind := v.text(a, path, "type", textRule{required: true, oneOf: types})
 	v.text(a, path, "label", textRule{required: r.labelRequired, max: r.label, graphemes: true})
@@ -438,6 +442,9 @@ func (v *validator) action(a map[string]any, path string, r actionRule) {
 		}
 	case "clipboard":
 		v.text(a, path, "clipboardText", textRule{required: true, max: 1000})
+	case "richmenuswitch":
+		v.text(a, path, "richMenuAliasId", textRule{required: true, max: 32})
+		v.text(a, path, "data", textRule{required: true, max: 300})
 	}
 }
 

@@ -65,6 +65,8 @@ type Channel struct {
 	AccountLinking AccountLinking
 	// AutomatedMessages win over those of the workstream.
 	AutomatedMessages []AutomatedMessage
+	RichMenus         RichMenus
+	RichMenusRefused  map[string]RichMenuRefusal // of RichMenus, by id; LINE shows them to nobody
 	Version           int64
 	CreatedAt         time.Time
 	UpdatedAt         time.Time
@@ -122,6 +124,8 @@ type channelRow struct {
 	HeldBecause    string `db:"held_because"`
 	ResumedAt      int64  `db:"resumed_at"`
 	TendAt         int64  `db:"tend_at"`
+	RichMenus      string `db:"rich_menus"`
+	MenusRefused   string `db:"rich_menus_refused"`
 	AccountLinking string `db:"account_linking"`
 }
 
@@ -142,6 +146,12 @@ var channels = &family[Channel, channelRow]{
 			return r, err
 		}
 		r.Automated = string(automated)
+		if r.RichMenus, err = jsonOrNone(c.RichMenus, !c.RichMenus.On()); err != nil {
+			return r, err
+		}
+		if r.MenusRefused, err = jsonOrNone(c.RichMenusRefused, len(c.RichMenusRefused) == 0); err != nil {
+			return r, err
+		}
 		if c.AccountLinking.On() {
 			r.AccountLinking = jsonOf(c.AccountLinking)
 		}
@@ -171,6 +181,14 @@ var channels = &family[Channel, channelRow]{
 		}
 		if err := json.Unmarshal([]byte(r.Automated), &c.AutomatedMessages); err != nil {
 			return c, fmt.Errorf("automated messages of channel %s: %w", r.ID, err)
+		}
+		for text, into := range map[string]any{r.RichMenus: &c.RichMenus, r.MenusRefused: &c.RichMenusRefused} {
+			if text == "" {
+				continue
+			}
+			if err := json.Unmarshal([]byte(text), into); err != nil {
+				return c, fmt.Errorf("rich menus of channel %s: %w", r.ID, err)
+			}
 		}
 		if r.AccountLinking != "" {
 			if err := json.Unmarshal([]byte(r.AccountLinking), &c.AccountLinking); err != nil {
@@ -209,6 +227,9 @@ var channels = &family[Channel, channelRow]{
 			"locale": c.Locale, "status": c.Status, "channel_access_token": hidden(c.Token),
 			"automated_messages": c.AutomatedMessages, "access_token_kind": c.TokenKind, "account_linking": c.AccountLinking,
 		}
+		if c.RichMenus.On() {
+			f["rich_menus"] = c.RichMenus
+		}
 		if c.AssertionKey != "" {
 			f["assertion_key"], f["assertion_key_id"] = hidden(c.AssertionKey), c.AssertionKeyID
 		}
@@ -219,6 +240,9 @@ var channels = &family[Channel, channelRow]{
 	},
 	uses: func(ctx context.Context, c conn, ch Channel) error {
 		return c.exists(ctx, "workstreams", ch.WorkstreamID, "/workstream_id", "workstream")
+	},
+	changed: func(ctx context.Context, c conn, before, after Channel) error {
+		return c.richMenusChanged(ctx, before, after)
 	},
 	taken: map[string]conversation.FieldError{
 		"channels_line_channel_id": {Pointer: "/line_channel_id", Detail: "Another channel has this LINE channel ID already."},

@@ -31,6 +31,11 @@ func (g *ingest) friendship(ctx context.Context, e taken) error {
 		id, g.req.ChannelID, g.req.ChatKey, e.SourceID, friendship, e.LineTime, g.now); err != nil {
 		return err
 	}
+	if e.item.Kind == ItemFollow {
+		if err := g.richMenuDue(ctx); err != nil {
+			return err
+		}
+	}
 	return g.c.record(ctx, kind, g.res.ConversationID, id, "{}", g.now)
 }
 
@@ -54,6 +59,11 @@ func (g *ingest) standby(ctx context.Context, events []taken) error {
 	if last == nil || last.Standby == g.chat.Standby || last.LineTime < g.chat.StandbyAt {
 		return nil
 	}
+	if !last.Standby {
+		if err := g.richMenuDue(ctx); err != nil {
+			return err
+		}
+	}
 	_, err := g.c.exec(ctx, `UPDATE chats SET standby = $1, standby_at = $2 WHERE channel_id = $3 AND chat_key = $4 AND NOT EXISTS (
 		SELECT 1 FROM line_events e WHERE e.channel_id = $3 AND e.chat_key = $4 AND e.line_time > $2 AND e.standby <> $1)`,
 		last.Standby, last.LineTime, g.req.ChannelID, g.req.ChatKey)
@@ -62,4 +72,13 @@ func (g *ingest) standby(ctx context.Context, events []taken) error {
 
 func profileID(channelID, chatKey string) string {
 	return conversation.DerivedID(conversation.PrefixProfile, channelID, chatKey)
+}
+
+// richMenuDue has a customer's rich menu looked after to whom none could be shown,
+// where the channel sets any.
+func (g *ingest) richMenuDue(ctx context.Context) error {
+	if g.req.Plan == nil || !g.req.Plan.Channel.RichMenus.On() {
+		return nil
+	}
+	return g.c.richMenuDue(ctx, g.req.ChannelID, g.req.ChatKey, g.s.now())
 }
