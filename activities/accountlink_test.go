@@ -14,8 +14,8 @@ import (
 	"kaiwa/internal/store"
 )
 
-// sees counts the messages on a phone that hold a text.
-func (w *world) sees(chatID, text string) (n int) {
+// finds counts the messages on a phone that hold a text.
+func (w *world) finds(chatID, text string) (n int) {
 	w.t.Helper()
 	chat, err := w.sim.Chat(w.t.Context(), lineChannel, chatID)
 	require.NoError(w.t, err)
@@ -53,7 +53,7 @@ func TestWhatIsSaidOfLinkingIsSaidOnce(t *testing.T) {
 	_, err := w.sim.Postback(ctx, lineChannel, u.ID, accountlink.TapLink.Data(), "", nil)
 	require.NoError(t, err)
 	errands()
-	require.Equal(t, 1, w.sees(u.ID, "https://kaiwa.example.com/link/"))
+	require.Equal(t, 1, w.finds(u.ID, "https://kaiwa.example.com/link/"))
 	require.Equal(t, 1, w.calls("reply"))
 
 	profile, err := w.store.Profile(ctx, w.channel.ID, chat)
@@ -66,14 +66,14 @@ func TestWhatIsSaidOfLinkingIsSaidOnce(t *testing.T) {
 	_, err = w.sim.AccountLink(ctx, lineChannel, u.ID, nonce, true)
 	require.NoError(t, err)
 	errands()
-	require.Equal(t, 1, w.sees(u.ID, "now linked with your customer account"))
+	require.Equal(t, 1, w.finds(u.ID, "now linked with your customer account"))
 	require.Equal(t, 2, w.calls("reply"))
 	require.Zero(t, w.calls("push"))
 
 	_, err = w.store.UnlinkAccount(ctx, store.Origin{}, link.ID, store.UnlinkedByAgent)
 	require.NoError(t, err)
 	errands()
-	require.Equal(t, 1, w.sees(u.ID, "no longer linked"))
+	require.Equal(t, 1, w.finds(u.ID, "no longer linked"))
 	require.Equal(t, 1, w.calls("push"), "no event brought a token")
 }
 
