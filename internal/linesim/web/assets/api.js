@@ -43,6 +43,8 @@ export const api = {
   membership: (channel, user, type) => request("POST", `${chatPath(channel, user)}/membership`, { type, membership_id: 3189 }),
   accountLink: (channel, user, ok) => request("POST", `${chatPath(channel, user)}/account-link`, { nonce: "phone-page-nonce", ok }),
   suspension: (channel, suspended) => request("POST", `/channels/${encodeURIComponent(channel)}/suspension`, { suspended }),
+  richMenu: (channel, user) => request("GET", `${chatPath(channel, user)}/rich-menu`),
+  tapRichMenu: (channel, user, area) => request("POST", `${chatPath(channel, user)}/rich-menu/tap`, { area }),
   raw: (channel, event) => request("POST", `/channels/${encodeURIComponent(channel)}/events`, event),
   invite: (channel, group, users) => request("POST", `${groupPath(channel, group)}/invite`, { user_ids: users }),
   expel: (channel, group) => request("POST", `${groupPath(channel, group)}/expel`),
@@ -54,6 +56,7 @@ export const api = {
 };
 
 export const avatarURL = (id, own) => own || `_media/avatars/${id}.svg`;
+export const richMenuURL = (channel, menu) => `_control/channels/${encodeURIComponent(channel)}/rich-menus/${encodeURIComponent(menu)}/image`;
 export const mediaURL = (id, part = "") => `_control/media/${id}${part}`;
 
 // listen follows the simulator's events; the browser reconnects by itself and

@@ -149,6 +149,8 @@ listen({
   edit: (v) => phoneOf(v)?.edited(v.message_id, v.text),
   read: (v) => phoneOf(v)?.read(v.message_id),
   loading: (v) => phoneOf(v)?.startTyping(v.seconds),
+  // A menu that was changed for everybody is of no phone.
+  menu: (v) => { if (mine(v)) for (const p of phoneOf(v) ? [phoneOf(v)] : state.phones.values()) p.try(p.rich.load()); },
   block: (v) => { const p = phoneOf(v); if (p) { p.setBlocked(v.blocked); p.drawQuick(); } },
   call: (c) => { if (mine(c)) { panel.add("call", c); if (c.accepted) meterLater(); } },
   delivery: (d) => { if (mine(d)) panel.add("post", d); },

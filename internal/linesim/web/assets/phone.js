@@ -2,6 +2,7 @@ import { api, avatarURL } from "./api.js";
 import { ask, el, icon, iconButton, svg, toast } from "./dom.js";
 import { groupHappenings, happenings, reword } from "./happenings.js";
 import { content, quickReplies, summary, wide } from "./messages.js";
+import { RichMenu } from "./richmenu.js";
 import { catalogue, drawSticker } from "./stickers.js";
 import { clockOf, dayOf, wordsFor } from "./words.js";
 
@@ -40,11 +41,12 @@ export class Phone {
     this.log.addEventListener("scroll", () => { this.atEnd = this.log.scrollHeight - this.log.scrollTop - this.log.clientHeight < 60; }, { passive: true });
     this.quick = el("div", { class: "quick", role: "group", hidden: true });
     this.composer = el("div", { class: "composer" });
+    this.rich = new RichMenu(this);
     this.time = el("span");
     this.screen = el("div", { class: "screen", lang: this.lang },
       el("div", { class: "status", "aria-hidden": "true" }, this.time, svg(statusIcons)),
       el("div", { class: "bar" }, el("h2", {}, this.title, svg(shield)), iconButton("menu", words.menu, (e) => this.openMenu(e.currentTarget))),
-      this.log, this.quick, this.composer);
+      this.log, this.quick, this.composer, this.rich.node);
     this.note = el("small", {}, this.lang);
     this.node = el("article", { class: "phone", "aria-label": user.display_name },
       el("div", { class: "who" }, el("img", { src: avatarURL(user.id, user.picture_url), alt: "" }), el("div", {}, el("b", { lang: this.lang }, user.display_name), this.note), iconButton("close", words.hide, hide)),
@@ -236,6 +238,7 @@ export class Phone {
     this.messages = new Map(messages.map((m) => [m.id, m]));
     this.setBlocked(blocked.includes(this.user.id));
     this.draw();
+    await this.rich.load();
   }
 
   setBlocked(blocked) {
@@ -243,6 +246,7 @@ export class Phone {
     if (blocked === this.blocked) return;
     this.blocked = blocked;
     this.buildComposer();
+    this.rich.draw();
   }
 
   draw() {
