@@ -129,6 +129,8 @@ func TestAMessageIsCheckedWithoutSendingItAndByLINEWhereThatIsAskedFor(t *testin
 	require.Contains(t, r.text(t, "errors", 0, "detail"), "LINE says: ")
 	_, err := b.sim.Faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "validate_push", Times: 1, Status: http.StatusUnauthorized, Body: []byte(`{"message":"Authentication failed."}`)})
 	require.NoError(t, err)
+	requireProblem(t, check("?line=push", `{"type":"text","text":"x"}`), 502, conversation.CodeLINEUnreachable) // LINE takes the token elsewhere
+	require.NoError(t, b.sim.ChangeChannel(t.Context(), "1000", func(c *linesim.Channel) { c.AccessToken = "another" }))
 	requireProblem(t, check("?line=push", `{"type":"text","text":"x"}`), 422, conversation.CodeLINERefused)
 	requireProblem(t, check("?line=fax", `{"type":"text","text":"x"}`), 400, conversation.CodeInvalid, "/line")
 	list := b.as(store.RoleAgent, "GET", "/api/v1/conversations/"+id+"/messages", nil)
