@@ -56,7 +56,7 @@ func TestTheDaemonSaysWhatAFileHolds(t *testing.T) {
 
 func TestWhatTheDaemonHasSeenAPartOfIsNoMalware(t *testing.T) {
 	t.Parallel()
-	s := scanner(t, clamdtest.Start(t, "MaxFileSize 100K", "MaxScanSize 200K", "AlertExceedsMax yes").Address)
+	s := scanner(t, clamdtest.Start(t, "MaxFileSize 100K", "MaxScanSize 100K", "AlertExceedsMax yes").Address)
 	packed := func(content []byte) []byte {
 		var out bytes.Buffer
 		z := zip.NewWriter(&out)
