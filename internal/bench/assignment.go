@@ -85,6 +85,10 @@ func (r *run) offersOnArrival(ctx context.Context) error {
 	}
 	what := fmt.Sprintf("queue to offer at %d arrivals/s", rate)
 	done := r.watchProcessor(5, what)
+	before, err := r.tally(ctx)
+	if err != nil {
+		return err
+	}
 	if _, err := Open(ctx, arrivals, func(ctx context.Context, n int) error { return r.office.deliver(ctx, c, hooks[n][0]) }); err != nil {
 		return err
 	}
@@ -92,6 +96,10 @@ func (r *run) offersOnArrival(ctx context.Context) error {
 		return err
 	}
 	done()
+	after, err := r.tally(ctx)
+	if err != nil {
+		return err
+	}
 	if err := r.office.present(ctx, staff, conversation.PresenceOffline); err != nil {
 		return err
 	}
@@ -107,6 +115,12 @@ func (r *run) offersOnArrival(ctx context.Context) error {
 	}
 	r.latency(5, what, took, .5, nil)
 	r.latency(5, what, took, .99, atMost(500))
+	if did := after.minus(before); did.looks > 0 {
+		r.report.Add(Figure{
+			Scenario: 5, What: fmt.Sprintf("a look at %d arrivals/s, mean", rate), Value: millis(did.lookTime) / did.looks, Unit: "ms",
+			Details: map[string]float64{"looks": did.looks}, Note: fmt.Sprintf("%.0f looks by all processes, waiting for their turn included", did.looks),
+		})
+	}
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	dto "github.com/prometheus/client_model/go"
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 )
@@ -14,56 +15,70 @@ import (
 // scrapeTime bounds the reading of one process's metrics.
 const scrapeTime = 5 * time.Second
 
-// statements is how many SQL statements Kaiwa's processes have run since they
-// began, BEGIN, COMMIT and ROLLBACK not counted, as they say in their metrics.
-func (r *run) statements(ctx context.Context) (float64, error) {
-	var all float64
+// tally is what Kaiwa's processes have done since they began, as they say in
+// their metrics.
+type tally struct {
+	statements float64 // SQL, BEGIN, COMMIT and ROLLBACK not counted
+	looks      float64 // at who waits
+	lookTime   time.Duration
+}
+
+func (t tally) minus(before tally) tally {
+	return tally{t.statements - before.statements, t.looks - before.looks, t.lookTime - before.lookTime}
+}
+
+func (r *run) tally(ctx context.Context) (tally, error) {
+	var all tally
 	for _, p := range slices.Concat(r.rig.APIs, r.rig.Workers) {
-		n, err := statementsOf(ctx, p.URL())
+		families, err := scrape(ctx, p.URL())
 		if err != nil {
-			return 0, fmt.Errorf("SQL statements of %s: %w", p.Name, err)
+			return tally{}, fmt.Errorf("metrics of %s: %w", p.Name, err)
 		}
-		all += n
+		for _, m := range families["kaiwa_sql_statements_total"].GetMetric() {
+			all.statements += m.GetCounter().GetValue()
+		}
+		for _, m := range families["kaiwa_dispatcher_look_duration_seconds"].GetMetric() {
+			all.looks += float64(m.GetHistogram().GetSampleCount())
+			all.lookTime += time.Duration(m.GetHistogram().GetSampleSum() * float64(time.Second))
+		}
 	}
 	return all, nil
 }
 
-func statementsOf(ctx context.Context, url string) (float64, error) {
+// scrape reads the metrics of one process, which have to be all there.
+func scrape(ctx context.Context, url string) (map[string]*dto.MetricFamily, error) {
 	ctx, cancel := context.WithTimeout(ctx, scrapeTime)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url+"/metrics", nil)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	defer res.Body.Close()
 	if res.StatusCode != http.StatusOK {
-		return 0, fmt.Errorf("metrics: status %d", res.StatusCode)
+		return nil, fmt.Errorf("status %d", res.StatusCode)
 	}
 	parser := expfmt.NewTextParser(model.UTF8Validation)
 	families, err := parser.TextToMetricFamilies(res.Body)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	family := families["kaiwa_sql_statements_total"]
-	if family == nil {
-		return 0, fmt.Errorf("metrics: there is no kaiwa_sql_statements_total")
+	for _, name := range []string{"kaiwa_sql_statements_total", "kaiwa_dispatcher_look_duration_seconds"} {
+		if families[name] == nil {
+			return nil, fmt.Errorf("there is no %s", name)
+		}
 	}
-	var n float64
-	for _, m := range family.GetMetric() {
-		n += m.GetCounter().GetValue()
-	}
-	return n, nil
+	return families, nil
 }
 
 // counted is a measure whose statements are counted, those of what runs beside
 // it included: the numbering of events, streams, leaders.
 func (r *run) counted(m measure, per *statementsPer) measure {
 	return func(ctx context.Context) (Load, error) {
-		before, err := r.statements(ctx)
+		before, err := r.tally(ctx)
 		if err != nil {
 			return Load{}, err
 		}
@@ -71,8 +86,8 @@ func (r *run) counted(m measure, per *statementsPer) measure {
 		if err != nil {
 			return load, err
 		}
-		after, err := r.statements(ctx)
-		per.statements += after - before
+		after, err := r.tally(ctx)
+		per.statements += after.minus(before).statements
 		per.messages += load.Done
 		return load, err
 	}

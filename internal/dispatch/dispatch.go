@@ -22,11 +22,12 @@ import (
 )
 
 const (
-	// lookPause is the least time between two looks of one process, and lookShare
-	// how many times as long as a look took it rests, if that is more: at most 20 a
-	// second, and a fifth of the database's time.
+	// lookPause and lookRest are the least and the most that one process rests
+	// from a look to the next, and between them as long as the look took: at most 20
+	// a second, and half of one connection's time. On a busy machine a look takes long
+	// because it waits for a processor, and who has just come waits for the rest.
 	lookPause = 50 * time.Millisecond
-	lookShare = 4
+	lookRest  = 250 * time.Millisecond
 	// wakePause is the least time between two wake-ups of the workflow by one
 	// process. It goes on for conversation.DispatcherLinger after the last one.
 	wakePause = 5 * time.Second
@@ -75,8 +76,8 @@ type Dispatcher struct {
 // Close it.
 func New(looker *Looker, wake func(context.Context) error) *Dispatcher {
 	d := &Dispatcher{Looker: looker}
-	d.looks = newKicker("looking who waits", d.lookThrough, lookPause, lookShare, lookRetry, looker.Logger)
-	d.wakes = newKicker("waking the dispatcher", wake, wakePause, 0, wakeRetry, looker.Logger)
+	d.looks = newKicker("looking who waits", d.lookThrough, lookPause, lookRest, lookRetry, looker.Logger)
+	d.wakes = newKicker("waking the dispatcher", wake, wakePause, wakePause, wakeRetry, looker.Logger)
 	return d
 }
 

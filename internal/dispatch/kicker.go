@@ -21,8 +21,8 @@ const (
 type kicker struct {
 	kick   func(context.Context) error
 	what   string        // for the log
-	pause  time.Duration // the least time from one to the next
-	share  int           // it rests so many times as long as it took, if that is more
+	pause  time.Duration // the least that it rests after one; otherwise as long as that took
+	most   time.Duration // the most that it does
 	retry  time.Duration // the most that an attempt that failed waits
 	logger *slog.Logger
 	count  func(outcome string)
@@ -37,8 +37,8 @@ type kicker struct {
 	end     context.CancelFunc
 }
 
-func newKicker(what string, kick func(context.Context) error, pause time.Duration, share int, retry time.Duration, logger *slog.Logger) *kicker {
-	k := &kicker{kick: kick, what: what, pause: pause, share: share, retry: retry, logger: logger, count: func(string) {}, closing: make(chan struct{})}
+func newKicker(what string, kick func(context.Context) error, pause, most, retry time.Duration, logger *slog.Logger) *kicker {
+	k := &kicker{kick: kick, what: what, pause: pause, most: most, retry: retry, logger: logger, count: func(string) {}, closing: make(chan struct{})}
 	k.idle = sync.NewCond(&k.mu)
 	k.life, k.end = context.WithCancel(context.Background())
 	return k
@@ -84,7 +84,7 @@ func (k *kicker) work(ctx context.Context) {
 		last, begun := k.isClosed(), time.Now()
 		if k.attempt(ctx) {
 			wait = firstRetry
-			k.rest(max(k.pause, time.Duration(k.share)*time.Since(begun)))
+			k.rest(min(max(k.pause, time.Since(begun)), k.most))
 		} else {
 			k.owe()
 			k.rest(wait)

@@ -15,6 +15,7 @@ import (
 
 const (
 	pause     = 50 * time.Millisecond
+	most      = 250 * time.Millisecond
 	lastRetry = 10 * time.Second
 )
 
@@ -60,7 +61,7 @@ func inTime(t *testing.T, f func(t *testing.T, k *kicker, c *calls)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		c := &calls{}
-		f(t, newKicker("a test", c.kick, pause, 4, lastRetry, slog.New(slog.DiscardHandler)), c)
+		f(t, newKicker("a test", c.kick, pause, most, lastRetry, slog.New(slog.DiscardHandler)), c)
 	})
 }
 
@@ -158,14 +159,20 @@ func TestClosingMakesTheKickThatIsOwed(t *testing.T) {
 
 func TestWhatTakesLongIsDoneLessOften(t *testing.T) {
 	t.Parallel()
-	inTime(t, func(t *testing.T, k *kicker, c *calls) {
-		c.takes = 100 * time.Millisecond
-		start := time.Now()
-		k.ask(t.Context())
-		synctest.Wait()
-		k.ask(t.Context())
-		time.Sleep(time.Second)
-		require.Equal(t, []time.Time{start, start.Add(500 * time.Millisecond)}, c.times())
-		k.close()
-	})
+	for takes, next := range map[time.Duration]time.Duration{
+		10 * time.Millisecond:  60 * time.Millisecond,
+		100 * time.Millisecond: 200 * time.Millisecond,
+		time.Second:            time.Second + most,
+	} {
+		inTime(t, func(t *testing.T, k *kicker, c *calls) {
+			c.takes = takes
+			start := time.Now()
+			k.ask(t.Context())
+			synctest.Wait()
+			k.ask(t.Context())
+			time.Sleep(3 * time.Second)
+			require.Equal(t, []time.Time{start, start.Add(next)}, c.times())
+			k.close()
+		})
+	}
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"kaiwa/internal/conversation"
 	"kaiwa/internal/failpoint"
 	"kaiwa/internal/routing"
 )
@@ -131,6 +132,7 @@ type match struct {
 	res *MatchResult
 
 	snap        routing.Snapshot
+	present     int                 // agents who are not offline
 	profiles    bool                // somebody has a capacity profile
 	free        int64               // how much more the agents can hold, together
 	roomAt      time.Time           // when by time alone somebody can hold more; zero is never
@@ -170,15 +172,7 @@ type waiting struct {
 func (w *waiting) kind() kind { return kind{w.QueueID, w.WorkstreamID, w.Requirement} }
 
 func (m *match) run(ctx context.Context, from place) error {
-	silent, err := m.silence(ctx)
-	if err != nil {
-		return err
-	}
-	m.res.Silent = silent
 	if err := m.byTime(ctx); err != nil {
-		return err
-	}
-	if err := m.endOffers(ctx); err != nil {
 		return err
 	}
 	heads, singly, to, err := m.readHeads(ctx, from)
@@ -208,25 +202,46 @@ func (m *match) run(ctx context.Context, from place) error {
 	return nil
 }
 
-// byTime does what is due of what hardly ever is, so that a look asks for all of
-// it in one statement.
+// byTime does what time alone brings about, which is nothing in most looks, so
+// that a look asks for all of it in one statement. Who falls silent is looked at
+// as somebody gone, and so are the offers they have.
 func (m *match) byTime(ctx context.Context) error {
 	var due struct {
+		Silent   bool `db:"silent"`
 		Review   bool `db:"review"`
 		Blocking bool `db:"blocking"`
+		Over     bool `db:"is_over"`
+		Present  int  `db:"present"`
 	}
 	if _, err := m.get(ctx, &due, `SELECT
+		EXISTS (SELECT 1 FROM agent_states WHERE `+isSilent+`) AS silent,
 		EXISTS (SELECT 1 FROM agent_states WHERE presence = 'offline' AND review_at <= $1) AS review,
-		EXISTS (SELECT 1 FROM conversations WHERE blocks_until > 0 AND blocks_until <= $1) AS blocking`, micros(m.now)); err != nil {
+		EXISTS (SELECT 1 FROM conversations WHERE blocks_until > 0 AND blocks_until <= $1) AS blocking,
+		EXISTS (SELECT 1 FROM offers WHERE `+isOver+`) AS is_over,
+		(SELECT count(*) FROM agent_states WHERE presence <> 'offline') AS present`, micros(m.now), micros(m.now.Add(-conversation.PresenceGrace))); err != nil {
 		return err
 	}
-	if due.Review {
+	m.present = due.Present
+	if due.Silent {
+		silent, err := m.silence(ctx)
+		if err != nil {
+			return err
+		}
+		m.res.Silent = silent
+		m.present -= silent
+	}
+	if due.Review || m.res.Silent > 0 {
 		if err := m.reviewAbsent(ctx); err != nil {
 			return err
 		}
 	}
 	if due.Blocking {
-		return m.endBlocking(ctx)
+		if err := m.endBlocking(ctx); err != nil {
+			return err
+		}
+	}
+	if due.Over || m.res.Silent > 0 {
+		return m.endOffers(ctx)
 	}
 	return nil
 }

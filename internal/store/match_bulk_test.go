@@ -87,7 +87,7 @@ func TestALookOfManyOffersCostsAsManyStatementsAsOneOfFew(t *testing.T) {
 		}
 		few, many := cost(5, 5), cost(0, 500)
 		t.Logf("%d statements for 5 offers, %d for 500", few, many)
-		require.LessOrEqual(t, many, int64(28))
+		require.LessOrEqual(t, many, int64(25))
 		require.LessOrEqual(t, many, few+4, "reads of more of the same kind")
 	})
 }

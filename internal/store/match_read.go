@@ -60,11 +60,7 @@ func (m *match) readAgents(ctx context.Context, items []*waiting) error {
 			there++
 		}
 	}
-	var present int
-	if _, err := m.get(ctx, &present, `SELECT count(*) FROM agent_states WHERE presence <> 'offline'`); err != nil {
-		return err
-	}
-	m.snap.Others = max(0, present-there)
+	m.snap.Others = max(0, m.present-there)
 	return nil
 }
 

@@ -13,12 +13,19 @@ import (
 	"kaiwa/internal/routing"
 )
 
+const (
+	// isSilent and isOver select agents who gave no sign of life since $2, and
+	// offers whose time is over at $1 or whose agent has gone.
+	isSilent = `presence <> 'offline' AND last_seen_at <= $2`
+	isOver   = `state = 'live' AND (expires_at <= $1 OR NOT EXISTS (SELECT 1 FROM agent_states s WHERE s.agent_id = offers.agent_id AND s.presence <> 'offline'))`
+)
+
 // silence sets agents offline who gave no sign of life for too long. Someone
 // whose row is locked is doing something.
 func (m *match) silence(ctx context.Context) (int, error) {
 	var ids []string
 	if err := m.list(ctx, &ids, `UPDATE agent_states SET presence = 'offline', since = $1, review_at = 0
-		WHERE agent_id IN (SELECT agent_id FROM agent_states WHERE presence <> 'offline' AND last_seen_at <= $2`+limitTo(matchSilent)+m.s.d.skipLocked()+`)
+		WHERE agent_id IN (SELECT agent_id FROM agent_states WHERE `+isSilent+limitTo(matchSilent)+m.s.d.skipLocked()+`)
 		RETURNING agent_id`, micros(m.now), micros(m.now.Add(-conversation.PresenceGrace))); err != nil {
 		return 0, err
 	}
@@ -34,8 +41,7 @@ func (m *match) silence(ctx context.Context) (int, error) {
 // gone. An offer whose conversation is locked is being settled by somebody else.
 func (m *match) endOffers(ctx context.Context) error {
 	var over []overOffer
-	if err := m.list(ctx, &over, `SELECT id, conversation_id, agent_id, expires_at <= $1 AS expired, `+m.s.d.missedOffersAway()+` AS away FROM offers WHERE state = 'live' AND (expires_at <= $1
-			OR NOT EXISTS (SELECT 1 FROM agent_states s WHERE s.agent_id = offers.agent_id AND s.presence <> 'offline'))`+limitTo(matchOffers), micros(m.now)); err != nil || len(over) == 0 {
+	if err := m.list(ctx, &over, `SELECT id, conversation_id, agent_id, expires_at <= $1 AS expired, `+m.s.d.missedOffersAway()+` AS away FROM offers WHERE `+isOver+limitTo(matchOffers), micros(m.now)); err != nil || len(over) == 0 {
 		return err
 	}
 	m.res.More = m.res.More || len(over) == matchOffers
