@@ -199,7 +199,7 @@ func (a *Activities) tryFetch(ctx context.Context, f *store.Fetch) (store.Attach
 	signature, err := a.scanner.Scan(ctx, a.blobs, f.BlobKey)
 	switch {
 	case errors.Is(err, attachment.ErrUnscannable):
-		a.logger.WarnContext(ctx, "a file is larger than the scanner takes", slog.String("attachment", f.ID), slog.Int64("size", f.Size))
+		a.logger.WarnContext(ctx, "a file is more than the scanner looks at", slog.String("attachment", f.ID), slog.Int64("size", f.Size), slog.Any("error", err))
 		return f.End(conversation.AttachmentQuarantined, store.ReasonNotScanned), nil
 	case err != nil:
 		return store.AttachmentEnd{}, a.mediaLater(*f, "scanner_no_answer", err)

@@ -288,7 +288,7 @@ func (s *Server) notKept(ctx context.Context, row store.Attachment, fresh bool, 
 		end.Reason, end.Signature = store.ReasonMalware, found.signature
 		say = conversation.Invalid("/file", "The file is taken for malware (%s).", found.signature)
 	case errors.Is(cause, attachment.ErrUnscannable):
-		end.Reason, say = store.ReasonNotScanned, conversation.Invalid("/file", "The file is larger than what can be looked at for malware. An operator can allow more in clamd.conf (StreamMaxLength).")
+		end.Reason, say = store.ReasonNotScanned, conversation.Invalid("/file", "The file is larger than what can be looked at for malware, or holds more. An operator can allow more in clamd.conf (StreamMaxLength, MaxFileSize, MaxScanSize).")
 	case errors.Is(cause, errNotScanned):
 		end.State, end.Reason = conversation.AttachmentFailed, store.ReasonNotScanned
 		say = conversation.Errorf(conversation.CodeUnavailable, "The file cannot be looked at for malware right now. Try again in a minute.")

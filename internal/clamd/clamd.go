@@ -17,9 +17,9 @@ import (
 	"time"
 )
 
-// ErrTooLarge is what a file comes to that the daemon does not take, being larger
-// than its StreamMaxLength.
-var ErrTooLarge = errors.New("the file is larger than clamd's StreamMaxLength")
+// ErrTooLarge is what a file comes to that the daemon does not take, or not look
+// at as a whole: its clamd.conf bounds sizes, and what an archive unpacks to.
+var ErrTooLarge = errors.New("the file is more than clamd looks at")
 
 // ErrAddress is what an address comes to that New cannot use.
 var ErrAddress = errors.New("clamd's address is host:port, or unix: and the path of its socket")
@@ -34,6 +34,9 @@ const (
 	verdictTime = 5 * time.Minute
 	// maxAnswer bounds an answer, in bytes.
 	maxAnswer = 4 << 10
+	// exceeded begins what the daemon calls a file of which it has seen a part
+	// only, with AlertExceedsMax: it took nothing in it for malware.
+	exceeded = "Heuristics.Limits.Exceeded"
 )
 
 // Scanner asks a daemon. It is safe for concurrent use: every file has a
@@ -84,7 +87,7 @@ func (s *Scanner) Scan(ctx context.Context, file io.Reader) (signature string, e
 	case unread != nil:
 		return "", unread
 	case answer == "INSTREAM size limit exceeded. ERROR":
-		return "", ErrTooLarge
+		return "", fmt.Errorf("%w (StreamMaxLength)", ErrTooLarge)
 	case err != nil:
 		return "", err
 	}
@@ -93,6 +96,9 @@ func (s *Scanner) Scan(ctx context.Context, file io.Reader) (signature string, e
 		return "", nil
 	}
 	if name, found := strings.CutSuffix(said, " FOUND"); ok && found && name != "" {
+		if strings.HasPrefix(name, exceeded) {
+			return "", fmt.Errorf("%w (%s)", ErrTooLarge, name)
+		}
 		return name, nil
 	}
 	return "", fmt.Errorf("clamd answered %q", answer)

@@ -1,6 +1,7 @@
 package clamd_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"errors"
@@ -51,6 +52,29 @@ func TestTheDaemonSaysWhatAFileHolds(t *testing.T) {
 	signature, err := s.Scan(t.Context(), io.LimitReader(zeros{}, 200<<20))
 	require.Error(t, err)
 	require.Empty(t, signature)
+}
+
+func TestWhatTheDaemonHasSeenAPartOfIsNoMalware(t *testing.T) {
+	t.Parallel()
+	s := scanner(t, clamdtest.Start(t, "MaxFileSize 100K", "MaxScanSize 100K", "AlertExceedsMax yes").Address)
+	packed := func(content []byte) []byte {
+		var out bytes.Buffer
+		z := zip.NewWriter(&out)
+		w, err := z.Create("a.bin")
+		require.NoError(t, err)
+		_, err = w.Write(content)
+		require.NoError(t, err)
+		require.NoError(t, z.Close())
+		return out.Bytes()
+	}
+	for name, file := range map[string][]byte{"a large file": make([]byte, 101<<10), "an archive of one": packed(make([]byte, 10<<20))} {
+		signature, err := s.Scan(t.Context(), bytes.NewReader(file))
+		require.ErrorIs(t, err, clamd.ErrTooLarge, name)
+		require.Empty(t, signature, name)
+	}
+	signature, err := s.Scan(t.Context(), bytes.NewReader(packed(clamdtest.EICAR())))
+	require.NoError(t, err)
+	require.Equal(t, clamdtest.Signature, signature, "in an archive")
 }
 
 type zeros struct{}

@@ -7,9 +7,10 @@ import (
 	"github.com/rivo/uniseg"
 )
 
-// maxName bounds a file's name, in characters as people count them; its bytes
-// then fit into a header and a column.
-const maxName = 120
+// maxName bounds a file's name, in characters as people count them, and
+// maxNameBytes in bytes, since one character may have any number of them; it then
+// fits into a header and a column.
+const maxName, maxNameBytes = 120, 800
 
 // Name makes a name that somebody else gave to a file fit to be shown and to
 // be saved under: without folders, without what does not print or turns the
@@ -34,7 +35,7 @@ func Name(given string) string {
 	}
 	var b strings.Builder
 	g := uniseg.NewGraphemes(stem)
-	for n := 0; n < maxName && b.Len() < 800 && g.Next(); n++ {
+	for n := 0; n < maxName && g.Next() && b.Len()+len(g.Str()) <= maxNameBytes; n++ {
 		b.WriteString(g.Str())
 	}
 	return b.String() + ending

@@ -22,4 +22,5 @@ func TestNamesAreMadeFitToBeShown(t *testing.T) {
 	require.True(t, strings.HasSuffix(long, "👩‍👩‍👧.jpeg"), "cut between characters, with its ending")
 	require.LessOrEqual(t, uniseg.GraphemeClusterCount(long), 125)
 	require.LessOrEqual(t, len(long), 900)
+	require.Equal(t, "a.txt", media.Name("a"+"b"+strings.Repeat("\u0301", 100_000)+".txt"), "one character of 200 kB")
 }

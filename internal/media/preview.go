@@ -25,10 +25,14 @@ const (
 	// https://developers.line.biz/en/reference/messaging-api/#image-message
 	MaxPreview = 1 << 20
 
-	// maxDecoded bounds the memory a picture takes while it is decoded, in
-	// bytes: 64 megapixels of an ordinary JPEG, 24 of a PNG. A picture that says
-	// it is larger is not decoded. Half as much again is needed to scale it.
-	maxDecoded = 96 << 20
+	// maxDecoded bounds the memory a picture takes until it is small, in bytes:
+	// 67 megapixels of an ordinary JPEG, 33 of a PNG. A picture that says it is
+	// larger is not decoded.
+	maxDecoded = 160 << 20
+
+	// maxScans bounds how often a JPEG goes over its pixels: cameras and programs
+	// do it some ten times, and each time costs time but hardly a byte.
+	maxScans = 1000
 )
 
 // ErrNoPreview is what no preview can be made of: not an image, broken, or too
@@ -66,15 +70,14 @@ func Preview(ctx context.Context, r io.ReadSeeker) (Picture, error) {
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
 		return Picture{}, err
 	}
-	src := &noted{r: r, size: size}
-	whole, orientation, err := decode(src)
+	src := &noted{ctx: ctx, r: r, size: size}
+	whole, pixels, orientation, err := decode(src)
 	if src.err != nil {
 		return Picture{}, src.err
 	}
 	if err != nil {
 		return Picture{}, fmt.Errorf("%w: %w", ErrNoPreview, err)
 	}
-	pixels := whole.Bounds().Size()
 	if orientation >= 5 {
 		pixels = image.Pt(pixels.Y, pixels.X)
 	}
@@ -94,14 +97,19 @@ func Preview(ctx context.Context, r io.ReadSeeker) (Picture, error) {
 }
 
 // noted remembers an error of reading, which decoders report as a broken image,
-// and does not seek beyond the end, where a broken image may point.
+// and does not seek beyond the end, where a broken image may point. It gives
+// nothing any more when ctx has ended.
 type noted struct {
+	ctx      context.Context
 	r        io.ReadSeeker
 	at, size int64
 	err      error
 }
 
 func (n *noted) Read(p []byte) (int, error) {
+	if n.err = n.ctx.Err(); n.err != nil {
+		return 0, n.err
+	}
 	k, err := n.r.Read(p)
 	n.at += int64(k)
 	if err != nil && !errors.Is(err, io.EOF) {
@@ -123,8 +131,31 @@ func (n *noted) Seek(offset int64, whence int) (int64, error) {
 	return at, err
 }
 
-// decode decodes an image whose size allows it.
-func decode(r io.ReadSeeker) (_ image.Image, orientation int, err error) {
+// scans breaks off a JPEG that goes over its pixels too often. It counts the
+// markers that begin a scan.
+type scans struct {
+	r    io.Reader
+	left int
+	last byte
+}
+
+func (s *scans) Read(p []byte) (int, error) {
+	n, err := s.r.Read(p)
+	for _, b := range p[:n] {
+		if s.last == 0xff && b == 0xda {
+			s.left--
+		}
+		s.last = b
+	}
+	if s.left < 0 {
+		return 0, errors.New("it goes over its pixels too often")
+	}
+	return n, err
+}
+
+// decode decodes an image whose size allows it. size is that of the whole, which
+// the first picture of an animation may not fill.
+func decode(r io.ReadSeeker) (_ image.Image, size image.Point, orientation int, err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("the decoder gave up: %v", p)
@@ -132,50 +163,79 @@ func decode(r io.ReadSeeker) (_ image.Image, orientation int, err error) {
 	}()
 	l, err := layoutOf(r)
 	if err != nil {
-		return nil, 0, err
+		return nil, size, 0, err
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return nil, 0, err
+		return nil, size, 0, err
 	}
-	c, _, err := image.DecodeConfig(bufio.NewReader(r))
+	c, kind, err := image.DecodeConfig(bufio.NewReader(r))
 	if err != nil {
-		return nil, 0, err
+		return nil, size, 0, err
 	}
-	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > maxDecoded || decodedSize(c, l) > maxDecoded {
-		return nil, 0, fmt.Errorf("%d × %d pixels are too many", c.Width, c.Height)
+	size = image.Pt(c.Width, c.Height)
+	if c.Width < 1 || c.Height < 1 || int64(c.Width)*int64(c.Height) > maxDecoded || decodedSize(c, kind, l) > maxDecoded {
+		return nil, size, 0, fmt.Errorf("%d × %d pixels are too many", c.Width, c.Height)
 	}
 	if _, err := r.Seek(0, io.SeekStart); err != nil {
-		return nil, 0, err
+		return nil, size, 0, err
 	}
-	picture, _, err := image.Decode(bufio.NewReader(r))
+	var whole io.Reader = r
+	if kind == "jpeg" {
+		whole = &scans{r: r, left: maxScans}
+	}
+	picture, _, err := image.Decode(bufio.NewReader(whole))
 	if err != nil {
-		return nil, 0, err
+		return nil, size, 0, err
 	}
-	return picture, l.orientation, nil
+	if all := (image.Rectangle{Max: size}); kind == "gif" && picture.Bounds() != all {
+		canvas := image.NewRGBA(all)
+		draw.Draw(canvas, picture.Bounds(), picture, picture.Bounds().Min, draw.Src)
+		picture = canvas
+	}
+	return picture, size, l.orientation, nil
 }
 
-// decodedSize is the memory that decoding takes, in bytes.
-func decodedSize(c image.Config, l layout) int64 {
+// decodedSize is the memory that an image takes until it is small, in bytes:
+// decoded, and once more at half its sides.
+func decodedSize(c image.Config, kind string, l layout) int64 {
 	pixels := int64(c.Width) * int64(c.Height)
-	if l.samples > 0 {
+	half := 4 * int64(max(c.Width/2, 1)) * int64(max(c.Height/2, 1))
+	switch kind {
+	case "jpeg":
 		bytes := pixels * int64(l.samples) / 4
 		if l.progressive {
 			bytes *= 5 // and a coefficient of four bytes for each sample
 		}
-		return bytes
+		if l.mixed {
+			bytes += pixels * 4 // its colours are brought together
+		}
+		return bytes + half
+	case "gif":
+		return pixels*(1+4) + half // a picture, and all it stands on
 	}
+	bytes := pixels * 4
 	switch c.ColorModel {
 	case color.NRGBA64Model, color.RGBA64Model:
-		return pixels * 8
-	case color.GrayModel:
-		return pixels
+		bytes = pixels * 8
 	case color.Gray16Model:
-		return pixels * 2
+		bytes = pixels * 2
+		if l.transparent {
+			bytes = pixels * 8
+		}
+	case color.GrayModel:
+		if !l.transparent {
+			bytes = pixels
+		}
+	case color.NYCbCrAModel:
+		bytes = pixels * 7 // what is seen through is decoded apart
 	}
 	if _, ok := c.ColorModel.(color.Palette); ok {
-		return pixels
+		bytes = pixels
 	}
-	return pixels * 4
+	if l.interlaced {
+		bytes *= 2
+	}
+	return bytes + 2*8*int64(c.Width) + half // and two rows
 }
 
 // shrink scales a picture down to a longer side, on white. Halving first keeps

@@ -2,6 +2,7 @@ package media_test
 
 import (
 	"bytes"
+	"compress/zlib"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -81,6 +82,58 @@ func chunk(kind string, body []byte) []byte {
 	return binary.BigEndian.AppendUint32(b, crc32.ChecksumIEEE(b[4:]))
 }
 
+// zeroPNG is a PNG whose samples are all zero.
+func zeroPNG(t testing.TB, w, h uint32, depth, colour, interlace byte, bytesPerPixel uint32, before ...[]byte) []byte {
+	t.Helper()
+	header := binary.BigEndian.AppendUint32(nil, w)
+	header = append(binary.BigEndian.AppendUint32(header, h), depth, colour, 0, 0, interlace)
+	out := append([]byte("\x89PNG\r\n\x1a\n"), chunk("IHDR", header)...)
+	out = append(out, bytes.Join(before, nil)...)
+	passes := [][4]uint32{{0, 0, 1, 1}} // where it begins, and its steps
+	if interlace == 1 {
+		passes = [][4]uint32{{0, 0, 8, 8}, {4, 0, 8, 8}, {0, 4, 4, 8}, {2, 0, 4, 4}, {0, 2, 2, 4}, {1, 0, 2, 2}, {0, 1, 1, 2}}
+	}
+	var packed bytes.Buffer
+	z, err := zlib.NewWriterLevel(&packed, zlib.BestSpeed)
+	require.NoError(t, err)
+	for _, p := range passes {
+		columns, rows := (w-p[0]+p[2]-1)/p[2], (h-p[1]+p[3]-1)/p[3]
+		_, err := z.Write(make([]byte, rows*(1+columns*bytesPerPixel)))
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	return append(append(out, chunk("IDAT", packed.Bytes())...), chunk("IEND", nil)...)
+}
+
+// greyJPEG is a JPEG of 8 × 8 pixels, with so many components, and so many scans
+// after the first.
+func greyJPEG(frame, components byte, scans int) []byte {
+	segment := func(marker byte, body ...byte) []byte {
+		return append([]byte{0xff, marker, 0, byte(len(body) + 2)}, body...)
+	}
+	out := append([]byte{0xff, 0xd8}, segment(0xee, []byte("Adobe\x00\x64\x00\x00\x00\x00\x00")...)...)
+	out = append(out, segment(0xdb, make([]byte, 1)...)...)
+	binary.BigEndian.PutUint16(out[len(out)-3:], 2+65)
+	out = append(out, bytes.Repeat([]byte{1}, 64)...)
+	header, first := []byte{8, 0, 8, 0, 8, components}, []byte{components}
+	for i := range components {
+		header, first = append(header, i+1, 0x11, 0), append(first, i+1, 0)
+	}
+	out = append(out, segment(frame, header...)...)
+	for _, table := range []byte{0x00, 0x10} { // one code, 0, for nothing
+		out = append(out, segment(0xc4, append([]byte{table, 1}, make([]byte, 16)...)...)...)
+	}
+	if frame == 0xc2 {
+		out = append(append(out, segment(0xda, append(first, 0, 0, 0)...)...), 0x7f)
+	} else {
+		out = append(append(out, segment(0xda, append(first, 0, 63, 0)...)...), 0)
+	}
+	for range scans {
+		out = append(append(out, segment(0xda, 1, 1, 0, 1, 63, 0)...), 0x7f)
+	}
+	return append(out, 0xff, 0xd9)
+}
+
 func preview(t testing.TB, content []byte) image.Image {
 	t.Helper()
 	p, err := media.Preview(context.Background(), bytes.NewReader(content))
@@ -151,6 +204,50 @@ func TestEveryKindOfPictureHasAPreview(t *testing.T) {
 	require.Equal(t, image.Pt(1, 1), preview(t, riff).Bounds().Size())
 }
 
+func TestPicturesOfUnusualProgramsHaveAPreview(t *testing.T) {
+	t.Parallel()
+	whole := photo(t, flag(64, 32), 6)
+	stray := append(append(append([]byte{}, whole[:2]...), "\xff\xe1\x00\x08Exif\x00\x00 and more than it says"...), whole[2:]...)
+	var out bytes.Buffer
+	require.NoError(t, jpeg.Encode(&out, flag(64, 32), nil))
+	rgb := out.Bytes()
+	for _, marker := range []byte{0xc0, 0xda} {
+		at, step := bytes.Index(rgb, []byte{0xff, marker}), 2
+		if at += 5; marker == 0xc0 {
+			at, step = at+5, 3
+		}
+		rgb[at], rgb[at+step], rgb[at+2*step] = 'R', 'G', 'B'
+	}
+	animation := zeroPNG(t, 64, 32, 8, 6, 0, 4, chunk("acTL", []byte{0, 0, 0, 2, 0, 0, 0, 0}))
+	require.Equal(t, "image/png", media.Sniff(animation))
+	for name, c := range map[string]struct {
+		content []byte
+		size    image.Point
+	}{
+		"bytes between its parts": {stray, image.Pt(32, 64)}, "a JPEG of red, green and blue": {rgb, image.Pt(64, 32)},
+		"a JPEG for print": {greyJPEG(0xc0, 4, 0), image.Pt(8, 8)}, "a JPEG of many scans": {greyJPEG(0xc2, 1, 100), image.Pt(8, 8)},
+		"16 bits": {zeroPNG(t, 64, 32, 16, 2, 0, 6), image.Pt(64, 32)}, "interlaced": {zeroPNG(t, 64, 32, 8, 6, 1, 4), image.Pt(64, 32)},
+		"grey that is seen through": {zeroPNG(t, 64, 32, 8, 0, 0, 1, chunk("tRNS", []byte{0, 7})), image.Pt(64, 32)}, "an animated PNG": {animation, image.Pt(64, 32)},
+	} {
+		require.Equal(t, c.size, preview(t, c.content).Bounds().Size(), name)
+	}
+}
+
+func TestAnAnimationIsAsLargeAsAllOfItsPictures(t *testing.T) {
+	t.Parallel()
+	colours := color.Palette{color.White, color.RGBA{R: 0xff, A: 0xff}}
+	first, second := image.NewPaletted(image.Rect(32, 0, 64, 32), colours), image.NewPaletted(image.Rect(0, 0, 64, 32), colours)
+	for i := range first.Pix {
+		first.Pix[i] = 1
+	}
+	var out bytes.Buffer
+	require.NoError(t, gif.EncodeAll(&out, &gif.GIF{Image: []*image.Paletted{first, second}, Delay: []int{1, 1}, Config: image.Config{Width: 64, Height: 32}}))
+	p := preview(t, out.Bytes())
+	require.Equal(t, image.Pt(64, 32), p.Bounds().Size())
+	require.False(t, isRed(p.At(10, 16)))
+	require.True(t, isRed(p.At(54, 16)))
+}
+
 func TestWhatIsSeenThroughIsWhite(t *testing.T) {
 	t.Parallel()
 	var out bytes.Buffer
@@ -183,7 +280,11 @@ func TestABombIsNotDecoded(t *testing.T) {
 	for name, content := range map[string][]byte{
 		"a PNG of 3.6 gigapixels": bomb, "a JPEG of 4.2 gigapixels": huge, "a page": []byte(page), "a drawing": []byte(vector), "nothing": nil,
 		"half a photo": whole[:len(whole)-200], "its head": whole[:20],
-		"a GIF that is also a page": []byte("GIF89a/*" + page + "*/"),
+		"a GIF that is also a page":       []byte("GIF89a/*" + page + "*/"),
+		"grey that takes four times more": zeroPNG(t, 6500, 6500, 8, 0, 0, 1, chunk("tRNS", []byte{0, 7})),
+		"interlaced":                      zeroPNG(t, 4400, 4400, 8, 6, 1, 4),
+		"a row of twenty million":         zeroPNG(t, 20_000_000, 1, 8, 0, 0, 1),
+		"its pixels again and again":      greyJPEG(0xc2, 1, 1500),
 	} {
 		_, err := media.Preview(context.Background(), bytes.NewReader(content))
 		require.ErrorIs(t, err, media.ErrNoPreview, name)
@@ -196,6 +297,28 @@ func TestAFileThatCannotBeReadIsNoBrokenImage(t *testing.T) {
 	_, err := media.Preview(context.Background(), failing{bytes.NewReader(photo(t, flag(64, 64), 1)[:100]), broken})
 	require.ErrorIs(t, err, broken)
 	require.NotErrorIs(t, err, media.ErrNoPreview)
+}
+
+func TestAPictureIsDecodedNoLongerThanSomebodyWaits(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	content := zeroPNG(t, 2000, 2000, 8, 6, 0, 4)
+	_, err := media.Preview(ctx, cancelling{bytes.NewReader(content), cancel})
+	require.ErrorIs(t, err, context.Canceled)
+	require.NotErrorIs(t, err, media.ErrNoPreview)
+}
+
+// cancelling is read by somebody who loses patience once decoding has begun.
+type cancelling struct {
+	io.ReadSeeker
+	cancel func()
+}
+
+func (c cancelling) Read(p []byte) (int, error) {
+	if at, err := c.Seek(0, io.SeekCurrent); err == nil && at > 4096 {
+		c.cancel()
+	}
+	return c.ReadSeeker.Read(p)
 }
 
 // failing fails where the reader ends.

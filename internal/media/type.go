@@ -17,9 +17,12 @@ const HeadSize = 3072
 
 // Sniff tells the media type of a file by its first bytes, such as
 // "image/jpeg", without parameters; "application/octet-stream" when it cannot
-// tell.
+// tell. An animated PNG is a PNG: it is shown and sent as one.
 func Sniff(head []byte) string {
 	t, _, _ := strings.Cut(mimetype.Detect(head).String(), ";")
+	if t == "image/apng" || t == "image/vnd.mozilla.apng" {
+		return "image/png"
+	}
 	return t
 }
 

@@ -39,9 +39,10 @@ type Daemon struct {
 	cmd *exec.Cmd
 }
 
-// Start starts a daemon that ends with the test. Debian's package clamav-daemon
-// has its program; without it the test fails.
-func Start(t *testing.T) *Daemon {
+// Start starts a daemon that ends with the test, with more lines of its
+// configuration. Debian's package clamav-daemon has its program; without it the
+// test fails.
+func Start(t *testing.T, more ...string) *Daemon {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "clamd") // the path of a socket has 107 bytes at most
 	require.NoError(t, err)
@@ -51,7 +52,7 @@ func Start(t *testing.T) *Daemon {
 	require.NoError(t, os.WriteFile(filepath.Join(signatures, "test.ndb"), []byte(fmt.Sprintf("%s:0:0:%x\n", strings.TrimSuffix(Signature, ".UNOFFICIAL"), EICAR())), 0o600))
 	d := &Daemon{t: t, dir: dir, Address: "unix:" + filepath.Join(dir, "socket")}
 	conf := fmt.Sprintf("Foreground yes\nDatabaseDirectory %s\nLocalSocket %s\nStreamMaxLength %d\nPidFile %s\nMaxThreads 4\nConcurrentDatabaseReload no\nSelfCheck 0\n",
-		signatures, filepath.Join(dir, "socket"), StreamMax, filepath.Join(dir, "pid"))
+		signatures, filepath.Join(dir, "socket"), StreamMax, filepath.Join(dir, "pid")) + strings.Join(more, "\n") + "\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "clamd.conf"), []byte(conf), 0o600))
 	d.Resume()
 	t.Cleanup(d.Stop)
