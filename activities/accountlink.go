@@ -12,6 +12,9 @@ import (
 	"kaiwa/internal/store"
 )
 
+// inGroup refuses a card of account linking that nobody alone would see.
+var inGroup = conversation.Invalid("/type", "accounts are linked in a chat with one customer, not in a group")
+
 // render turns contents into LINE's message objects; a card of account linking gets
 // its personal link here, so that it is in no transcript.
 func (a *Activities) render(contents []conversation.Content) ([]json.RawMessage, error) {
@@ -25,7 +28,7 @@ func (a *Activities) renderAt(from time.Time, contents []conversation.Content) (
 			continue
 		}
 		if c.ProfileID == "" {
-			return nil, conversation.Invalid("/type", "accounts are linked in a chat with one customer, not in a group")
+			return nil, inGroup
 		}
 		var err error
 		token := accountlink.Token(a.store.Keys(), c.ProfileID, from.Add(accountlink.TokenLife))
@@ -36,12 +39,14 @@ func (a *Activities) renderAt(from time.Time, contents []conversation.Content) (
 	return line.Render(contents)
 }
 
-// sendable checks what a bot wants sent.
-func (a *Activities) sendable(plan store.Plan, c conversation.Content) error {
-	if c.Type != conversation.ContentAccountLink {
+// sendable checks what a bot wants sent in a conversation.
+func (a *Activities) sendable(plan store.Plan, conv store.Conversation, c conversation.Content) error {
+	switch {
+	case c.Type != conversation.ContentAccountLink:
 		return line.Validate(c)
-	}
-	if !plan.Channel.AccountLinking.On() {
+	case conv.LINEUserID != "" && !line.ValidUserID(conv.LINEUserID):
+		return inGroup
+	case !plan.Channel.AccountLinking.On():
 		return conversation.Invalid("/type", "the channel's account_linking is off")
 	}
 	c, err := accountlink.Card(c, a.publicURL+accountlink.Path)
