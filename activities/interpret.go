@@ -123,7 +123,7 @@ func (r reader) said(event line.Event) store.Item {
 		}
 		return store.Item{Kind: store.ItemMessage, Message: store.InboundMessage{Type: "postback", Payload: string(data)}}
 	}
-	return store.Item{Kind: store.ItemFact}
+	return store.Item{Kind: store.ItemFact, Line: shownAs(event)} // what it is about is missing
 }
 
 // linked is how linking an account ended. The nonce is nobody's to read, and is

@@ -479,14 +479,27 @@ func unsent(inDoubt bool, end store.BatchEnd) *store.BatchEnd {
 	return &end
 }
 
-var refusedMessage = regexp.MustCompile(`^messages\[(\d+)\]`)
+var (
+	refusedProperty = regexp.MustCompile(`^messages\[(\d+)\]`)
+	// refusedMessage is how LINE names one message as a whole: details, if there are
+	// any, are within it, and of a Flex Message begin with a slash.
+	refusedMessage = regexp.MustCompile(`^A message \(messages\[(\d+)\]\)`)
+)
 
 // refusedMessages are the places of the messages LINE complains of, if it names
 // some of the batch and not all.
 func refusedMessages(refusal *line.Error, messages int) []int {
+	named := []string{refusal.Message}
+	shape := refusedMessage
+	if !shape.MatchString(refusal.Message) {
+		named, shape = nil, refusedProperty
+		for _, d := range refusal.Details {
+			named = append(named, d.Property)
+		}
+	}
 	var places []int
-	for _, d := range refusal.Details {
-		m := refusedMessage.FindStringSubmatch(d.Property)
+	for _, name := range named {
+		m := shape.FindStringSubmatch(name)
 		if m == nil {
 			return nil // it complains of something else, too
 		}

@@ -476,6 +476,38 @@ func TestAMessageLINERefusesDoesNotTakeOthersWithIt(t *testing.T) {
 	require.Equal(t, "reply", messages[3].Via, "LINE sent nothing, so the token was still good")
 }
 
+// LINE checks Flex Messages one by one, after all else, and names the first that
+// is wrong in its message alone; of some templates it says no more than that.
+func TestAMessageLINENamesAsAWholeDoesNotTakeOthersWithIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	wrong := conversation.Content{Type: conversation.ContentFlex, AltText: "wrong", Contents: json.RawMessage(
+		`{"type":"bubble","body":{"type":"box","layout":"vertical","contents":[{"type":"text","text":"a","weight":"heavy"}]}}`)}
+	text := conversation.TextContent
+
+	c := w.newChat()
+	c.saysContent(text("one"), wrong, text("two"), wrong, text("three"))
+	require.Empty(t, c.empty())
+	require.Equal(t, []string{"one", "two", "three"}, c.reads())
+	for _, m := range c.messages() {
+		if m.Type != conversation.ContentFlex {
+			require.Equal(t, conversation.MessageAccepted, m.State)
+			require.Equal(t, "reply", m.Via)
+			continue
+		}
+		require.Equal(t, conversation.MessageFailed, m.State)
+		require.Equal(t, "line_refused", m.Failure)
+		require.Contains(t, m.FailureDetail, "/body/contents/0/weight")
+	}
+
+	c = w.newChat()
+	c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "reply", Times: 1, Status: 400, Body: json.RawMessage(
+		`{"message":"A message (messages[1])\u00a0in the request body is invalid"}`)})
+	c.saysContent(text("one"), text("two"), text("three"))
+	require.Empty(t, c.empty())
+	require.Equal(t, []string{"one", "three"}, c.reads())
+}
+
 func TestARateLimitIsWaitedOut(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

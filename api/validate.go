@@ -22,8 +22,12 @@ import (
 	"kaiwa/internal/conversation"
 )
 
-// maxBody is the size of a request body, in bytes.
-const maxBody = 1 << 20
+// maxBody is the size of a request body, in bytes; maxDrained is how much of a
+// larger one is read nevertheless.
+const (
+	maxBody    = 1 << 20
+	maxDrained = 8 << 20
+)
 
 // validate lets a request pass that is as the specification has it, and leaves
 // its body to be read again.
@@ -42,7 +46,7 @@ func validate(op *operation) echo.MiddlewareFunc {
 			if op.streams {
 				return next(c)
 			}
-			if err := op.validateBody(c.Response(), c.Request()); err != nil {
+			if err := op.validateBody(c.Request()); err != nil {
 				return err
 			}
 			return next(c)
@@ -95,8 +99,8 @@ func (o *operation) validateQuery(r *http.Request) error {
 	return wrong.err()
 }
 
-func (o *operation) validateBody(w http.ResponseWriter, r *http.Request) error {
-	body, err := readBody(w, r)
+func (o *operation) validateBody(r *http.Request) error {
+	body, err := readBody(r)
 	if err != nil {
 		return err
 	}
@@ -126,17 +130,21 @@ func (o *operation) validateBody(w http.ResponseWriter, r *http.Request) error {
 	return wrong.err()
 }
 
-// readBody reads at most maxBody bytes.
-func readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	if r.ContentLength > maxBody {
-		return nil, tooLarge()
+// readBody reads at most maxBody bytes. Of what is above that it takes some more
+// and throws it away: whoever writes a body to its end before they read would find
+// the connection reset, and not the answer.
+func readBody(r *http.Request) ([]byte, error) {
+	var body []byte
+	var err error
+	if r.ContentLength <= maxBody {
+		body, err = io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
-	if tooMuch := (*http.MaxBytesError)(nil); errors.As(err, &tooMuch) {
-		return nil, tooLarge()
-	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, &conversation.Error{Code: conversation.CodeInvalid, Detail: "The request body broke off.", Err: err}
+	case r.ContentLength > maxBody || len(body) > maxBody:
+		_, _ = io.CopyN(io.Discard, r.Body, maxDrained) // it is refused, whatever else comes
+		return nil, tooLarge()
 	}
 	return body, nil
 }

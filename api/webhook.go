@@ -17,6 +17,9 @@ import (
 // hundred at most.
 const maxWebhookEvents = 2000
 
+// clockSkew is how far LINE's clock may be ahead of this machine's.
+const clockSkew = 5 * time.Minute
+
 // What became of a webhook, for the metrics.
 const (
 	webhookStored       = "stored"
@@ -59,7 +62,7 @@ func (s *Server) takeWebhook(c echo.Context, receivedAt time.Time) (channelID, o
 	if channel.Status == store.ChannelDeleted {
 		return "", webhookUnknown, unknownChannel()
 	}
-	body, err := readBody(c.Response(), r)
+	body, err := readBody(r)
 	if err != nil {
 		return id, webhookRefused, err
 	}
@@ -199,8 +202,11 @@ func signed(channel store.Channel, body []byte, signature string) bool {
 func inboxEvents(channel store.Channel, receivedAt time.Time, raw []line.RawEvent) []store.InboxEvent {
 	events := make([]store.InboxEvent, len(raw))
 	for i, e := range raw {
-		if e.Timestamp.IsZero() {
-			e.Timestamp = receivedAt // the best guess at its place among the others
+		// The receipt is the best guess at an event's place among the others when LINE
+		// tells no time, or one to come: that would stand behind all that is said until
+		// then, and outdo whatever is told of the customer.
+		if e.Timestamp.IsZero() || e.Timestamp.After(receivedAt.Add(clockSkew)) {
+			e.Timestamp = receivedAt
 		}
 		disposition := store.DispositionNone
 		switch {

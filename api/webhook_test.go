@@ -1,11 +1,13 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"database/sql"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -57,6 +59,33 @@ func TestAWebhookIsStoredBeforeItIsAnsweredAndItsChatsAreWoken(t *testing.T) {
 	})
 }
 
+func TestAnEventOfATimeToComeHappenedWhenItCame(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		id := b.channel()
+		began := time.Now()
+		soon := began.Add(4 * time.Minute).UnixMilli()
+		event := func(eventID, timestamp string) string {
+			return fmt.Sprintf(`{"type":"message","webhookEventId":%q,"timestamp":%s,"source":{"type":"user","userId":%q},"message":{"type":"text","id":"1","text":"a"}}`, eventID, timestamp, someUser)
+		}
+		r := b.deliver(id, lineSecret, fmt.Sprintf(`{"destination":%q,"events":[%s,%s,%s,%s,%s]}`, botUserID,
+			event("past", "1"), event("soon", fmt.Sprint(soon)), event("hours", fmt.Sprint(began.Add(2*time.Hour).UnixMilli())), event("ages", "253402300799999"), event("before", "-5")))
+		require.Equal(t, 200, r.Status, "%s", r.Raw)
+		times := map[string]time.Time{}
+		b.query(func(rows *sql.Rows) {
+			var eventID string
+			var at int64
+			require.NoError(t, rows.Scan(&eventID, &at))
+			times[eventID] = time.UnixMicro(at)
+		}, "SELECT webhook_event_id, line_time FROM line_events WHERE channel_id = $1", id)
+		require.Equal(t, int64(1), times["past"].UnixMilli())
+		require.Equal(t, soon, times["soon"].UnixMilli(), "clocks differ")
+		for _, eventID := range []string{"hours", "ages", "before"} {
+			require.WithinRange(t, times[eventID], began, time.Now(), eventID)
+		}
+	})
+}
+
 func TestAWebhookCostsOneStatement(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b *bundle) {
@@ -105,11 +134,28 @@ func TestAWebhookOverOneMebibyteIsRefusedHoweverItComes(t *testing.T) {
 	require.NoError(t, err)
 	req.Header.Set("x-line-signature", sign(lineSecret, big))
 	requireProblem(t, b.do(req), 413, "too_large")
+	require.Equal(t, 413, statusAfterWriting(t, b.url, "/webhooks/line/"+id, strings.Repeat("x", 6<<20)), "read after all is written")
 	justFits := message("e2", someUser, strings.Repeat("x", 1<<20-1000))
 	require.Equal(t, 200, b.deliver(id, lineSecret, justFits).Status)
 	many := `{"events":[` + strings.Repeat("{},", 2000) + `{}]}`
 	requireProblem(t, b.deliver(id, lineSecret, many), 413, "too_large")
 	require.Equal(t, map[string]int{"": 1}, b.stored(id))
+}
+
+// statusAfterWriting posts as the plainest of clients: it writes all of the body
+// before it reads a word of the answer.
+func statusAfterWriting(t *testing.T, base, path, body string) int {
+	t.Helper()
+	host := strings.TrimPrefix(base, "http://")
+	conn, err := net.Dial("tcp", host)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, conn.Close()) }()
+	_, err = fmt.Fprintf(conn, "POST %s HTTP/1.1\r\nHost: %s\r\nContent-Length: %d\r\n\r\n%s", path, host, len(body), body)
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, res.Body.Close()) }()
+	return res.StatusCode
 }
 
 func TestARotatedSecretCostsNoEvent(t *testing.T) {

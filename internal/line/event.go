@@ -59,7 +59,8 @@ var envelope = []string{"type", "mode", "timestamp", "source", "webhookEventId",
 type Message struct {
 	ID string // LINE's; "" when missing
 	// Type is text, sticker, image, video, audio, file or location, or
-	// MessageUnsupported for what LINE adds: Payload then keeps LINE's type.
+	// MessageUnsupported for what LINE adds, and for a text without one: Payload
+	// then keeps LINE's type.
 	Type string
 	// Text is what search finds: a text message's text, a location's title and
 	// address, a file's name; "" for the rest.
@@ -173,6 +174,9 @@ func readMessage(m map[string]json.RawMessage) *Message {
 		MarkAsReadToken: str(m, "markAsReadToken"),
 	}
 	dropped := []string{"id", "type", "quoteToken", "markAsReadToken"}
+	if _, said := text(m["text"]); msg.Type == MessageText && !said {
+		msg.Type = "" // it says nothing that can be read
+	}
 	switch msg.Type {
 	case MessageText:
 		msg.Text = str(m, "text")

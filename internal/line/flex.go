@@ -18,9 +18,9 @@ const (
 	maxCarousel = 50 << 10
 )
 
-// flex checks a flex container: its size, its bubbles, and every action and
-// every URL of a picture or video within, wherever they stand. How components
-// may nest is left to LINE, which adds to it.
+// flex checks a flex container: its size, its bubbles, and within them, wherever
+// they stand, every action, every URL of a picture or video, and what a box or a
+// text must have. How components may nest is left to LINE, which adds to it.
 func (c *check) flex(at string, raw json.RawMessage) {
 	o, ok := c.document(at, raw)
 	if !ok {
@@ -32,6 +32,10 @@ func (c *check) flex(at string, raw json.RawMessage) {
 		c.bubble(at, o)
 	case "carousel":
 		c.size(at, raw, maxCarousel)
+		var sent struct {
+			Contents []json.RawMessage `json:"contents"`
+		}
+		_ = json.Unmarshal(raw, &sent) // what is no list has no bubbles
 		bubbles, _ := o["contents"].([]any)
 		if n := len(bubbles); n < 1 || n > maxBubbles {
 			c.add(at+"/contents", "must be 1 to %d bubbles, not %d", maxBubbles, n)
@@ -46,6 +50,7 @@ func (c *check) flex(at string, raw json.RawMessage) {
 			if hero, ok := b["hero"].(map[string]any); ok && hero["type"] == "video" {
 				c.add(at+"/hero/type", "must not be video in a carousel")
 			}
+			c.size(at, sent.Contents[i], maxBubble)
 			c.bubble(at, b)
 		}
 	default:
@@ -85,7 +90,20 @@ func (c *check) component(at string, o map[string]any) {
 		s, _ := o["url"].(string)
 		c.mediaURL(at+"/url", s)
 	}
-	if kind == "video" {
+	switch kind {
+	case "text":
+		_, spans := o["contents"].([]any)
+		if s, _ := o["text"].(string); s == "" && !spans {
+			c.add(at+"/text", "must not be empty")
+		}
+	case "box":
+		if layout, _ := o["layout"].(string); layout == "" {
+			c.add(at+"/layout", "is missing")
+		}
+		if _, ok := o["contents"].([]any); !ok {
+			c.add(at+"/contents", "must be a list")
+		}
+	case "video":
 		s, _ := o["previewUrl"].(string)
 		c.mediaURL(at+"/previewUrl", s)
 		if alt, ok := o["altContent"].(map[string]any); !ok || alt["type"] != "image" && alt["type"] != "box" {

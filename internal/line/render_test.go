@@ -107,6 +107,10 @@ func templateOf(s string) conversation.Content {
 	return conversation.Content{Type: "template", AltText: "alt", Template: json.RawMessage(s)}
 }
 
+func bodyOf(component string) string {
+	return `{"type":"bubble","body":{"type":"box","layout":"vertical","contents":[` + component + `]}}`
+}
+
 func flexOf(s string) conversation.Content {
 	return conversation.Content{Type: "flex", AltText: "alt", Contents: json.RawMessage(s)}
 }
@@ -295,6 +299,12 @@ func TestLINEsLimits(t *testing.T) {
 		"twelve bubbles":              {flexOf(`{"type":"carousel","contents":` + list(bubble, 12) + `}`), ""},
 		"thirteen bubbles":            {flexOf(`{"type":"carousel","contents":` + list(bubble, 13) + `}`), "/contents/contents"},
 		"carousel too large":          {flexOf(`{"type":"carousel","contents":[` + bubbleOf(26<<10) + `,` + bubbleOf(26<<10) + `]}`), "/contents"},
+		"one bubble too large":        {flexOf(`{"type":"carousel","contents":[` + bubble + `,` + bubbleOf(30<<10+1) + `]}`), "/contents/contents/1"},
+		"flex: text without words":    {flexOf(bodyOf(`{"type":"text","text":""}`)), "/contents/body/contents/0/text"},
+		"flex: text of spans":         {flexOf(bodyOf(`{"type":"text","contents":[{"type":"span","text":"a"}]}`)), ""},
+		"flex: box without contents":  {flexOf(bodyOf(`{"type":"box","layout":"vertical"}`)), "/contents/body/contents/0/contents"},
+		"flex: box without layout":    {flexOf(bodyOf(`{"type":"box","contents":[]}`)), "/contents/body/contents/0/layout"},
+		"flex: component to come":     {flexOf(bodyOf(`{"type":"hologram"}`)), ""},
 		"carousel of something else":  {flexOf(`{"type":"carousel","contents":[{"type":"box"}]}`), "/contents/contents/0"},
 		"flex: label of 40":           {flexOf(button(`{"type":"message","text":"t","label":"` + long(40) + `"}`)), ""},
 		"flex: label of 41":           {flexOf(button(`{"type":"message","text":"t","label":"` + long(41) + `"}`)), "/contents/body/contents/0/action/label"},

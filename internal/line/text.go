@@ -1,6 +1,7 @@
 package line
 
 import (
+	"slices"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -73,7 +74,7 @@ func cutAt(s string, begin int, atoms []atom) int {
 		if units > MaxText {
 			break
 		}
-		if begun > 0 && atoms[begun-1].end-begin > at {
+		if begun > 0 && atoms[begun-1].end-begin > at || textlen.Within(s, at) {
 			continue
 		}
 		rank := cutCharacter
@@ -112,8 +113,11 @@ func cutAt(s string, begin int, atoms []atom) int {
 	}
 }
 
+func blank(s string) bool { return strings.TrimSpace(s) == "" }
+
 // Pieces splits a content whose text is too long for one message. The quote stays
 // with the first piece, the quick replies with the last; each keeps the sender.
+// Where a message would be all white space, there is none.
 func Pieces(c conversation.Content) []conversation.Content {
 	var atoms []atom
 	switch c.Type {
@@ -126,6 +130,9 @@ func Pieces(c conversation.Content) []conversation.Content {
 	texts := split(c.Text, atoms)
 	if len(texts) < 2 {
 		return []conversation.Content{c}
+	}
+	if texts = slices.DeleteFunc(texts, blank); len(texts) == 0 {
+		return []conversation.Content{c} // it is refused
 	}
 	out := make([]conversation.Content, len(texts))
 	for i, text := range texts {

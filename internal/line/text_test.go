@@ -78,6 +78,44 @@ func TestSplitTextKeepsEverythingAndEveryCharacterWhole(t *testing.T) {
 	})
 }
 
+// Characters of many code points, in many scripts: however much stands before them,
+// no cut is within one.
+func TestSplitTextCutsWithinNoCharacterOfAnyScript(t *testing.T) {
+	t.Parallel()
+	for name, character := range map[string]string{
+		"Devanagari conjunct": "क्षि", "of three": "स्त्री", "Bengali": "ক্ষ", "Malayalam": "ക്ഷ", "Tamil": "க்ஷ", "Telugu": "క్ష", "joined by request": "क्\u200dष",
+		"Sinhala": "ක්\u200dෂ", "Khmer": "ខ្មែ", "Burmese": "က္က", "Tibetan": "ཀྵ", "Thai with SARA AM": "น้ำ", "Thai with a tone": "กี่", "Lao": "ນ້ຳ",
+		"Hangul jamo": "\u1112\u1161\u11ab", "variation selector": "❤️", "keycap": "1️⃣", "flag": "🇯🇵", "flag by tags": "🏴󠁧󠁢󠁥󠁮󠁧󠁿", "family": "👨‍👩‍👧‍👦",
+		"skin": "🧑🏽‍🚀", "rainbow": "🏳️‍🌈", "line end": "\r\n", "accent": "e\u0301", "pair of surrogates": "𠮷",
+	} {
+		for before := range 4 {
+			s := strings.Repeat("x", before) + strings.Repeat(character, 11000/textlen.UTF16(character))
+			pieces := SplitText(s)
+			require.Equal(t, s, strings.Join(pieces, ""), name)
+			for i, p := range pieces {
+				require.LessOrEqual(t, textlen.UTF16(p), MaxText, name)
+				if i == 0 {
+					p = p[before:]
+				}
+				require.Empty(t, strings.ReplaceAll(p, character, ""), "%s: %q", name, p)
+			}
+		}
+	}
+}
+
+func TestNoMessageIsAllWhiteSpace(t *testing.T) {
+	t.Parallel()
+	full := strings.Repeat("a", 5000)
+	text := func(s string) conversation.Content { return conversation.Content{Type: "text", Text: s} }
+	require.Equal(t, []conversation.Content{text(full)}, Pieces(text(full+" \n\n\u3000")), "what is left of it is no message")
+	require.Equal(t, []conversation.Content{text(full), text(strings.Repeat("\n", 1000) + "b")}, Pieces(text(full+strings.Repeat("\n", 6000)+"b")))
+	buttons := conversation.Content{Type: "quick_replies", Text: full + "  ", QuickReplies: many(1), QuoteMessageID: "msg_1", QuoteToken: "q"}
+	require.Equal(t, []conversation.Content{{Type: "quick_replies", Text: full, QuickReplies: many(1), QuoteMessageID: "msg_1", QuoteToken: "q"}}, Pieces(buttons))
+	spaces := text(strings.Repeat(" ", 5001))
+	require.Equal(t, []conversation.Content{spaces}, Pieces(spaces))
+	require.Error(t, Validate(spaces))
+}
+
 func TestACharacterLongerThanAMessageIsCutBetweenCodePoints(t *testing.T) {
 	t.Parallel()
 	zalgo := "e" + strings.Repeat("\u0301", 6000)
@@ -154,6 +192,6 @@ func TestPiecesOfVersion2KeepEverythingAndAreTaken(t *testing.T) {
 			}
 			require.LessOrEqual(rt, units, MaxText)
 		}
-		require.Equal(rt, b.String(), whole)
+		require.Equal(rt, strings.Join(strings.Fields(b.String()), ""), strings.Join(strings.Fields(whole), ""), "but for white space")
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/overloads"
 	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/ext"
 	"github.com/google/cel-go/parser"
 
@@ -114,7 +115,7 @@ func environmentOf(names ...cel.EnvOption) *cel.Env {
 		cel.RegexProgramSizeLimit(maxPattern),
 		cel.ExtendedValidations(),
 		ext.Strings(),
-		cel.ASTValidators(noGrowth{}),
+		cel.ASTValidators(noGrowth{}, knownZones{}),
 	)...)
 	if err != nil {
 		panic(fmt.Sprintf("the environment of conditions: %v", err)) // a mistake in this file
@@ -160,6 +161,27 @@ func (noGrowth) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issues *
 				return id == overloads.AddString || id == overloads.AddBytes || id == overloads.AddList
 			}) {
 				issues.ReportErrorAtID(e.ID(), "+ is not available for texts and lists: %s", growth)
+			}
+		}
+	}
+}
+
+// knownZones refuses time zones that there are not, where they stand in the
+// condition itself: it would fail whenever it is asked.
+type knownZones struct{}
+
+func (knownZones) Name() string { return "kaiwa.known_zones" }
+
+func (knownZones) Validate(_ *cel.Env, _ cel.ValidatorConfig, a *ast.AST, issues *cel.Issues) {
+	for _, e := range ast.MatchDescendants(ast.NavigateAST(a), ast.KindMatcher(ast.CallKind)) {
+		call := e.AsCall()
+		if !call.IsMemberFunction() || len(call.Args()) != 1 || call.Args()[0].Kind() != ast.LiteralKind {
+			continue
+		}
+		for _, id := range a.GetOverloadIDs(e.ID()) {
+			zone := call.Args()[0].AsLiteral()
+			if strings.HasPrefix(id, "timestamp_to_") && types.IsError(types.Timestamp{}.Receive(call.FunctionName(), id, []ref.Val{zone})) {
+				issues.ReportErrorAtID(call.Args()[0].ID(), "there is no time zone %v", zone.Value())
 			}
 		}
 	}
@@ -217,10 +239,16 @@ func plain(message string) string {
 	return message
 }
 
+const moment = "A time is asked for its hour, day or month, as in now.getHours(\"Asia/Tokyo\") >= 9."
+
 // hints are looked for in order.
 var hints = []struct{ sign, hint string }{
 	{growth, "Ask each text for what it contains, as in message.texts.exists(t, t.contains(\"…\"))."},
 	{"undeclared reference", "The names are message, conversation, customer, contact, channel, bot, context and now; a text stands in quotation marks."},
+	{"there is no time zone", "Name it as in now.getHours(\"Asia/Tokyo\"), or by its distance, as in now.getHours(\"+09:00\")."},
+	{"timestamp' does not support", moment},
+	{"(timestamp, int)", moment},
+	{"(int, timestamp)", moment},
 	{"undefined field", "The fields of each name are in docs/routing.md; a context variable is asked for as context.name."},
 	{"found no matching overload", "The two sides are of different kinds: a text stands in quotation marks, a number does not."},
 	{"token recognition error", "Use == to compare, && and || to combine, and plain quotation marks: \" or '."},

@@ -2,9 +2,13 @@
 package textlen
 
 import (
+	"strings"
+	"unicode"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/rivo/uniseg"
+	"golang.org/x/text/unicode/norm"
 )
 
 // UTF16 is the length of s in UTF-16 code units: an emoji outside the basic plane
@@ -22,7 +26,7 @@ func UTF16(s string) int {
 // Cut shortens a text to at most limit UTF-16 code units, between characters as
 // people see them.
 func Cut(text string, limit int) string {
-	units, end, state := 0, 0, -1
+	units, at, end, state := 0, 0, 0, -1
 	for rest := text; rest != ""; {
 		var cluster string
 		cluster, rest, _, state = uniseg.FirstGraphemeClusterInString(rest, state)
@@ -35,7 +39,27 @@ func Cut(text string, limit int) string {
 		if units > limit {
 			break
 		}
-		end += len(cluster)
+		at += len(cluster)
+		if !Within(text, at) {
+			end = at
+		}
 	}
 	return text[:end]
+}
+
+// Within tells whether the byte offset at, between two grapheme clusters of s, is
+// within a conjunct: a sign of a script such as Devanagari that joins the consonant
+// before it to the one behind it, which readers take for one character.
+//
+// Source: https://www.unicode.org/reports/tr29/ (GB9c; its viramas and those of the
+// scripts it leaves out)
+func Within(s string, at int) bool {
+	before := strings.TrimRight(s[:at], "\u200d") // which asks for the joined form
+	_, size := utf8.DecodeLastRuneInString(before)
+	const virama = 9 // the canonical combining class
+	if norm.NFC.PropertiesString(before[len(before)-size:]).CCC() != virama {
+		return false
+	}
+	next, _ := utf8.DecodeRuneInString(s[at:])
+	return unicode.IsLetter(next)
 }

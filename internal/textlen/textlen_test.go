@@ -14,3 +14,12 @@ func TestAnEmojiOutsideTheBasicPlaneIsTwoUnits(t *testing.T) {
 		require.Equal(t, want, textlen.UTF16(s), s)
 	}
 }
+
+func TestCutLeavesNoPartOfACharacter(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		"abcdef": "abcd", "abc👟": "abc", "ab👨‍👩‍👧": "ab", "abcक्ष": "abc", "aक्षc": "aक्ष", "abc\r\n": "abc", "": "", "क्क्क्क": "",
+	} {
+		require.Equal(t, want, textlen.Cut(text, 4), "%q", text)
+	}
+}
