@@ -76,6 +76,7 @@ func (a *Activities) Ingest(ctx context.Context, in IngestInput) (IngestOutput, 
 	}
 	set := settings(plan)
 	set.Survey = set.Survey || res.SurveyDue
+	set.RichMenus = set.RichMenus && !res.OfMany // LINE shows none there
 	if res.Owner == conversation.OwnerBot && (plan.Bot == nil || plan.Bot.ID != res.BotID) {
 		bot, err := a.botOf(ctx, plan, res.BotID)
 		switch {

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/json"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"kaiwa/cmd/kaiwa-dev/dev"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/linesim"
+	"kaiwa/internal/store"
 )
 
 // The customer's phone has the menu of whoever has their conversation, all the
@@ -58,6 +60,47 @@ func TestTheRichMenuIsOfWhoHasTheConversation(t *testing.T) {
 		k.setsMenus(menus)
 		emma.sees("")
 		emma.isQuiet()
+	})
+}
+
+// LINE shows no menu in a group: nothing is done about one, whoever has the
+// conversation.
+func TestAGroupCostsNothingOfTheRichMenu(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.arrange(picked)
+		k.groups(store.GroupsServed)
+		kenta := k.as("kaiwa-dev-kenta")
+		menu := k.addsMenu("Served", `{"type": "message", "text": "m001"}`)
+		k.setsMenus(map[string]any{"bot": menu, "queue": menu, "agent": menu})
+		hana := k.newCustomer("Hana")
+		g := k.group(hana)
+		hana.writesIn(g, linesim.Message{Text: "hello"})
+		k.eventually(func() bool { return len(g.reads()) == 1 }, "the bot answers the group")
+		hana.writesIn(g, linesim.Message{Text: "talk to a person"})
+		list, err := k.Store.Conversations(t.Context(), store.ConversationFilter{}, store.Position{}, 10)
+		require.NoError(t, err)
+		require.Len(t, list, 1)
+		id := list[0].ID
+		waits := func(what func(store.Conversation) bool) {
+			k.eventually(func() bool {
+				c, err := k.Store.Conversation(context.Background(), id)
+				return err == nil && what(c)
+			}, "the group's conversation goes on")
+		}
+		waits(func(c store.Conversation) bool { return c.Owner == conversation.OwnerQueue })
+		kenta.does("pick", id, nil)
+		kenta.does("end", id, nil)
+		kenta.does("wrap-up", id, nil)
+		waits(func(c store.Conversation) bool { return c.Status == conversation.StatusClosed })
+		asked := 0
+		for _, e := range k.history(conversation.WorkflowID(k.Seeded.ChannelID, conversation.ChatKey("group", g.id))) {
+			if a := e.GetActivityTaskScheduledEventAttributes(); a != nil && a.ActivityType.Name == "ShowRichMenu" {
+				asked++
+			}
+		}
+		require.Zero(t, asked)
 	})
 }
 

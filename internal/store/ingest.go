@@ -132,6 +132,7 @@ type IngestResult struct {
 	Unsupported    bool                       `json:"unsupported,omitempty"` // among the messages is one Kaiwa cannot show
 	Blocked        bool                       `json:"blocked,omitempty"`     // the customer has blocked the account, as they now say
 	Errands        bool                       `json:"errands,omitempty"`     // something is to be done in the chat beside the conversation
+	OfMany         bool                       `json:"-"`                     // the chat is a group or room
 	Members        []string                   `json:"members,omitempty"`     // of the group, whose names are missing
 	More           bool                       `json:"more,omitempty"`        // unhandled events remain
 	Greeted        bool                       `json:"greeted,omitempty"`
@@ -175,6 +176,7 @@ func (s *Store) Ingest(ctx context.Context, req IngestRequest, interpret Interpr
 			err = g.known(ctx)
 		}
 		took, res.Errands = g.took, g.chat.Errands > 0
+		res.OfMany = g.chat.SourceID != "" && conversation.ChatKey("user", g.chat.SourceID) != req.ChatKey
 		failpoint.Hit("ingest.before_commit")
 		return err
 	})
@@ -917,6 +919,7 @@ func (g *ingest) create(ctx context.Context, first taken, asks bool) error {
 	}); err != nil {
 		return err
 	}
+	g.chat.SourceID = first.SourceID
 	if _, err := g.c.exec(ctx, `UPDATE chats SET source_type = $1, source_id = $2 WHERE channel_id = $3 AND chat_key = $4`,
 		first.SourceType, first.SourceID, g.req.ChannelID, g.req.ChatKey); err != nil {
 		return err
