@@ -41,6 +41,7 @@ type Activities struct {
 	plans      *plans
 	pace       pace
 	quotas     *quotas
+	meetings   meetings
 	rates      *callrate.Limits
 	courtesy   *courtesy.Courtesy
 	inbox      Notifier

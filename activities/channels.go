@@ -27,9 +27,8 @@ const (
 	// askTime bounds each question to LINE about a token.
 	askTime = 10 * time.Second
 	// tendAtOnce bounds the channels of one look, resumeAtOnce the conversations
-	// that are read at once of what waited, meetAtOnce the people whom LINE is
-	// asked about at once.
-	tendAtOnce, resumeAtOnce, meetAtOnce = 50, 200, 100
+	// that are read at once of what waited.
+	tendAtOnce, resumeAtOnce = 50, 200
 )
 
 // voice is by what an attempt spoke to LINE.
@@ -181,6 +180,8 @@ func (a *Activities) tendChannel(ctx context.Context, c store.Channel) (next tim
 	if c.HeldAt.IsZero() && !c.ResumedAt.IsZero() {
 		if err := a.resume(ctx, c); errors.Is(err, errMore) {
 			soonest(a.now().Add(tendPause))
+		} else if errors.Is(err, errUnmet) {
+			soonest(a.now().Add(tendAgain))
 		} else if err != nil {
 			a.logger.WarnContext(ctx, "not all that waited goes yet; it is tried again", slog.String("channel", c.ID), slog.Any("error", err))
 			soonest(a.now().Add(tendPause)) // what is begun has its time
@@ -290,30 +291,6 @@ func (a *Activities) resumeErrands(ctx context.Context, c store.Channel) error {
 		a.inbox.Notify(chat.ChannelID, chat.ChatKey)
 	}
 	return err
-}
-
-// errMore is that there is more to do than one look does.
-var errMore = errors.New("more is to be done")
-
-// meetNameless asks LINE about people whom it was not asked about while the
-// channel was held, some at each look, so that other channels have their turn.
-func (a *Activities) meetNameless(ctx context.Context, c store.Channel) error {
-	n, err := a.store.Nameless(ctx, c.ID, meetAtOnce)
-	if err != nil {
-		return err
-	}
-	for _, chat := range n.Chats {
-		if _, err := a.FetchProfile(ctx, ProfileInput{ChannelID: c.ID, ChatKey: chat}); err != nil {
-			return err
-		}
-	}
-	if err := a.FetchMembers(ctx, MembersInput{ChannelID: c.ID, IDs: n.Members}); err != nil {
-		return err
-	}
-	if len(n.Chats) == meetAtOnce || len(n.Members) == meetAtOnce {
-		return errMore
-	}
-	return nil
 }
 
 // resumeSending has sent what waited: by the workflows that

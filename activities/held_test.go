@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -197,9 +199,134 @@ func TestNamesInAGroupAreAskedForOnceTheTokenIsGood(t *testing.T) {
 	w.recovers()
 	w.looks()
 	require.Equal(t, len(out.Members), w.given("group_member"))
-	left, err := w.store.Nameless(t.Context(), w.channel.ID, 10)
+	left, err := w.store.Nameless(t.Context(), w.channel.ID, store.NamelessAfter{}, 10)
 	require.NoError(t, err)
 	require.Empty(t, left.Members)
+}
+
+// namelessChats are customers who wrote while LINE took no token, in the order in
+// which they are asked about.
+func (w *world) namelessChats(n int) (chats []*chat) {
+	w.t.Helper()
+	for range n {
+		chats = append(chats, w.newChat())
+	}
+	slices.SortFunc(chats, func(a, b *chat) int { return strings.Compare(a.key(), b.key()) })
+	w.lineTakes("good")
+	_, err := w.activities().FetchProfile(w.t.Context(), activities.ProfileInput{ChannelID: w.channel.ID, ChatKey: chats[0].key()})
+	require.NoError(w.t, err)
+	require.False(w.t, w.read().HeldAt.IsZero())
+	w.recovers()
+	return chats
+}
+
+func (w *world) names(chats []*chat) (named []bool) {
+	w.t.Helper()
+	for _, c := range chats {
+		p, err := w.store.Profile(w.t.Context(), w.channel.ID, c.key())
+		require.NoError(w.t, err)
+		named = append(named, p.DisplayName != "")
+	}
+	return named
+}
+
+// One of whom LINE does not answer is asked about again in a minute, and an hour
+// later by their next message; the others have their names at once.
+func TestOneOfWhomLINEDoesNotAnswerHoldsBackNobody(t *testing.T) {
+	t.Parallel()
+	for name, back := range map[string]bool{"LINE answers later": true, "LINE never does": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			chats := w.namelessChats(3)
+			answers := false
+			w.line.stand(func(req *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+				if strings.HasSuffix(req.URL.Path, "/profile/"+chats[0].user) && !answers {
+					return &http.Response{StatusCode: http.StatusInternalServerError, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+				}
+				return carry()
+			})
+			a := w.activities()
+			look := func(after time.Duration) {
+				t.Helper()
+				w.pass(after)
+				require.NoError(t, a.TendChannelsOnce(t.Context()))
+			}
+			look(0)
+			require.Equal(t, []bool{false, true, true}, w.names(chats))
+			require.False(t, w.read().ResumedAt.IsZero())
+			look(30 * time.Second)
+			require.Equal(t, 2, w.given("profile"), "nobody is asked about twice")
+			if answers = back; answers {
+				look(30 * time.Second)
+				require.Equal(t, []bool{true, true, true}, w.names(chats))
+			} else {
+				look(time.Hour)
+				require.Equal(t, []bool{false, true, true}, w.names(chats))
+			}
+			require.True(t, w.read().ResumedAt.IsZero())
+		})
+	}
+}
+
+// While LINE takes its time about one, it is asked about the others.
+func TestASlowAnswerAboutOneHoldsBackNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	chats := w.namelessChats(4)
+	others := make(chan struct{}, len(chats))
+	w.line.stand(func(req *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+		if !strings.Contains(req.URL.Path, "/profile/") {
+			return carry()
+		}
+		if strings.HasSuffix(req.URL.Path, "/profile/"+chats[0].user) {
+			for range chats[1:] {
+				select {
+				case <-others:
+				case <-req.Context().Done():
+					return nil, req.Context().Err()
+				}
+			}
+			return carry()
+		}
+		defer func() { others <- struct{}{} }()
+		return carry()
+	})
+	require.NoError(t, w.activities().TendChannelsOnce(t.Context()))
+	require.Equal(t, []bool{true, true, true, true}, w.names(chats))
+	require.True(t, w.read().ResumedAt.IsZero())
+}
+
+// One member of whom LINE does not answer does not cost the others their names, and
+// who has one is not asked about again.
+func TestOneMemberOfWhomLINEDoesNotAnswerHoldsBackNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.does(func(c *store.Channel) { c.GroupChats = store.GroupsServed })
+	chat := w.invited()
+	for _, name := range []string{"Yuki", "Aoi", "Ken"} {
+		u := linesim.User{ID: linesim.NewUserID(), DisplayName: name}
+		require.NoError(t, w.sim.AddUser(t.Context(), u))
+		_, err := w.sim.Send(t.Context(), lineChannel, u.ID, linesim.Message{Type: "text", Text: "hello", GroupID: aGroup})
+		require.NoError(t, err)
+	}
+	in := activities.MembersInput{ChannelID: w.channel.ID, IDs: w.takes(w.activities(), chat).Members}
+	require.GreaterOrEqual(t, len(in.IDs), 3)
+	members, err := w.store.ChatMembers(t.Context(), in.IDs, false)
+	require.NoError(t, err)
+	first := members[0].LINEUserID
+	answers := false
+	w.line.stand(func(req *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+		if strings.HasSuffix(req.URL.Path, "/member/"+first) && !answers {
+			return &http.Response{StatusCode: http.StatusInternalServerError, Header: http.Header{}, Body: http.NoBody, Request: req}, nil
+		}
+		return carry()
+	})
+	require.Error(t, w.activities().FetchMembers(t.Context(), in))
+	require.Equal(t, len(in.IDs)-1, w.given("group_member"))
+	answers = true
+	require.NoError(t, w.activities().FetchMembers(t.Context(), in))
+	require.Equal(t, len(in.IDs), w.given("group_member"))
 }
 
 // waits fetches a file that LINE does not give for want of a token.

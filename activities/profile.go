@@ -84,17 +84,19 @@ type MembersInput struct {
 }
 
 // FetchMembers asks LINE for the names of people in a group or room. Those LINE
-// tells nothing of stay without one. While LINE takes no access token of the
-// channel, nobody is asked about; they are when that is over.
+// tells nothing of stay without one; one of whom it does not answer holds back no
+// other. While LINE takes no access token of the channel, nobody is asked about;
+// they are when that is over.
 func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 	plan, err := a.plans.get(ctx, in.ChannelID)
 	if err != nil {
 		return final(err)
 	}
-	members, err := a.store.ChatMembers(ctx, in.IDs)
+	members, err := a.store.ChatMembers(ctx, in.IDs, in.Refresh)
 	if err != nil {
 		return final(err)
 	}
+	var failed error
 	for _, m := range members {
 		if !a.rates.May(ctx, in.ChannelID, callrate.Profile) {
 			return lineError(callrate.TooFast(callrate.Profile))
@@ -109,11 +111,12 @@ func (a *Activities) FetchMembers(ctx context.Context, in MembersInput) error {
 			return nil
 		}
 		if err != nil && !tellsNothing(err) {
-			return err
+			failed = err
+			continue
 		}
 		if err := a.store.SaveChatMember(ctx, m.ID, p.DisplayName, p.PictureURL, in.Refresh); err != nil {
 			return final(err)
 		}
 	}
-	return nil
+	return failed
 }

@@ -102,14 +102,16 @@ func (g *ingest) members(ctx context.Context, events []taken) error {
 
 // ChatMembers reads members of groups and rooms, to ask LINE about them; those
 // that are not there are left out, and all while LINE takes no access token of
-// their channel.
-func (s *Store) ChatMembers(ctx context.Context, ids []string) ([]ChatMember, error) {
+// their channel. Those of whom LINE has told are among them only if they are asked
+// about again.
+func (s *Store) ChatMembers(ctx context.Context, ids []string, again bool) ([]ChatMember, error) {
 	if len(ids) == 0 {
 		return nil, nil
 	}
 	var list []ChatMember
-	err := s.read().list(ctx, &list, `SELECT id, source_id, line_user_id FROM chat_members m WHERE id IN (`+list1(len(ids), 1)+`)
-		AND NOT EXISTS (SELECT 1 FROM channels h WHERE h.id = m.channel_id AND h.held_at > 0) ORDER BY id`, anys(ids)...)
+	err := s.read().list(ctx, &list, `SELECT id, source_id, line_user_id FROM chat_members m WHERE id IN (`+list1(len(ids), 2)+`)
+		AND ($1 OR fetched_at = 0)
+		AND NOT EXISTS (SELECT 1 FROM channels h WHERE h.id = m.channel_id AND h.held_at > 0) ORDER BY id`, append([]any{again}, anys(ids)...)...)
 	return list, err
 }
 

@@ -100,13 +100,20 @@ type Nameless struct {
 	Members []string // of groups and rooms, by id
 }
 
+// NamelessAfter is a place in a list of the nameless.
+type NamelessAfter struct {
+	Chat, Member string
+}
+
 // Nameless lists customers of a channel, and people in its groups and rooms, whom
-// LINE was never asked about: so many of each at most.
-func (s *Store) Nameless(ctx context.Context, channelID string, limit int) (Nameless, error) {
+// LINE was never asked about, in an order: so many of each at most, after a place.
+func (s *Store) Nameless(ctx context.Context, channelID string, after NamelessAfter, limit int) (Nameless, error) {
 	var n Nameless
-	if err := s.read().list(ctx, &n.Chats, `SELECT chat_key FROM social_profiles WHERE channel_id = $1 AND fetched_at = 0 LIMIT $2`, channelID, limit); err != nil {
+	if err := s.read().list(ctx, &n.Chats, `SELECT chat_key FROM social_profiles
+		WHERE channel_id = $1 AND fetched_at = 0 AND chat_key > $2 ORDER BY chat_key LIMIT $3`, channelID, after.Chat, limit); err != nil {
 		return n, err
 	}
-	err := s.read().list(ctx, &n.Members, `SELECT id FROM chat_members WHERE channel_id = $1 AND fetched_at = 0 AND left_at = 0 LIMIT $2`, channelID, limit)
+	err := s.read().list(ctx, &n.Members, `SELECT id FROM chat_members
+		WHERE channel_id = $1 AND fetched_at = 0 AND left_at = 0 AND id > $2 ORDER BY id LIMIT $3`, channelID, after.Member, limit)
 	return n, err
 }

@@ -150,7 +150,7 @@ func TestInAGroupMembersHaveNames(t *testing.T) {
 		k.receive(k.event("first", "spoken", "U1 hello"))
 		res := k.takes(store.IngestResult{})
 		require.Len(t, res.Members, 1, "a name is missing")
-		members, err := s.ChatMembers(ctx, res.Members)
+		members, err := s.ChatMembers(ctx, res.Members, false)
 		require.NoError(t, err)
 		require.Equal(t, []store.ChatMember{{ID: res.Members[0], SourceID: k.user, LINEUserID: "U1"}}, members)
 		require.NoError(t, s.SaveChatMember(ctx, res.Members[0], "Hanako", "https://example.test/h.jpg", false))

@@ -388,6 +388,7 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		by("calls are taken", func() { _, err := s.TakeCalls(ctx, known, "push", time.Now(), 1, 10); check(err) })
 		by("nothing is to be sent", func() { _, err := s.NextBatch(ctx, id, plain); check(err) })
 		by("what waited while a channel was held", func() { _, err := s.WaitingConversations(ctx, known, store.WaitingConversation{}, 200); check(err) }, "messages_unsent", "batches_one_frozen")
+		by("whose names are missing", func() { _, err := s.Nameless(ctx, known, store.NamelessAfter{}, 100); check(err) }, "social_profiles_nameless", "chat_members_nameless")
 		by("a conversation is wanted", func() { check(s.Want(ctx, store.WaitingConversation{ID: id})) })
 		by("a survey is wanted", func() { check(s.Want(ctx, store.WaitingConversation{ID: id, Survey: true})) })
 		by("channels whose tokens want something", func() { _, err := s.ChannelsToTend(ctx, 50); check(err) })
