@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -68,6 +69,12 @@ func (d *Daemon) Stop() {
 	_ = d.cmd.Wait() // it was killed
 	d.cmd = nil
 	_ = os.Remove(filepath.Join(d.dir, "socket"))
+}
+
+// Hang has the daemon do nothing any more, until Stop.
+func (d *Daemon) Hang() {
+	d.t.Helper()
+	require.NoError(d.t, d.cmd.Process.Signal(syscall.SIGSTOP))
 }
 
 // Resume starts it again where it was, and returns when it answers.
