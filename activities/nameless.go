@@ -84,12 +84,18 @@ func (a *Activities) meetNameless(ctx context.Context, c store.Channel) error {
 	var together errgroup.Group
 	together.SetLimit(meetTogether)
 	var unmet atomic.Bool
+	var panicked atomic.Pointer[any]
 	meet := func(ask func(context.Context) error) (met bool) {
 		if time.Since(begun) >= meetTime || ctx.Err() != nil {
 			more = true
 			return false
 		}
 		together.Go(func() error {
+			defer func() {
+				if p := recover(); p != nil {
+					panicked.Store(&p)
+				}
+			}()
 			call, cancel := context.WithTimeout(ctx, meetCall)
 			defer cancel()
 			if err := ask(call); err != nil {
@@ -118,6 +124,9 @@ func (a *Activities) meetNameless(ctx context.Context, c store.Channel) error {
 		at.after.Member = member
 	}
 	_ = together.Wait() // the errors are noted
+	if p := panicked.Load(); p != nil {
+		panic(*p) // it is for who called
+	}
 	at.unmet = at.unmet || unmet.Load()
 	switch {
 	case ctx.Err() != nil:
