@@ -243,10 +243,11 @@ func (l *look) lookAtURL(ctx context.Context, connect bool) error {
 				return err
 			}
 			found = guide.URLUnusable
-		} else if l.at, err = l.client.WebhookEndpoint(ctx); err != nil {
+		} else if l.at, err = l.client.WebhookEndpoint(ctx); err != nil && line.ClassOf(err) != line.ClassNotFound {
 			return lineError(err)
-		} else {
-			found, detail = l.foundOfURL(), l.at.URL
+		} else { // LINE has taken it, though it may go on saying what was before for a minute
+			l.at.URL = l.url
+			found, detail = guide.URLRight, l.url
 		}
 	}
 	state := guide.Todo
