@@ -81,6 +81,18 @@ func TestWhatLINEHasTakenIsSetThoughItDoesNotSayYet(t *testing.T) {
 	}
 }
 
+func TestATestThatLINERefusesIsAStepToDo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "sqlite")
+	_, err := b.sim.Faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "test_webhook_endpoint", Status: 400, Body: json.RawMessage(`{"message":"Invalid endpoint"}`)})
+	require.NoError(t, err)
+	connect := b.as(store.RoleAdmin, "POST", "/api/v1/channels/"+b.channel()+"/connect", nil)
+	states, reasons := steps(t, connect)
+	require.Equal(t, [2]string{"todo", "unclassified"}, [2]string{states["webhook_test"], reasons["webhook_test"]})
+	require.Contains(t, string(connect.Raw), "LINE says: Invalid endpoint")
+	require.Equal(t, "done", states["webhook_url"])
+}
+
 func TestWhatIsWrongIsNamed(t *testing.T) {
 	t.Parallel()
 	b := setup(t, "sqlite")
