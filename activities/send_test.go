@@ -523,6 +523,31 @@ func TestARateLimitIsWaitedOut(t *testing.T) {
 	}
 }
 
+func TestWhoeverAsksToBeLeftAloneIs(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for asked, want := range map[string]time.Duration{"20": 20 * time.Second, "65535": store.AutomatedBudget, "0": 500 * time.Millisecond} {
+		c := w.newChat()
+		c.pass(time.Minute)
+		c.says(1)
+		c.line.stand(func(r *http.Request, carry func() (*http.Response, error)) (*http.Response, error) {
+			if !strings.HasSuffix(r.URL.Path, "/push") {
+				return carry()
+			}
+			res, err := answer(503, "busy")(r, carry)
+			res.Header.Set("Retry-After", asked)
+			return res, err
+		})
+		_, err := c.send()
+		var app *temporal.ApplicationError
+		require.ErrorAs(t, err, &app)
+		require.Equal(t, want, app.NextRetryDelay(), asked)
+		c.line.stand(nil)
+		require.Empty(t, c.empty())
+		c.acceptedOnce(1)
+	}
+}
+
 func TestASpentQuotaFailsTheMessageWithThatReason(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
