@@ -12,6 +12,9 @@ import (
 	"kaiwa/internal/store"
 )
 
+// inGroup refuses a card of account linking that nobody alone would see.
+var inGroup = conversation.Invalid("/type", "accounts are linked in a chat with one customer, not in a group")
+
 // render turns contents into LINE's message objects; a card of account linking gets
 // its personal link here, so that it is in no transcript.
 func (a *Activities) render(contents []conversation.Content) ([]json.RawMessage, error) {
@@ -25,7 +28,7 @@ func (a *Activities) renderAt(from time.Time, contents []conversation.Content) (
 			continue
 		}
 		if c.ProfileID == "" {
-			return nil, conversation.Invalid("/type", "accounts are linked in a chat with one customer, not in a group")
+			return nil, inGroup
 		}
 		var err error
 		token := accountlink.Token(a.store.Keys(), c.ProfileID, from.Add(accountlink.TokenLife))
@@ -36,12 +39,14 @@ func (a *Activities) renderAt(from time.Time, contents []conversation.Content) (
 	return line.Render(contents)
 }
 
-// sendable checks what a bot wants sent.
-func (a *Activities) sendable(plan store.Plan, c conversation.Content) error {
-	if c.Type != conversation.ContentAccountLink {
+// sendable checks what a bot wants sent in a conversation.
+func (a *Activities) sendable(plan store.Plan, conv store.Conversation, c conversation.Content) error {
+	switch {
+	case c.Type != conversation.ContentAccountLink:
 		return line.Validate(c)
-	}
-	if !plan.Channel.AccountLinking.On() {
+	case conv.LINEUserID != "" && !line.ValidUserID(conv.LINEUserID):
+		return inGroup
+	case !plan.Channel.AccountLinking.On():
 		return conversation.Invalid("/type", "the channel's account_linking is off")
 	}
 	c, err := accountlink.Card(c, a.publicURL+accountlink.Path)
@@ -65,16 +70,16 @@ var linkErrands = map[string]linkNotice{
 }
 
 // linkErrand says something of account linking: in the conversation that is open,
-// or beside any by the event's own reply token, or by a push. It answers what the
-// customer has just done, so that a push is worth its price; LINE takes it once,
-// by its retry key.
+// or beside any by the event's own reply token, or by a push: it answers what the
+// customer has done, so that a push is worth its price, unless what is left of
+// them is for agents.
 func (a *Activities) linkErrand(ctx context.Context, plan store.Plan, e store.Errand, what linkNotice) error {
 	chatKey := conversation.ChatKey("user", e.SourceID)
 	content, err := a.linkContent(plan, what)
-	if err != nil || content.Type == "" {
+	if err != nil {
 		return err
 	}
-	said, err := a.store.SayInChat(ctx, plan.Channel.ID, chatKey, e.ID, []store.Draft{
+	said, err := a.store.SayErrand(ctx, store.Chat{ChannelID: plan.Channel.ID, ChatKey: chatKey}, e, []store.Draft{
 		{SenderKind: conversation.SenderSystem, Automated: e.Kind, Content: content},
 	})
 	if err != nil {
@@ -84,52 +89,34 @@ func (a *Activities) linkErrand(ctx context.Context, plan store.Plan, e store.Er
 		a.inbox.Notify(plan.Channel.ID, chatKey)
 		return nil
 	}
-	if e.Tried {
-		return nil // by a token that is over: nobody knows, and twice is worse than not at all
-	}
 	profile, err := a.store.Profile(ctx, plan.Channel.ID, chatKey)
 	switch {
 	case conversation.CodeOf(err) == conversation.CodeNotFound:
-		return nil // nobody is there any more
+		return unsaidNobody
 	case err != nil:
 		return err
 	case profile.Friendship == "blocked":
-		return nil // who blocks the account is not to be reached
+		return unsaidBlocked
 	}
 	content.ProfileID, content.Locale = profile.ID, accountlink.Language(profile.Language, plan.Channel.Locale)
 	messages, err := a.renderAt(e.CreatedAt, []conversation.Content{content}) // the same bytes at every attempt
 	if err != nil {
 		return &line.Error{Class: line.ClassRefused, Message: err.Error()} // it will not do better the next time
 	}
-	if e.ReplyToken == "" {
-		return a.asChannel(ctx, plan.Channel, a.paced(func(client *line.Client) error {
-			_, err := client.Push(ctx, e.SourceID, conversation.RetryKey(e.ID), messages)
-			return err
-		}))
-	}
-	call, cancel := context.WithTimeout(ctx, tokenLife-a.now().Sub(e.ReceivedAt))
-	defer cancel()
-	err = a.asChannel(call, plan.Channel, a.paced(func(client *line.Client) error {
-		_, err := client.Reply(call, e.ReplyToken, messages)
-		return err
-	}))
-	if line.ClassOf(err) == line.ClassInvalidReplyToken {
-		return nil // it was said
-	}
-	return err
+	return a.sayErrand(ctx, plan, e, messages, &plan.Workstream.Settings.Sending)
 }
 
-// linkContent is what is said; without a type when that is switched off.
+// linkContent is what is said, if that is not switched off.
 func (a *Activities) linkContent(plan store.Plan, what linkNotice) (conversation.Content, error) {
 	if what.trigger == "" {
 		if !plan.Channel.AccountLinking.On() {
-			return conversation.Content{}, nil
+			return conversation.Content{}, unsaidOff
 		}
 		return conversation.Content{Type: conversation.ContentAccountLink}, nil
 	}
 	text, on := automessage.Text(what.trigger, plan.Channel.Locale, overrides(plan)...)
 	if text = automessage.Fill(text, automessage.Values{Context: map[string]string{}}); !on || text == "" {
-		return conversation.Content{}, nil
+		return conversation.Content{}, unsaidOff
 	}
 	if what.linked {
 		return conversation.Content{Type: conversation.ContentAccountLink, Text: text, Linked: true}, nil

@@ -20,6 +20,10 @@ const (
 	// renewBefore is how long before its end a token v2.1 is replaced: a week for
 	// whoever has to mend what keeps it from that.
 	renewBefore = 7 * 24 * time.Hour
+	// newToken is how long a token v2.1 that LINE refuses is only replaced when LINE
+	// says that it is none: another would fare no better, and a channel has 30 of
+	// them at most.
+	newToken = 10 * time.Minute
 	// askTime bounds each question to LINE about a token.
 	askTime = 10 * time.Second
 	// tendAtOnce bounds the channels of one look, resumeAtOnce the conversations
@@ -137,16 +141,21 @@ func (a *Activities) tendChannel(ctx context.Context, c store.Channel) (next tim
 			next = t
 		}
 	}
-	if c.TokenKind == store.TokenAsserted && c.Status != store.ChannelDeleted {
-		due := c.TokenExpiresAt.Add(-renewBefore)
-		if !c.HeldAt.IsZero() || !a.now().Before(due) {
-			if err := a.renew(ctx, c); err != nil {
-				return time.Time{}, err
-			}
+	due := c.TokenExpiresAt.Add(-renewBefore)
+	issues := c.TokenKind == store.TokenAsserted && c.Status != store.ChannelDeleted
+	if issues && (!a.now().Before(due) || !c.HeldAt.IsZero() && a.anotherHelps(ctx, c)) {
+		if err := a.renew(ctx, c); err == nil {
 			return c.TendAt, nil // the new one is looked after anew
+		} else if c.HeldAt.IsZero() || c.Token == "" {
+			return time.Time{}, err
+		} else {
+			a.logger.WarnContext(ctx, "LINE issues no other access token; it is asked about the one there is", slog.String("channel", c.ID), slog.Any("error", err))
 		}
+	}
+	if issues {
 		soonest(due)
-	} else if !c.HeldAt.IsZero() {
+	}
+	if !c.HeldAt.IsZero() {
 		if err := a.askAgainAbout(ctx, c); err != nil {
 			return time.Time{}, err
 		}
@@ -180,8 +189,19 @@ func (a *Activities) tendChannel(ctx context.Context, c store.Channel) (next tim
 	return next, nil
 }
 
-// renew gives a channel a new token v2.1. A channel that is held stays so, when
-// LINE issues none.
+// anotherHelps tells whether another token v2.1 may be taken than the one that LINE
+// refuses.
+func (a *Activities) anotherHelps(ctx context.Context, c store.Channel) bool {
+	if !a.now().Before(c.TokenExpiresAt.Add(newToken - line.AssertedTokenLife)) {
+		return true
+	}
+	ask, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
+	_, err := a.line.TokenChannel(ask, c.Token, false)
+	return line.ClassOf(err) == line.ClassRefused
+}
+
+// renew gives a channel a new token v2.1.
 func (a *Activities) renew(ctx context.Context, c store.Channel) error {
 	ask, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -192,6 +212,9 @@ func (a *Activities) renew(ctx context.Context, c store.Channel) error {
 	replaced, err := a.store.ReplaceToken(ctx, c, token, expires)
 	if err != nil || replaced {
 		a.plans.forget(c.ID)
+		if err == nil && c.OldToken != "" { // its place was needed
+			_ = a.revokeOld(ask, c) // it expires by itself otherwise
+		}
 		return err
 	}
 	// Somebody gave the channel another one meanwhile: nobody will use this.
@@ -211,12 +234,18 @@ func (a *Activities) revoke(ctx context.Context, c store.Channel) error {
 	ask, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
 	var e *line.Error
-	if err := a.line.RevokeAssertedToken(ask, c.LINEChannelID, secret(c), c.OldToken); errors.As(err, &e) && e.Retryable() {
+	if err := a.revokeOld(ask, c); errors.As(err, &e) && e.Retryable() {
 		return err
-	} else if err != nil {
-		a.logger.WarnContext(ctx, "an old access token was not revoked; it expires by itself", slog.String("channel", c.ID), slog.Any("error", err))
 	}
 	return a.store.OldTokenRevoked(ctx, c)
+}
+
+func (a *Activities) revokeOld(ctx context.Context, c store.Channel) error {
+	err := a.line.RevokeAssertedToken(ctx, c.LINEChannelID, secret(c), c.OldToken)
+	if err != nil {
+		a.logger.WarnContext(ctx, "an old access token was not revoked", slog.String("channel", c.ID), slog.Any("error", err))
+	}
+	return err
 }
 
 // askAgainAbout restores a channel whose token LINE takes again.

@@ -373,6 +373,61 @@ func TestARevokedTokenIsReplacedByItselfWhereKaiwaIssuesIt(t *testing.T) {
 	require.Equal(t, []string{"channel.token_refused", "channel.token_accepted"}, w.told())
 }
 
+// A channel has 30 tokens v2.1 at most, and LINE issues it no other then.
+func TestALINEThatRefusesEveryTokenIsNotAskedForMoreAndMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.asserts()
+	c := w.newChat()
+	c.tends()
+	for _, endpoint := range []string{"reply", "push", "bot_info"} {
+		c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: endpoint, Status: 401})
+	}
+	c.says(1)
+	most := 0
+	for range 200 { // fifty minutes
+		c.empty()
+		c.tends()
+		c.pass(15 * time.Second)
+		most = max(most, len(w.sim.IssuedTokens(lineChannel)))
+	}
+	require.LessOrEqual(t, most, 3)
+	require.False(t, w.read().HeldAt.IsZero())
+	w.sim.ResetFaults()
+	c.pass(time.Minute)
+	c.tends()
+	c.tends()
+	require.True(t, w.read().HeldAt.IsZero())
+	require.Empty(t, c.empty())
+	c.acceptedOnce(1)
+}
+
+func TestATokenThatLINETakesAgainServesWhereItIssuesNoOther(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.asserts()
+	c := w.newChat()
+	c.tends()
+	c.pass(time.Hour)
+	token := w.read().Token
+	for _, endpoint := range []string{"reply", "push", "bot_info", "token_v2_1"} {
+		c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: endpoint, Status: map[bool]int{true: 400, false: 401}[endpoint == "token_v2_1"]})
+	}
+	c.says(1)
+	c.empty()
+	c.tends()
+	require.False(t, w.read().HeldAt.IsZero())
+	w.sim.ResetFaults()
+	c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "token_v2_1", Status: 400})
+	c.pass(time.Minute)
+	c.tends()
+	c.tends()
+	require.True(t, w.read().HeldAt.IsZero())
+	require.Equal(t, token, w.read().Token)
+	require.Empty(t, c.empty())
+	c.acceptedOnce(1)
+}
+
 func TestAStatelessTokenThatIsRefusedIsReplacedOnTheSpot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

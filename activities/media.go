@@ -122,6 +122,7 @@ type lineFile struct {
 	ContentProvider struct {
 		Type               string `json:"type"`
 		OriginalContentURL string `json:"originalContentUrl"`
+		PreviewImageURL    string `json:"previewImageUrl"`
 	} `json:"contentProvider"`
 }
 
@@ -253,7 +254,7 @@ func (a *Activities) download(ctx context.Context, plan store.Plan, f store.Fetc
 
 // keepLINEPreview keeps the frame LINE shows of a video, made anew. A video
 // without one is no worse.
-func (a *Activities) keepLINEPreview(ctx context.Context, f store.Fetch, open func(context.Context) (line.ContentStream, error)) string {
+func (a *Activities) keepLINEPreview(ctx context.Context, f store.Fetch, open func(context.Context) (io.ReadCloser, error)) string {
 	ctx, cancel := context.WithTimeout(ctx, stallTime)
 	defer cancel()
 	key, err := func() (string, error) {
@@ -261,8 +262,8 @@ func (a *Activities) keepLINEPreview(ctx context.Context, f store.Fetch, open fu
 		if err != nil {
 			return "", err
 		}
-		defer func() { _ = frame.Body.Close() }() // it was read, or is not needed
-		raw, err := io.ReadAll(io.LimitReader(frame.Body, maxLINEPreview))
+		defer func() { _ = frame.Close() }() // it was read, or is not needed
+		raw, err := io.ReadAll(io.LimitReader(frame, maxLINEPreview))
 		if err != nil {
 			return "", err
 		}
@@ -306,7 +307,7 @@ type source struct {
 	body   io.ReadCloser
 	length int64 // bytes; -1 when nobody says
 
-	preview func(context.Context) (line.ContentStream, error) // nil when LINE has none
+	preview func(context.Context) (io.ReadCloser, error) // nil when there is none
 }
 
 // open begins the download of a file: from LINE, which may still prepare it, or
@@ -315,7 +316,11 @@ type source struct {
 func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (*source, store.AttachmentEnd, error) {
 	told := readLINEFile([]byte(f.Payload))
 	if told.ContentProvider.Type == "external" {
-		return a.openExternal(ctx, f, told.ContentProvider.OriginalContentURL)
+		src, end, err := a.openExternal(ctx, f, told.ContentProvider.OriginalContentURL)
+		if at := told.ContentProvider.PreviewImageURL; src != nil && at != "" {
+			src.preview = func(ctx context.Context) (io.ReadCloser, error) { return a.openExternalPreview(ctx, f, at) }
+		}
+		return src, end, err
 	}
 	if f.Held {
 		return a.waits(ctx, f)
@@ -324,7 +329,7 @@ func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (
 		return a.notThere(f, callrate.TooFast(callrate.Content))
 	}
 	var content line.ContentStream
-	var preview func(context.Context) (line.ContentStream, error)
+	var preview func(context.Context) (io.ReadCloser, error)
 	status := line.TranscodingSucceeded
 	err := a.asChannel(ctx, plan.Channel, func(client *line.Client) (err error) {
 		if f.Kind == store.FileVideo || f.Kind == store.FileAudio {
@@ -334,7 +339,10 @@ func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (
 			}
 		}
 		content, err = client.Content(ctx, f.LINEMessageID)
-		preview = func(ctx context.Context) (line.ContentStream, error) { return client.Preview(ctx, f.LINEMessageID) }
+		preview = func(ctx context.Context) (io.ReadCloser, error) {
+			frame, err := client.Preview(ctx, f.LINEMessageID)
+			return frame.Body, err
+		}
 		return err
 	})
 	switch {
@@ -406,6 +414,19 @@ func (a *Activities) openExternal(ctx context.Context, f store.Fetch, at string)
 		}
 	}
 	return nil, store.AttachmentEnd{}, a.mediaLater(f, "provider_not_ready", fmt.Errorf("the provider answered with status %d", res.StatusCode))
+}
+
+// openExternalPreview begins the download of the frame of a video that is not at
+// LINE.
+func (a *Activities) openExternalPreview(ctx context.Context, f store.Fetch, at string) (io.ReadCloser, error) {
+	src, end, err := a.openExternal(ctx, f, at)
+	switch {
+	case err != nil:
+		return nil, err
+	case src == nil:
+		return nil, fmt.Errorf("its provider does not give it: %s", end.Reason)
+	}
+	return src.body, nil
 }
 
 var errStalled = errors.New("the download brought nothing for too long")

@@ -458,6 +458,35 @@ func TestAFileKeptElsewhereIsFetchedThereWithoutTheToken(t *testing.T) {
 	s.becomes(id, conversation.AttachmentFailed, store.ReasonProvider)
 }
 
+func TestAVideoKeptElsewhereHasTheFrameItsProviderGives(t *testing.T) {
+	t.Parallel()
+	s := newSender(t)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.Header.Get("Authorization") != "":
+			w.WriteHeader(http.StatusBadRequest)
+		case r.URL.Path == "/film":
+			_, _ = w.Write(film(1))
+		case r.URL.Path == "/frame":
+			_, _ = w.Write(picture(t, 64, 32))
+		default:
+			w.WriteHeader(http.StatusNotFound)
+		}
+	}))
+	t.Cleanup(elsewhere.Close)
+	for frame, has := range map[string]bool{"/frame": true, "/none": false, "/film": false} {
+		id, _ := s.sends(linesim.Message{Type: "video", ExternalURL: elsewhere.URL + "/film", ExternalPreviewURL: elsewhere.URL + frame, DurationMS: 1000})
+		a := s.becomes(id, conversation.AttachmentStored, "")
+		require.Equal(t, "video/mp4", a.ContentType)
+		require.Equal(t, has, a.PreviewKey != "", frame)
+		if has {
+			p, err := jpeg.DecodeConfig(bytes.NewReader(s.read(a.PreviewKey)))
+			require.NoError(t, err)
+			require.Equal(t, [2]int{64, 32}, [2]int{p.Width, p.Height})
+		}
+	}
+}
+
 func TestHostileFilesAreStoredForWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	s := newSender(t)

@@ -3,8 +3,10 @@ package activities
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"go.opentelemetry.io/otel/attribute"
@@ -68,26 +70,36 @@ func (a *Activities) turn(ctx context.Context, in TurnInput) (TurnOutput, error)
 	}
 	ctx, span := a.tracer.From(ctx, "bot turn", begun, parents, attribute.String("kaiwa.conversation", in.ConversationID), attribute.String("kaiwa.turn", in.ID))
 	defer span.End()
-	answer, kind := a.ask(ctx, plan, in, asked)
+	answer, kind, err := a.ask(ctx, plan, in, asked)
+	if err != nil {
+		return TurnOutput{}, err
+	}
 	failpoint.Hit("turn.after_answer")
 	res, err := a.store.CommitTurn(ctx, req, answer)
 	if err == nil {
 		span.SetAttributes(attribute.String("kaiwa.bot", kind), attribute.String("kaiwa.outcome", res.Outcome), attribute.String("kaiwa.failure", res.Failure))
 		a.metrics.Turn(kind, res.Outcome, res.Failure, time.Since(begun))
+		if res.Outcome != store.TurnDiscarded {
+			a.metrics.Unsendable(kind, unsendable(answer.Drafts))
+		}
 	}
 	return TurnOutput{TurnResult: res}, err
 }
 
 // ask has the bot answer, and makes its answer one that can be stored. It tells
-// the kind of bot, "" when there is none.
-func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, asked store.TurnInput) (_ store.TurnAnswer, kind string) {
-	failed := func(failure string, err error) (store.TurnAnswer, string) {
+// the kind of bot, "" when there is none. Its error is the store's: of a bot that
+// fails the answer tells.
+func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, asked store.TurnInput) (_ store.TurnAnswer, kind string, _ error) {
+	failed := func(failure string, err error) (store.TurnAnswer, string, error) {
 		a.logger.WarnContext(ctx, "the bot gave no usable answer", slog.String("conversation", in.ConversationID),
 			slog.String("turn", in.ID), slog.String("failure", failure), slog.Any("error", err))
-		return store.TurnAnswer{Failure: failure}, kind
+		return store.TurnAnswer{Failure: failure}, kind, nil
 	}
 	row, err := a.botOf(ctx, plan, asked.Conversation.BotID)
-	if err != nil || row == nil {
+	switch {
+	case err != nil && conversation.CodeOf(err) != conversation.CodeNotFound:
+		return store.TurnAnswer{}, "", err
+	case err != nil || row == nil:
 		return failed("no_bot", err)
 	}
 	kind = row.Kind
@@ -103,7 +115,7 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 	if row.Kind != store.BotScript { // a script decides for itself which words lead to people
 		for _, m := range asked.Messages {
 			if m.Type == conversation.ContentText && bot.AsksForPerson(m.Text) {
-				return store.TurnAnswer{Upto: asked.Upto, Action: ActionAsked}, kind
+				return store.TurnAnswer{Upto: asked.Upto, Action: ActionAsked}, kind, nil
 			}
 		}
 		if plan.Workstream.Settings.Courtesies.Typing.Bot() {
@@ -123,19 +135,14 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 	if reply.Handoff != nil {
 		answer.QueueID, answer.Summary = reply.Handoff.QueueID, reply.Handoff.Summary
 	}
-	for _, c := range reply.Messages {
-		c.Sender = conversation.SenderOf(row.Sender)
-		if err := a.quote(ctx, asked.Conversation.ID, &c); err != nil {
-			return failed(string(bot.FailureInvalidAnswer), err)
-		}
-		for _, piece := range line.Pieces(c) {
-			if err := a.sendable(plan, piece); err != nil {
-				return failed(string(bot.FailureInvalidAnswer), err)
-			}
-			answer.Drafts = append(answer.Drafts, store.Draft{
-				SenderKind: conversation.SenderBot, SenderID: row.ID, SenderName: row.Name, Content: piece,
-			})
-		}
+	if answer.Drafts, err = a.said(ctx, plan, in, asked.Conversation, *row, reply); err != nil {
+		return store.TurnAnswer{}, kind, err
+	}
+	// The customer would be left with nothing, and nobody would come.
+	if n := unsendable(answer.Drafts); n > 0 && n == len(answer.Drafts) && answer.Action != string(bot.ActionHandoff) {
+		nothing, _, _ := failed(string(bot.FailureInvalidAnswer), errors.New(answer.Drafts[0].Unsendable))
+		nothing.Drafts = answer.Drafts
+		return nothing, kind, nil
 	}
 	if !reply.Understood && answer.Action == string(bot.ActionContinue) {
 		answer.Action = ActionMissed
@@ -143,7 +150,113 @@ func (a *Activities) ask(ctx context.Context, plan store.Plan, in TurnInput, ask
 			answer.Action = ActionGiveUp
 		}
 	}
-	return answer, kind
+	return answer, kind, nil
+}
+
+// said are the messages of a bot's reply, in their order, long texts in pieces.
+// One that cannot be sent is there as a whole, with the reason; the others are
+// sent without it.
+func (a *Activities) said(ctx context.Context, plan store.Plan, in TurnInput, conv store.Conversation, row store.Bot, reply bot.Reply) ([]store.Draft, error) {
+	var drafts []store.Draft
+	draft := func(c conversation.Content, unsendable string) {
+		drafts = append(drafts, store.Draft{
+			SenderKind: conversation.SenderBot, SenderID: row.ID, SenderName: row.Name, Content: c, Unsendable: unsendable,
+		})
+	}
+	for i, c := range reply.Messages {
+		c.Sender = conversation.SenderOf(row.Sender)
+		pieces, wrong := []conversation.Content(nil), reply.Wrong[i]
+		if wrong == nil {
+			var err error
+			pieces, err = a.pieces(ctx, plan, conv, c)
+			var refused *conversation.Error
+			switch {
+			case errors.As(err, &refused):
+				wrong = within(fmt.Sprintf("/messages/%d", i), refused)
+			case err != nil:
+				return nil, err
+			}
+		}
+		if wrong != nil {
+			reason := reasonOf(wrong)
+			a.logger.WarnContext(ctx, "a message of the bot cannot be sent", slog.String("conversation", in.ConversationID),
+				slog.String("turn", in.ID), slog.String("bot", row.ID), slog.String("reason", reason))
+			draft(kept(c), reason)
+			continue
+		}
+		for _, piece := range pieces {
+			draft(piece, "")
+		}
+	}
+	return drafts, nil
+}
+
+// pieces is a message as LINE takes it. What it refuses is of CodeInvalid, by
+// pointers into the message.
+func (a *Activities) pieces(ctx context.Context, plan store.Plan, conv store.Conversation, c conversation.Content) ([]conversation.Content, error) {
+	if err := a.quote(ctx, conv.ID, &c); err != nil {
+		return nil, err
+	}
+	pieces := line.Pieces(c)
+	for _, piece := range pieces {
+		if err := a.sendable(plan, conv, piece); err != nil {
+			return nil, err
+		}
+	}
+	return pieces, nil
+}
+
+// within is what is wrong with a message, by pointers into the answer it is of.
+func within(at string, refused *conversation.Error) (wrong []conversation.FieldError) {
+	for _, f := range refused.Fields {
+		wrong = append(wrong, conversation.FieldError{Pointer: at + f.Pointer, Detail: f.Detail})
+	}
+	if wrong == nil {
+		wrong = []conversation.FieldError{{Pointer: at, Detail: refused.Detail}}
+	}
+	return wrong
+}
+
+// Of a message that cannot be sent, people are told reasonsShown of the reasons,
+// and the transcript keeps at most keptBytes.
+const (
+	reasonsShown = 5
+	keptBytes    = 128 * 1024
+)
+
+// reasonOf puts what is wrong with a message in words.
+func reasonOf(wrong []conversation.FieldError) string {
+	var reasons []string
+	for _, f := range wrong[:min(len(wrong), reasonsShown)] {
+		reasons = append(reasons, f.Pointer+": "+f.Detail)
+	}
+	if more := len(wrong) - reasonsShown; more > 0 {
+		reasons = append(reasons, fmt.Sprintf("and %d more", more))
+	}
+	return strings.Join(reasons, "; ")
+}
+
+// kept is what the transcript keeps of a message that cannot be sent: all of it,
+// or the beginning of its text.
+func kept(c conversation.Content) conversation.Content {
+	if whole, err := json.Marshal(c); err == nil && len(whole) <= keptBytes {
+		return c
+	}
+	short := conversation.Content{Type: c.Type}
+	if pieces := line.SplitText(c.Text); len(pieces) > 0 {
+		short.Text = pieces[0]
+	}
+	return short
+}
+
+// unsendable counts the drafts that cannot be sent.
+func unsendable(drafts []store.Draft) (n int) {
+	for _, d := range drafts {
+		if d.Unsendable != "" {
+			n++
+		}
+	}
+	return n
 }
 
 // quote checks what a message quotes. What the customer has taken back meanwhile,

@@ -73,8 +73,7 @@ func (s *Server) applyBot(in BotInput, b *store.Bot) (made bool, _ error) {
 		if script == nil {
 			wrong.add("/script", "A script bot needs a script.")
 		} else {
-			_, err := bot.ParseScript(script)
-			if err := wrong.under("/script", err); err != nil {
+			if err := wrong.under("/script", bot.CheckScript(script)); err != nil {
 				return false, err
 			}
 			b.Script = script

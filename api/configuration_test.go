@@ -232,6 +232,9 @@ func TestAScriptIsCheckedAndItsMistakesPointedAt(t *testing.T) {
 		}
 		requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/bots", map[string]any{"name": "b", "kind": "script", "url": "https://x.example", "secret": "s"}),
 			400, conversation.CodeInvalid, "/url", "/secret", "/script")
+		deep := strings.Replace(string(demoScript(t)), `"greeting": [`, `"greeting": [{"type": "flex", "alt_text": "x", "contents": {"type": "cube"}}, `, 1)
+		requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/bots", map[string]any{"name": "b", "kind": "script", "script": json.RawMessage(deep)}),
+			400, conversation.CodeInvalid, "/script/greeting/0/contents/type")
 		requireProblem(t, b.as(store.RoleAdmin, "POST", "/api/v1/bots", map[string]any{"name": "b", "kind": "webhook", "script": map[string]any{}}),
 			400, conversation.CodeInvalid, "/script", "/url")
 

@@ -3893,7 +3893,7 @@ type UpdateChannelParams struct {
 
 // CheckChannelParams defines parameters for CheckChannel.
 type CheckChannelParams struct {
-	// Locale The language of the steps; the caller's own when left out. en, ja, th, zh-TW and zh-CN are there.
+	// Locale The language of the steps; the caller's own when left out. en, ja, th, zh-TW, zh-CN and da are there.
 	Locale string `form:"locale,omitempty" json:"locale,omitempty"`
 
 	// IdempotencyKey At most 255 printable ASCII characters.
@@ -3902,7 +3902,7 @@ type CheckChannelParams struct {
 
 // ConnectChannelParams defines parameters for ConnectChannel.
 type ConnectChannelParams struct {
-	// Locale The language of the steps; the caller's own when left out. en, ja, th, zh-TW and zh-CN are there.
+	// Locale The language of the steps; the caller's own when left out. en, ja, th, zh-TW, zh-CN and da are there.
 	Locale string `form:"locale,omitempty" json:"locale,omitempty"`
 
 	// IdempotencyKey At most 255 printable ASCII characters.

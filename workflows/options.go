@@ -106,6 +106,7 @@ func errands(ctx workflow.Context) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		TaskQueue:              conversation.QueueLINE,
 		StartToCloseTimeout:    sendAttempt,
+		HeartbeatTimeout:       liveness,
 		ScheduleToCloseTimeout: errandBudget,
 		RetryPolicy:            &temporal.RetryPolicy{InitialInterval: 500 * time.Millisecond, BackoffCoefficient: 2, MaximumInterval: time.Minute},
 		Summary:                "do what is due in the chat",

@@ -5074,7 +5074,7 @@ export interface operations {
     CheckChannel: {
         parameters: {
             query?: {
-                /** @description The language of the steps; the caller's own when left out. en, ja, th, zh-TW and zh-CN are there. */
+                /** @description The language of the steps; the caller's own when left out. en, ja, th, zh-TW, zh-CN and da are there. */
                 locale?: string;
             };
             header?: {
@@ -5177,7 +5177,7 @@ export interface operations {
     ConnectChannel: {
         parameters: {
             query?: {
-                /** @description The language of the steps; the caller's own when left out. en, ja, th, zh-TW and zh-CN are there. */
+                /** @description The language of the steps; the caller's own when left out. en, ja, th, zh-TW, zh-CN and da are there. */
                 locale?: string;
             };
             header?: {

@@ -96,6 +96,9 @@ func (k *Keeper) Issue(ctx context.Context, c store.Channel) (token string, expi
 		return "", time.Time{}, &line.Error{Class: line.ClassRefused, Message: "The assertion signing key " + err.Error() + "."}
 	}
 	t, err := k.line.IssueAssertedToken(ctx, c.LINEChannelID, key, k.now())
+	if err == nil && (t.Token == "" || t.ExpiresIn <= lastUse) {
+		err = overAtOnce(t.RequestID)
+	}
 	if err != nil {
 		return "", time.Time{}, err
 	}
@@ -144,7 +147,7 @@ func (k *Keeper) issue(c store.Channel, by [sha256.Size]byte) (string, error) {
 	defer cancel()
 	t, err := k.line.IssueStatelessToken(ctx, c.LINEChannelID, c.Secrets[0])
 	if err == nil && (t.Token == "" || t.ExpiresIn <= lastUse) {
-		err = &line.Error{Class: line.ClassServer, RequestID: t.RequestID, Message: "LINE issued a token that is over at once."}
+		err = overAtOnce(t.RequestID)
 	}
 	now := k.now()
 	k.mu.Lock()
@@ -157,6 +160,10 @@ func (k *Keeper) issue(c store.Channel, by [sha256.Size]byte) (string, error) {
 	}
 	k.issued[c.ID] = &stateless{by: by, token: t.Token, at: now, until: now.Add(t.ExpiresIn)}
 	return t.Token, nil
+}
+
+func overAtOnce(requestID string) error {
+	return &line.Error{Class: line.ClassServer, RequestID: requestID, Message: "LINE issued a token that is over at once."}
 }
 
 // Words are what a person is told of a refusal: LINE's own where it said any.

@@ -71,7 +71,7 @@ func (k *Keeper) Call(ctx context.Context, s *store.Store, c store.Channel, call
 		weight, failed := k.Weigh(ctx, s, c, token, refusal)
 		switch {
 		case failed != nil:
-			return fmt.Errorf("%w, after %w", failed, err)
+			return fmt.Errorf("%w, after %v", failed, err) // not LINE's refusal: nothing follows from that yet
 		case weight == Held:
 			return fmt.Errorf("%w: %w", ErrHeld, err)
 		case weight == Strange || again: // replaced twice within a call

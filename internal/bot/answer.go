@@ -14,8 +14,8 @@ import (
 //	 understood?: true | false}
 //
 // A skill is its name, or {name, level}. Fields it does not know are ignored,
-// so that a bot may be newer than Kaiwa; of those it knows, one wrong spoils
-// the answer.
+// so that a bot may be newer than Kaiwa; of those it knows, one wrong in a
+// message spoils that message, any other the answer.
 func readAnswer(body []byte) (Reply, error) {
 	d := &document{}
 	v, err := d.read(body)
@@ -25,8 +25,23 @@ func readAnswer(body []byte) (Reply, error) {
 	reply := Reply{Action: ActionContinue, Understood: true}
 	if v.object() {
 		reply.Understood = v.field("understood").truth(true)
-		for _, m := range v.field("messages").list(MaxAnswerMessages) {
-			reply.Messages = append(reply.Messages, readContent(m))
+		for i, m := range v.field("messages").list(MaxAnswerMessages) {
+			own := &document{}
+			m.d = own
+			reply.Messages = append(reply.Messages, readContent(m.withoutNUL()))
+			if len(own.problems) == 0 {
+				continue
+			}
+			if reply.Wrong == nil {
+				reply.Wrong = make(map[int][]conversation.FieldError)
+			}
+			reply.Wrong[i] = own.problems
+		}
+		for _, m := range v.members() {
+			if m.name != "messages" {
+				m.checkText(m.name)
+				m.withoutNUL()
+			}
 		}
 		reply.Context = readVariables(v.field("context"))
 		reply.Action, reply.Handoff = readAction(v)

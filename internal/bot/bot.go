@@ -51,6 +51,9 @@ type Message struct {
 // Reply is what a bot answers.
 type Reply struct {
 	Messages []conversation.Content
+	// Wrong says of messages that cannot be sent why, by their place and by
+	// pointers into the answer; such a message is there as far as it could be read.
+	Wrong map[int][]conversation.FieldError
 	// Context has the changed variables only; "" removes one. Names have 1 to
 	// MaxVariableName characters, values at most MaxVariableValue.
 	Context map[string]string

@@ -1,8 +1,9 @@
 package bot
 
 import (
-	"net"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -10,6 +11,7 @@ import (
 
 	"kaiwa/internal/accountlink"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
 	"kaiwa/internal/textlen"
 )
 
@@ -28,13 +30,31 @@ const (
 	maxObject       = 50 * 1024 // bytes of a flex carousel, the largest object
 	maxPlace        = 100       // title and address of a location
 	maxDuration     = 24 * 60 * 60 * 1000
+	maxTypeShown    = 50 // characters of an unknown type that are repeated
 )
 
+// types are those of the messages that bots may send.
+var types = []string{
+	conversation.ContentText, conversation.ContentTextV2, conversation.ContentQuickReplies, conversation.ContentImage, conversation.ContentVideo,
+	conversation.ContentAudio, conversation.ContentSticker, conversation.ContentLocation, conversation.ContentTemplate, conversation.ContentFlex,
+	conversation.ContentImagemap, conversation.ContentCoupon, conversation.ContentAccountLink,
+}
+
 // readContent reads a message in the form of conversation.Content and checks
-// it. A missing preview of an image is the image itself.
+// it. A missing preview of an image is the image itself; what is of no type that
+// bots have is unsupported.
 func readContent(v value) conversation.Content {
-	var c conversation.Content
+	c := conversation.Content{Type: line.MessageUnsupported}
 	if !v.object() {
+		return c
+	}
+	switch kind := v.field("type").text(); {
+	case kind == "":
+		v.field("type").wrong("This is missing.")
+		return c
+	case !slices.Contains(types, kind):
+		v.field("type").wrong("There is no type of message " + strconv.Quote(firstCharacters(kind, maxTypeShown)) + ".")
+		c.Text, _ = v.field("text").v.(string)
 		return c
 	}
 	c = conversation.Content{
@@ -128,10 +148,6 @@ func checkContent(v value, c conversation.Content) {
 		if c.Text != "" {
 			checkWords(v.field("text"), c.Text, accountlink.MaxText)
 		}
-	case "":
-		v.field("type").wrong("This is missing.")
-	default:
-		v.field("type").wrong("There is no such type of message.")
 	}
 	for i, q := range v.field("quick_replies").list(maxQuickReplies) {
 		if i < len(c.QuickReplies) {
@@ -207,7 +223,7 @@ func checkURL(v value, s string) {
 		v.wrong("This is missing.")
 	case utf8.RuneCountInString(s) > maxURL:
 		v.wrong("This is longer than 2,000 characters.")
-	case err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())):
+	case err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !line.Loopback(u.Hostname())):
 		v.wrong("This must be an https address.")
 	}
 }
@@ -220,13 +236,6 @@ func checkURI(v value, s string) {
 	case err != nil || (u.Scheme != "https" && u.Scheme != "http" && u.Scheme != "line" && u.Scheme != "tel"):
 		v.wrong("This must be an http, https, line or tel address.")
 	}
-}
-
-// loopback tells whether host is this machine, which only a simulator of LINE
-// on it can load from.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // firstUnits is s, or as many of its first characters as LINE counts limit for.

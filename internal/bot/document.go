@@ -25,6 +25,7 @@ const maxProblems = 100
 type document struct {
 	problems []conversation.FieldError
 	strict   bool // unknown and repeated fields are problems
+	deep     bool // so is what LINE would refuse in a message that needs no filling in
 }
 
 func (d *document) wrong(pointer, detail string) {
@@ -67,14 +68,11 @@ func (d *document) next(dec *json.Decoder, pointer string, depth int) (any, erro
 		}
 		return nil, err
 	}
-	switch t := token.(type) {
-	case json.Delim:
-		if t == '[' {
-			return d.nextArray(dec, pointer, depth)
-		}
+	switch token {
+	case json.Delim('['):
+		return d.nextArray(dec, pointer, depth)
+	case json.Delim('{'):
 		return d.nextObject(dec, pointer, depth)
-	case string:
-		d.checkText(pointer, t)
 	}
 	return token, nil
 }
@@ -101,7 +99,6 @@ func (d *document) nextObject(dec *json.Decoder, pointer string, depth int) (any
 		}
 		name := token.(string) // json.Valid: only strings are names
 		at := pointer + "/" + escape(name)
-		d.checkText(at, name)
 		if _, again := object[name]; again && d.strict {
 			d.wrong(at, "This field stands here twice.")
 		}
@@ -113,11 +110,36 @@ func (d *document) nextObject(dec *json.Decoder, pointer string, depth int) (any
 	return object, err
 }
 
-// checkText refuses NUL, which neither LINE nor PostgreSQL takes.
-func (d *document) checkText(pointer, s string) {
-	if strings.ContainsRune(s, 0) {
-		d.wrong(strings.ReplaceAll(pointer, "\x00", "\uFFFD"), "The character NUL is not allowed.")
+// withoutNUL reports every NUL in v, which neither LINE nor PostgreSQL takes, and
+// returns v with another character in its place.
+func (v value) withoutNUL() value {
+	switch x := v.v.(type) {
+	case string:
+		v.v = v.checkText(x)
+	case []any:
+		out := make([]any, len(x))
+		for i := range x {
+			out[i] = value{v.d, v.pointer + "/" + strconv.Itoa(i), x[i]}.withoutNUL().v
+		}
+		v.v = out
+	case map[string]any:
+		out := make(map[string]any, len(x))
+		for _, name := range names(x) {
+			at := v.field(name)
+			out[at.checkText(name)] = at.withoutNUL().v
+		}
+		v.v = out
 	}
+	return v
+}
+
+// checkText is s, which stands at v, without NUL.
+func (v value) checkText(s string) string {
+	if !strings.ContainsRune(s, 0) {
+		return s
+	}
+	v.d.wrong(strings.ReplaceAll(v.pointer, "\x00", "\uFFFD"), "The character NUL is not allowed.")
+	return strings.ReplaceAll(s, "\x00", "\uFFFD")
 }
 
 var pointerEscape = strings.NewReplacer("~", "~0", "/", "~1")

@@ -33,6 +33,7 @@ const maxPrompt = 2000 // UTF-16 units: leaves room for the options under it
 
 func (s *Script) readMenu(v value) *menu {
 	v.object("text", "numbered", "options")
+	problems := len(v.d.problems)
 	m := &menu{text: readPhrase(v.field("text"), s.fallback, maxPrompt, false), numbered: v.field("numbered").truth(false)}
 	if !v.field("text").given() {
 		v.field("text").wrong("The question is missing.")
@@ -58,7 +59,28 @@ func (s *Script) readMenu(v value) *menu {
 	if len(m.options) == 0 {
 		options.wrong("There must be 1 to 13 options.")
 	}
+	if v.d.deep && len(v.d.problems) == problems {
+		m.checkButtons(v, s.fallback)
+	}
 	return m
+}
+
+// checkButtons holds each language's buttons against LINE's limits. Their texts
+// are not filled in; the question over them is, and split where it is too long.
+func (m *menu) checkButtons(v value, fallback string) {
+	locales := []string{fallback}
+	for _, o := range m.options {
+		locales = append(locales, slices.Concat(o.label.locales, o.text.locales)...)
+	}
+	slices.Sort(locales)
+	for _, loc := range slices.Compact(locales) {
+		checkDepth(v, m.question(loc, fallback, func(string) string { return "" }), func(pointer string) string {
+			if place, of := strings.CutPrefix(pointer, "/quick_replies"); of {
+				return "/options" + place
+			}
+			return ""
+		})
+	}
 }
 
 func (s *Script) readOption(v value) option {

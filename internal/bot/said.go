@@ -1,10 +1,13 @@
 package bot
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
+	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
 )
 
 // said is a message a script sends: a Content whose texts are phrases. In
@@ -28,6 +31,8 @@ var saidFields = map[string][]string{
 	conversation.ContentFlex:     {"alt_text", "contents"},
 	conversation.ContentImagemap: {"alt_text", "imagemap"},
 	conversation.ContentCoupon:   {"coupon_id", "delivery_tag"},
+
+	conversation.ContentAccountLink: {"text"},
 }
 
 // readSaid reads a list of messages. A bare phrase is a text message.
@@ -58,7 +63,7 @@ func readOneSaid(v value, fallback string) said {
 	}
 	fields, known := saidFields[kind]
 	if !known {
-		v.field("type").wrong("This must be text, image, video, audio, sticker, location, template, flex, imagemap or coupon.")
+		v.field("type").wrong("This must be text, image, video, audio, sticker, location, template, flex, imagemap, coupon or account_link.")
 		return said{}
 	}
 	problems := len(v.d.problems)
@@ -101,8 +106,31 @@ func readOneSaid(v value, fallback string) said {
 func (s said) check(v value, fallback string) {
 	problems := len(v.d.problems)
 	for _, loc := range s.locales(fallback) {
+		filled := false
+		c := s.in(loc, fallback, func(text string) string {
+			filled = filled || len(automessage.Slugs(text)) > 0
+			return text
+		})
 		if len(v.d.problems) == problems {
-			checkContent(v, s.in(loc, fallback, func(text string) string { return text }))
+			checkContent(v, c)
+		}
+		if len(v.d.problems) == problems && v.d.deep && !filled && c.Type != conversation.ContentAccountLink { // whose card is made for each customer
+			checkDepth(v, c, func(pointer string) string { return pointer })
+		}
+	}
+}
+
+// checkDepth holds a message that is all there against LINE's limits. at tells
+// where in the script's message at v a field of it stands, "" that it does not
+// matter.
+func checkDepth(v value, c conversation.Content, at func(pointer string) string) {
+	var invalid *conversation.Error
+	if !errors.As(line.Validate(c), &invalid) {
+		return
+	}
+	for _, f := range invalid.Fields {
+		if pointer := at(f.Pointer); pointer != "" {
+			v.d.wrong(v.pointer+pointer, f.Detail)
 		}
 	}
 }

@@ -117,18 +117,30 @@ var (
 	variableName = regexp.MustCompile(`^[^{}\pC]{1,100}$`)
 )
 
+// CheckScript checks a script's declaration before it is stored: as ParseScript
+// does, and by LINE's limits what its messages hold, as far as that is known
+// before anything is filled in. A script that is stored goes on working when
+// there are new limits: of its messages, those that break one fail.
+func CheckScript(doc []byte) error {
+	_, err := readDeclaration(doc, &document{strict: true, deep: true})
+	return err
+}
+
 // ParseScript reads a script's declaration. Its error is an Error of
 // CodeInvalid whose Fields name every problem at once.
 func ParseScript(doc []byte) (*Script, error) {
+	return readDeclaration(doc, &document{strict: true})
+}
+
+func readDeclaration(doc []byte, d *document) (*Script, error) {
 	if len(doc) > MaxScript {
 		return nil, conversation.Invalid("", "The script is larger than 512 KiB.")
 	}
-	d := &document{strict: true}
 	v, err := d.read(doc)
 	if err != nil {
 		return nil, conversation.Invalid("", "%s", whyNotJSON(doc, err))
 	}
-	s := readScript(v)
+	s := readScript(v.withoutNUL())
 	if len(d.problems) > 0 {
 		return nil, &conversation.Error{Code: conversation.CodeInvalid, Detail: "The script is not valid.", Fields: d.problems}
 	}

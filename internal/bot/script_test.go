@@ -448,6 +448,43 @@ func TestAScriptHasLimits(t *testing.T) {
 	require.ErrorContains(t, err, "line 3")
 }
 
+// What is known before anything is filled in is held against LINE's limits when
+// a script is stored, and not when it is used: one that was stored before there
+// was a limit goes on.
+func TestAScriptIsCheckedInDepthBeforeItIsStored(t *testing.T) {
+	t.Parallel()
+	require.NoError(t, CheckScript([]byte(shop)))
+	require.NoError(t, CheckScript(demo))
+	template := func(label string) string {
+		return `{"type": "template", "alt_text": "x", "template": {"type": "buttons", "text": "y", "actions": [{"type": "postback", "label": ` + label + `, "data": "goto:menu"}]}}`
+	}
+	const say = `["Gold!"]`
+	for _, c := range []struct{ name, old, new, pointer string }{
+		{"a label", say, `["Gold!", ` + template(`"123456789012345678901"`) + `]`, "/nodes/gold/say/1/template/actions/0/label"},
+		{"a label of one language", say, `[` + template(`{"$text": {"en": "x", "ja": "123456789012345678901"}}`) + `]`, "/nodes/gold/say/0/template/actions/0/label"},
+		{"a label to be filled in", say, `[` + template(`{"$text": "1234567890 {$member}"}`) + `]`, ""},
+		{"a template of no kind", say, `[{"type": "template", "alt_text": "x", "template": {"type": "hologram"}}]`, "/nodes/gold/say/0/template/type"},
+		{"a card of no kind", say, `[{"type": "flex", "alt_text": "x", "contents": {"type": "cube"}}]`, "/nodes/gold/say/0/contents/type"},
+		{"an address", say, `[{"type": "image", "url": "https://example.com/ü.png"}]`, "/nodes/gold/say/0/url"},
+		{"a button's address", `"https://example.com"}`, `"https://example.com/ü"}`, "/nodes/menu/menu/options/2/uri"},
+		{"a way to link accounts", say, `[{"type": "account_link"}, {"type": "account_link", "text": {"en": "Sign in", "ja": "ログイン"}}]`, ""},
+		{"a question to be filled in", `"How can we help?"`, `"{customer_name}"`, ""},
+	} {
+		doc := []byte(strings.Replace(shop, c.old, c.new, 1))
+		require.NotEqual(t, shop, string(doc), c.name)
+		_, err := ParseScript(doc)
+		require.NoError(t, err, c.name)
+		err = CheckScript(doc)
+		if c.pointer == "" {
+			require.NoError(t, err, c.name)
+			continue
+		}
+		var refused *conversation.Error
+		require.ErrorAs(t, err, &refused, c.name)
+		require.Equal(t, c.pointer, refused.Fields[0].Pointer, c.name)
+	}
+}
+
 func TestWhateverIsParsedIsAScriptOrAnError(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {

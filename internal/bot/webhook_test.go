@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/line"
 	"kaiwa/internal/netguard"
 )
 
@@ -159,23 +160,9 @@ func TestAnUnusableAnswerIsATypedFailure(t *testing.T) {
 		}, Error{Failure: FailureUnreachable}},
 		{"null", answering(`null`), Error{Failure: FailureInvalidAnswer, Pointer: ""}},
 		{"array", answering(`[]`), Error{Failure: FailureInvalidAnswer, Pointer: ""}},
-		{"text as number", answering(`{"messages": [{"type": "text", "text": 5}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/text"}},
 		{"messages as object", answering(`{"messages": {}}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages"}},
-		{"message as text", answering(`{"messages": ["hi"]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0"}},
 		{"21 messages", answering(`{"messages": [` + strings.Repeat(`{"type":"text","text":"x"},`, 20) + `{"type":"text","text":"x"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages"}},
-		{"unknown type", answering(`{"messages": [{"type": "hologram"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/type"}},
-		{"no type", answering(`{"messages": [{"text": "x"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/type"}},
-		{"blank text", answering(`{"messages": [{"type": "text", "text": " "}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/text"}},
-		{"long text", answering(`{"messages": [{"type": "text", "text": "` + strings.Repeat("x", 20_001) + `"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/text"}},
-		{"NUL", answering(`{"messages": [{"type": "text", "text": "a\u0000b"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/text"}},
 		{"NUL in a field it does not know", answering(`{"x": {"a\u0000": 1}}`), Error{Failure: FailureInvalidAnswer, Pointer: "/x/a\uFFFD"}},
-		{"image without address", answering(`{"messages": [{"type": "image"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/url"}},
-		{"image by http", answering(`{"messages": [{"type": "image", "url": "http://example.com/a.png"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/url"}},
-		{"14 quick replies", answering(`{"messages": [{"type": "quick_replies", "text": "x", "quick_replies": [` + strings.Repeat(`{"label":"a","text":"b"},`, 13) + `{"label":"a","text":"b"}]}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/quick_replies"}},
-		{"long label", answering(`{"messages": [{"type": "quick_replies", "text": "x", "quick_replies": [{"label": "123456789012345678901", "text": "b"}]}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/quick_replies/0/label"}},
-		{"button without action", answering(`{"messages": [{"type": "quick_replies", "text": "x", "quick_replies": [{"label": "a"}]}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/quick_replies/0"}},
-		{"flex without contents", answering(`{"messages": [{"type": "flex", "alt_text": "x"}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/contents"}},
-		{"location without place", answering(`{"messages": [{"type": "location", "title": "x", "address": "y", "latitude": 1}]}`), Error{Failure: FailureInvalidAnswer, Pointer: "/messages/0/longitude"}},
 		{"unknown action", answering(`{"action": "dance"}`), Error{Failure: FailureInvalidAnswer, Pointer: "/action"}},
 		{"action as number", answering(`{"action": 1}`), Error{Failure: FailureInvalidAnswer, Pointer: "/action"}},
 		{"handoff without its action", answering(`{"handoff": {"summary": "help"}}`), Error{Failure: FailureInvalidAnswer, Pointer: "/handoff"}},
@@ -200,6 +187,60 @@ func TestAnUnusableAnswerIsATypedFailure(t *testing.T) {
 			require.NotContains(t, err.Error(), "127.0.0.1")
 		})
 	}
+}
+
+// One message that is wrong spoils neither the others nor what else the answer
+// says.
+func TestAMessageThatIsWrongIsToldFromTheOthers(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ name, message, pointer string }{
+		{"text as number", `{"type": "text", "text": 5}`, "/messages/1/text"},
+		{"message as text", `"hi"`, "/messages/1"},
+		{"unknown type", `{"type": "hologram"}`, "/messages/1/type"},
+		{"no type", `{"text": "x"}`, "/messages/1/type"},
+		{"blank text", `{"type": "text", "text": " "}`, "/messages/1/text"},
+		{"long text", `{"type": "text", "text": "` + strings.Repeat("x", 20_001) + `"}`, "/messages/1/text"},
+		{"NUL", `{"type": "text", "text": "a\u0000b"}`, "/messages/1/text"},
+		{"image without address", `{"type": "image"}`, "/messages/1/url"},
+		{"image by http", `{"type": "image", "url": "http://example.com/a.png"}`, "/messages/1/url"},
+		{"14 quick replies", `{"type": "quick_replies", "text": "x", "quick_replies": [` + strings.Repeat(`{"label":"a","text":"b"},`, 13) + `{"label":"a","text":"b"}]}`, "/messages/1/quick_replies"},
+		{"long label", `{"type": "quick_replies", "text": "x", "quick_replies": [{"label": "123456789012345678901", "text": "b"}]}`, "/messages/1/quick_replies/0/label"},
+		{"button without action", `{"type": "quick_replies", "text": "x", "quick_replies": [{"label": "a"}]}`, "/messages/1/quick_replies/0"},
+		{"flex without contents", `{"type": "flex", "alt_text": "x"}`, "/messages/1/contents"},
+		{"location without place", `{"type": "location", "title": "x", "address": "y", "latitude": 1}`, "/messages/1/longitude"},
+		{"a hundred NULs", `{"type": "text", "text": "x", "y": [` + strings.Repeat(`"\u0000",`, 200) + `1]}`, "/messages/1/y/0"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			answer := `{"context": {"a": "1"}, "action": "handoff", "messages": [{"type": "text", "text": "one"}, ` + c.message + `, {"type": "text", "text": ""}, {"type": "text", "text": "two"}]}`
+			reply, err := webhookTo(t, answering(answer)).Answer(context.Background(), Turn{TurnID: "trn_1"})
+			require.NoError(t, err)
+			require.Len(t, reply.Messages, 4)
+			require.Equal(t, conversation.TextContent("one"), reply.Messages[0])
+			require.Equal(t, conversation.TextContent("two"), reply.Messages[3])
+			require.Len(t, reply.Wrong, 2)
+			require.Equal(t, c.pointer, reply.Wrong[1][0].Pointer)
+			require.NotEmpty(t, reply.Wrong[1][0].Detail)
+			require.Equal(t, "/messages/2/text", reply.Wrong[2][0].Pointer)
+			require.Equal(t, map[string]string{"a": "1"}, reply.Context)
+			require.Equal(t, ActionHandoff, reply.Action)
+			kept, err := json.Marshal(reply.Messages[1])
+			require.NoError(t, err)
+			require.NotContains(t, string(kept), `\u0000`, "a database keeps it")
+			require.NotContains(t, reply.Messages[1].Text, "\x00")
+		})
+	}
+}
+
+func TestWhatIsOfNoTypeSaysWhatItCan(t *testing.T) {
+	t.Parallel()
+	reply, err := readAnswer([]byte(`{"messages": [{"type": "hologram", "text": "hello"}, {"type": "event"}, 5]}`))
+	require.NoError(t, err)
+	require.Equal(t, conversation.Content{Type: line.MessageUnsupported, Text: "hello"}, reply.Messages[0])
+	require.Equal(t, `There is no type of message "hologram".`, reply.Wrong[0][0].Detail)
+	require.Equal(t, conversation.Content{Type: line.MessageUnsupported}, reply.Messages[1])
+	require.Equal(t, conversation.Content{Type: line.MessageUnsupported}, reply.Messages[2])
+	require.Equal(t, "/messages/2", reply.Wrong[2][0].Pointer)
 }
 
 func TestABotThatHangsMissesItsDeadline(t *testing.T) {

@@ -29,13 +29,18 @@ const (
 var perSecond = map[string]int64{Reply: 2000, Push: 2000, Profile: 2000, Content: 2000, Members: 2000, Loading: 100, MarkAsRead: 2000, RichMenu: 2000}
 
 // How a limit is shared out. Each process makes a part of it without asking
-// anybody; what is above that it takes in lots, out of three quarters of the
-// limit, which all processes share by the database. So a channel that is not
-// busy costs no statement, one that is costs one for so many calls, and ten
+// anybody; what is above that it takes in lots, which all processes share by the
+// database. So a channel that is not busy costs no statement, one that is costs
+// one for so many calls.
+//
+// Calls are counted by the clock's seconds, and LINE's may begin anywhere between
+// two of those: whatever second LINE counts has calls of at most two of ours. So
+// ours have half of the limit each, of which three quarters are shared, and ten
 // processes together stay within the limit. LINE's own refusal remains for more.
 const (
-	ownPart = 40 // a fortieth of the limit, which is a lot, too
-	shared  = 0.75
+	ownPart = 80 // an eightieth of the limit is each process's own
+	lotPart = 40 // a fortieth is a lot
+	shared  = 0.75 / 2
 )
 
 // Take takes n calls of an endpoint out of those that all processes may make
@@ -80,12 +85,12 @@ func (l *Limits) May(ctx context.Context, channelID, endpoint string) bool {
 
 func (l *Limits) allow(ctx context.Context, channelID, endpoint string, now time.Time) (bool, error) {
 	limit := perSecond[endpoint]
-	lot := max(limit/ownPart, 1)
+	own, lot := max(limit/ownPart, 1), max(limit/lotPart, 1)
 	c := l.of(channelID + "/" + endpoint)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if second := now.Unix(); c.second != second {
-		c.second, c.left, c.over = second, lot, false
+		c.second, c.left, c.over = second, own, false
 	}
 	if c.over {
 		return false, nil

@@ -34,12 +34,12 @@ func TestProcessesTogetherStayWithinALimit(t *testing.T) {
 			return made
 		}
 		made := second("chn_1", callrate.Loading)
-		require.LessOrEqual(t, made, 100)
-		require.Greater(t, made, 75, "most of it is used")
+		require.LessOrEqual(t, made, 50, "LINE's second may have another one's calls, too")
+		require.Greater(t, made, 37, "most of it is used")
 		require.Equal(t, 200, second("chn_1", callrate.MarkAsRead), "other endpoints have limits of their own")
-		require.LessOrEqual(t, second("chn_2", callrate.Loading), 100, "and so have other channels")
+		require.LessOrEqual(t, second("chn_2", callrate.Loading), 50, "and so have other channels")
 		now = now.Add(time.Second)
-		require.Greater(t, second("chn_1", callrate.Loading), 75)
+		require.Greater(t, second("chn_1", callrate.Loading), 37)
 	})
 }
 

@@ -119,4 +119,4 @@ func Locale(reader string) string {
 	return DefaultLocale
 }
 
-var locales = []string{"en", "ja", "th", "zh-TW", "zh-CN"}
+var locales = []string{"en", "ja", "th", "zh-TW", "zh-CN", "da"}

@@ -37,6 +37,7 @@ func TestAReaderIsToldInTheirLanguage(t *testing.T) {
 	require.Equal(t, item.Detail("zh-CN"), item.Detail("zh-Hans"))
 	require.Equal(t, item.Detail("zh-TW"), item.Detail("zh-HK"))
 	require.Equal(t, item.Detail("en"), item.Detail("fr"))
+	require.Equal(t, "LINE har denne kanals webhook-URL: https://example.com/{detail}", item.Detail("da-DK"))
 	require.Equal(t, "Webhook URL", item.Title("th"))
 	require.Equal(t, "LINE does not accept", Item{Finding: TokenRefused, Args: map[string]string{"detail": ""}}.Detail("en")[:20])
 }

@@ -47,7 +47,7 @@ type Error struct {
 	// no such thing; what stands before it may.
 	RetryAfter time.Duration
 
-	unsent bool // no connection came about: LINE cannot have taken it
+	unsent bool // LINE cannot have taken it: no connection came about, or it was refused
 }
 
 // Detail is LINE's complaint about one property of a request.
@@ -133,10 +133,10 @@ func NotSent(err error) *Error {
 func (e *Error) RefusesToken() bool { return e.Class == ClassUnauthorized && e.Status != 403 }
 
 // AsTrouble is a refusal that does not mean what it says, as trouble of LINE's
-// own: the same call may succeed later.
+// own: LINE has not taken the call, and the same one may succeed later.
 func (e *Error) AsTrouble() *Error {
 	out := *e
-	out.Class = ClassServer
+	out.Class, out.unsent = ClassServer, true
 	return &out
 }
 

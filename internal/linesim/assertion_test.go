@@ -13,10 +13,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestTokenEndpointsAnswerAsLINEPublishesThem(t *testing.T) {
-	t.Parallel()
-	doc := published(t, "channel-access-token.yml")
-	b := setup(t)
+// asserter registers an assertion signing key, and returns what signs assertions
+// with it.
+func (b *testBundle) asserter() func(change map[string]any) string {
+	t := b.t
+	t.Helper()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	require.NoError(t, err)
 	public, err := json.Marshal(jose.JSONWebKey{Key: key.Public(), KeyID: "kid-1", Algorithm: "RS256", Use: "sig"})
@@ -24,7 +25,7 @@ func TestTokenEndpointsAnswerAsLINEPublishesThem(t *testing.T) {
 	require.NoError(t, b.ChangeChannel(b.ctx, testChannel, func(c *Channel) { c.AssertionKeys = []json.RawMessage{public} }))
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.RS256, Key: jose.JSONWebKey{Key: key, KeyID: "kid-1"}}, nil)
 	require.NoError(t, err)
-	assert := func(change map[string]any) string {
+	return func(change map[string]any) string {
 		claims := map[string]any{"iss": testChannel, "sub": testChannel, "aud": "https://api.line.me/", "exp": b.clock.Now().Add(time.Minute).Unix(), "token_exp": 60}
 		for name, value := range change {
 			claims[name] = value
@@ -33,6 +34,29 @@ func TestTokenEndpointsAnswerAsLINEPublishesThem(t *testing.T) {
 		require.NoError(t, err)
 		return text
 	}
+}
+
+func TestAChannelHasThirtyTokensAtMost(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	assert := b.asserter()
+	issue := func() int {
+		form := url.Values{"grant_type": {"client_credentials"}, "client_assertion_type": {assertionType}, "client_assertion": {assert(nil)}}
+		return b.call("POST", "/oauth2/v2.1/token", []byte(form.Encode()), "Content-Type", "application/x-www-form-urlencoded", "Authorization", "").Status
+	}
+	for range 30 {
+		require.Equal(t, 200, issue())
+	}
+	require.Equal(t, 400, issue())
+	b.clock.Advance(2 * time.Minute) // they live for one
+	require.Equal(t, 200, issue())
+}
+
+func TestTokenEndpointsAnswerAsLINEPublishesThem(t *testing.T) {
+	t.Parallel()
+	doc := published(t, "channel-access-token.yml")
+	b := setup(t)
+	assert := b.asserter()
 	ask := func(method, path string, form url.Values) response {
 		if method == "GET" {
 			return b.call(method, path+"?"+form.Encode(), nil, "Authorization", "")

@@ -18,6 +18,9 @@ const (
 	maxFrame = 8 << 20
 	// maxFramePixels is the largest picture of a film that is decoded.
 	maxFramePixels = "36000000"
+	// frameSize has a film's pictures made as small as a preview is, before some of
+	// them are held to choose from.
+	frameSize = "scale=w='min(1024,iw)':h='min(1024,ih)':force_original_aspect_ratio=decrease"
 	// frameSample is among how many of a film's first pictures a telling one is
 	// chosen, since films begin black.
 	frameSample = "30"
@@ -28,7 +31,7 @@ const (
 var ErrNoFrame = errors.New("no frame can be made of it")
 
 // Frame makes a preview of an MP4 film, as Preview does, by the program ffmpeg
-// where that is installed. What film gives stands in a temporary file meanwhile.
+// where that is installed; Width and Height are those of the preview. What film gives stands in a temporary file meanwhile.
 // ffmpeg reads that file and nothing else, as an MP4 and no playlist. Frame
 // returns ErrNoFrame, or the error of reading film.
 func Frame(ctx context.Context, film io.Reader) (Picture, error) {
@@ -54,7 +57,7 @@ func Frame(ctx context.Context, film io.Reader) (Picture, error) {
 	defer cancel()
 	cmd := exec.CommandContext(short, ffmpeg, "-nostdin", "-hide_banner", "-loglevel", "error", "-threads", "1", "-max_pixels", maxFramePixels,
 		"-protocol_whitelist", "file", "-f", "mov", "-i", file.Name(),
-		"-map", "0:v:0", "-vf", "thumbnail="+frameSample, "-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "pipe:1")
+		"-map", "0:v:0", "-vf", frameSize+",thumbnail="+frameSample, "-frames:v", "1", "-f", "image2pipe", "-c:v", "png", "pipe:1")
 	cmd.Dir, cmd.Env = dir, []string{}
 	out := &limited{left: maxFrame}
 	cmd.Stdout = out

@@ -44,6 +44,22 @@ func TestAFrameOfAFilmIsATellingOne(t *testing.T) {
 	require.ErrorIs(t, err, media.ErrNoFrame)
 }
 
+func TestALargeFilmHasAFrame(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("ffmpeg"); err != nil && os.Getenv("CI") == "" {
+		t.Skip("ffmpeg is not installed, so films have a neutral frame.")
+	}
+	path := filepath.Join(t.TempDir(), "film.mp4")
+	out, err := exec.Command("ffmpeg", "-nostdin", "-loglevel", "error", "-f", "lavfi", "-i", "color=gray:s=2560x1440:r=10,noise=alls=100:allf=t",
+		"-t", "0.3", "-c:v", "mpeg4", "-q:v", "2", path).CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	film, err := os.ReadFile(path)
+	require.NoError(t, err)
+	p, err := media.Frame(t.Context(), bytes.NewReader(film))
+	require.NoError(t, err)
+	require.Equal(t, []int{1024, 576}, []int{p.Width, p.Height})
+}
+
 func TestWithoutFFmpegThereIsNoFrame(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := media.Frame(t.Context(), strings.NewReader("film"))

@@ -421,29 +421,3 @@ func (s *Store) AccountLinksOfContact(ctx context.Context, contactID string) ([]
 		ORDER BY created_at DESC, id DESC`+limitTo(linksShown), contactID)
 	return list, err
 }
-
-// SayInChat stores automated messages in the conversation that is open in a chat,
-// once a cause, and wants its workflow for them. said is false when none is open.
-func (s *Store) SayInChat(ctx context.Context, channelID, chatKey, cause string, drafts []Draft) (said bool, err error) {
-	err = s.tx(ctx, func(c conn) error {
-		chat := Chat{channelID, chatKey}
-		if err := c.lockChatFor(ctx, chat); err != nil {
-			return err
-		}
-		if said, err = c.announced(ctx, cause); err != nil || said {
-			return err
-		}
-		id, err := c.openConversation(ctx, chat)
-		if err != nil || id == "" {
-			return err
-		}
-		row, err := c.lockConversation(ctx, id)
-		if err != nil {
-			return err
-		}
-		said = true
-		_, err = c.insertOutbound(ctx, row, cause, drafts)
-		return err
-	})
-	return said && err == nil, err
-}

@@ -54,7 +54,10 @@ func TestLINEsWordLinksAnAccountOnce(t *testing.T) {
 		k.receive(k.event("first", "message", "hello"))
 		res := k.takes(store.IngestResult{})
 		link, nonce := k.confirmed("C-1001")
-		k.receive(k.event("e-linked", "linked", nonce), k.event("e-again", "linked", nonce))
+		linked, again := k.event("e-linked", "linked", nonce), k.event("e-again", "linked", nonce)
+		linked.LineTime = time.Now()
+		again.LineTime = linked.LineTime.Add(time.Millisecond)
+		k.receive(linked, again)
 		res = k.takes(res)
 		require.True(t, res.Errands)
 
@@ -76,7 +79,9 @@ func TestLINEsWordLinksAnAccountOnce(t *testing.T) {
 		e, err := s.NextErrand(ctx, k.plan.Channel.ID, k.chat)
 		require.NoError(t, err)
 		require.Equal(t, store.ErrandLinked, e.Kind)
-		require.Equal(t, "token-e-linked", e.ReplyToken, "for free")
+		try, err := s.TryErrand(ctx, k.plan.Channel.ID, *e, nil)
+		require.NoError(t, err)
+		require.Equal(t, "token-e-linked", try.ReplyToken, "for free")
 		require.NoError(t, s.FinishErrand(ctx, k.plan.Channel.ID, k.chat, *e, store.ErrandDone, ""))
 
 		// Unlinked, the customer is nobody again.
@@ -271,7 +276,7 @@ func TestACustomerAsksByAButtonAndLinksAnew(t *testing.T) {
 		e, err := s.NextErrand(ctx, k.plan.Channel.ID, k.chat)
 		require.NoError(t, err)
 		require.Equal(t, store.ErrandLinkCard, e.Kind)
-		said, err := s.SayInChat(ctx, k.plan.Channel.ID, k.chat, e.ID, nil)
+		said, err := s.SayErrand(ctx, store.Chat{ChannelID: k.plan.Channel.ID, ChatKey: k.chat}, *e, nil)
 		require.NoError(t, err)
 		require.False(t, said)
 

@@ -241,7 +241,7 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 	for i, m := range pending {
 		body, err := renderOne(contents[i], render)
 		if err != nil {
-			if err := c.failMessages(ctx, []string{m.ID}, conversationID, "unsendable", err.Error(), ""); err != nil {
+			if err := c.failMessages(ctx, []string{m.ID}, conversationID, FailureUnsendable, err.Error(), ""); err != nil {
 				return nil, err
 			}
 			continue
@@ -323,8 +323,9 @@ func (c conn) freeze(ctx context.Context, to lane, last lastBatch, render Render
 
 // The failures of messages that are not given to LINE at all.
 const (
-	FailureStandby = "standby"          // another system serves the chat
-	FailureBlocked = "customer_blocked" // the customer has blocked the account, and it would have been a paid push
+	FailureStandby    = "standby"          // another system serves the chat
+	FailureBlocked    = "customer_blocked" // the customer has blocked the account, and it would have been a paid push
+	FailureUnsendable = "unsendable"       // it is no message that LINE would take
 )
 
 // hush fails what waits in a chat that another system serves.

@@ -18,30 +18,20 @@ const (
 	ErrandUnlinked   = "account_unlinked"    // and that it is over
 )
 
-// The ends of an errand.
+// An errand is due, until it comes to one of its ends.
 const (
+	errandDue     = "due"
 	ErrandDone    = "done"
-	ErrandDropped = "dropped" // LINE will not have it
+	ErrandDropped = "dropped" // LINE will not have it, or there is nothing to say
 )
-
-// errandTokenLife is how old a reply token may be for an errand to be begun
-// with it. What cannot be said for free is not said.
-const errandTokenLife = 50 * time.Second
 
 // Errand is an errand that is due.
 type Errand struct {
-	ID       string `db:"id"`
-	Kind     string `db:"kind"`
-	SourceID string `db:"source_id"` // the LINE user, group or room
-	EventID  string `db:"webhook_event_id"`
-	Created  int64  `db:"created_at"`
-	// ReplyToken is of the event it answers, and its own: no message takes it. ""
-	// when it is too old, or was taken.
-	ReplyToken string    `db:"-"`
-	ReceivedAt time.Time `db:"-"` // when the token came
-	// Tried says that it had a reply token before, which is too old by now: nobody
-	// knows whether it was used.
-	Tried     bool      `db:"-"`
+	ID        string    `db:"id"`
+	Kind      string    `db:"kind"`
+	SourceID  string    `db:"source_id"` // the LINE user, group or room
+	EventID   string    `db:"webhook_event_id"`
+	Created   int64     `db:"created_at"`
 	CreatedAt time.Time `db:"-"`
 }
 
@@ -77,40 +67,18 @@ func (c conn) addErrand(ctx context.Context, chat Chat, e newErrand) (added bool
 	return true, err
 }
 
-// NextErrand returns the errand of a chat that is due longest, nil when none is,
-// and takes the reply token of its event for it. Asked again, it returns the same.
+// NextErrand returns the errand of a chat that is due longest, nil when none is.
 // While LINE takes no access token of the channel, none is due.
 func (s *Store) NextErrand(ctx context.Context, channelID, chatKey string) (*Errand, error) {
-	var out *Errand
-	err := s.tx(ctx, func(c conn) error {
-		out = nil
-		var e Errand
-		found, err := c.get(ctx, &e, `SELECT id, kind, source_id, webhook_event_id, created_at FROM errands
-			WHERE channel_id = $1 AND chat_key = $2 AND state = 'due' AND NOT EXISTS (SELECT 1 FROM channels WHERE id = $1 AND held_at > 0)
-			ORDER BY created_at LIMIT 1`, channelID, chatKey)
-		if err != nil || !found {
-			return err
-		}
-		e.CreatedAt = fromMicros(e.Created)
-		var token replyToken
-		took, err := c.get(ctx, &token, `UPDATE line_events SET token_batch = $1
-			WHERE channel_id = $2 AND webhook_event_id = $3 AND reply_token <> '' AND token_batch IN ('', $1) AND received_at >= $4 AND NOT standby
-			RETURNING id, reply_token, received_at`, e.ID, channelID, e.EventID, micros(s.now().Add(-errandTokenLife)))
-		switch {
-		case err != nil:
-			return err
-		case took:
-			e.ReplyToken, e.ReceivedAt = token.ReplyToken, fromMicros(token.ReceivedAt)
-		case e.EventID != "":
-			if _, err := c.get(ctx, &e.Tried, `SELECT EXISTS (SELECT 1 FROM line_events WHERE channel_id = $1 AND webhook_event_id = $2 AND token_batch = $3)`,
-				channelID, e.EventID, e.ID); err != nil {
-				return err
-			}
-		}
-		out = &e
-		return nil
-	})
-	return out, err
+	var e Errand
+	found, err := s.read().get(ctx, &e, `SELECT id, kind, source_id, webhook_event_id, created_at FROM errands
+		WHERE channel_id = $1 AND chat_key = $2 AND state = 'due' AND NOT EXISTS (SELECT 1 FROM channels WHERE id = $1 AND held_at > 0)
+		ORDER BY created_at LIMIT 1`, channelID, chatKey)
+	if err != nil || !found {
+		return nil, err
+	}
+	e.CreatedAt = fromMicros(e.Created)
+	return &e, nil
 }
 
 // errandEvents are the events that tell of errands that are done.

@@ -313,7 +313,7 @@ func TestAnErrandIsDueUntilItIsDone(t *testing.T) {
 
 		e, err := s.NextErrand(ctx, channel, k.chat)
 		require.NoError(t, err)
-		require.Equal(t, []string{store.ErrandLeave, k.user, "token-invited"}, []string{e.Kind, e.SourceID, e.ReplyToken})
+		require.Equal(t, []string{store.ErrandLeave, k.user}, []string{e.Kind, e.SourceID})
 		again, err := s.NextErrand(ctx, channel, k.chat)
 		require.NoError(t, err)
 		require.Equal(t, e, again)
@@ -361,7 +361,9 @@ func TestALateReplyTokenIsNotAnErrands(t *testing.T) {
 		require.True(t, k.takes(store.IngestResult{}).Errands)
 		e, err := s.NextErrand(t.Context(), k.plan.Channel.ID, k.chat)
 		require.NoError(t, err)
-		require.Empty(t, e.ReplyToken)
+		try, err := s.TryErrand(t.Context(), k.plan.Channel.ID, *e, nil)
+		require.NoError(t, err)
+		require.Equal(t, store.ErrandTry{Number: 1, Unsaid: store.UnsaidLate}, try)
 	})
 }
 

@@ -18,11 +18,12 @@ type Draft struct {
 	Automated            string // the trigger, for automated messages
 	Content              conversation.Content
 	AttachmentID         string // of an uploaded file that the message sends
+	Unsendable           string // why it cannot be sent, for people: it is kept as failed; "" when it is to be sent
 	inPlaceOf            string // a message that failed, whose file it takes over; "" for none
 }
 
-// insertOutbound stores drafts as pending messages, in their order, after
-// everything the conversation says so far. Their ids are derived from the
+// insertOutbound stores drafts as messages, in their order, after everything the
+// conversation says so far: pending, and failed those that cannot be sent. Their ids are derived from the
 // cause and their place, so that the same cause stores them once. It returns
 // how many there are.
 func (c conn) insertOutbound(ctx context.Context, row conversationRow, cause string, drafts []Draft) (int, error) {
@@ -47,9 +48,9 @@ func (c conn) insertMessages(ctx context.Context, row conversationRow, cause str
 	var args []any
 	var records []happened
 	span := traceparent.Of(ctx)
-	columns, width := "", 16
+	columns, width := "", 18
 	if span != "" {
-		columns, width = ", traceparent", 17
+		columns, width = ", traceparent", 19
 	}
 	for i, d := range drafts {
 		content := d.Content
@@ -65,6 +66,9 @@ func (c conn) insertMessages(ctx context.Context, row conversationRow, cause str
 			Type: content.Type, Text: text, Payload: string(payload), Automated: d.Automated, State: conversation.MessagePending,
 			AttachmentID: d.AttachmentID, CreatedAt: now,
 		}
+		if d.Unsendable != "" {
+			m.State, m.Failure, m.FailureDetail = conversation.MessageFailed, FailureUnsendable, d.Unsendable
+		}
 		if m.AttachmentID != "" {
 			if err := c.takeAttachment(ctx, row.ID, m.AttachmentID, m.ID, d.inPlaceOf); err != nil {
 				return nil, err
@@ -72,15 +76,18 @@ func (c conn) insertMessages(ctx context.Context, row conversationRow, cause str
 		}
 		messages[i] = m
 		args = append(args, m.ID, m.ConversationID, row.ChannelID, m.Ordinal, m.OccurredAt, string(m.Direction), string(m.SenderKind), m.SenderID, m.SenderName,
-			m.Type, m.Text, m.Payload, m.Automated, string(m.State), m.AttachmentID, m.CreatedAt)
+			m.Type, m.Text, m.Payload, m.Automated, string(m.State), m.Failure, m.FailureDetail, m.AttachmentID, m.CreatedAt)
 		if span != "" {
 			args = append(args, span)
 		}
 		records = append(records, happened{"message.created", row.ID, m.ID, "{}"})
+		if m.State == conversation.MessageFailed {
+			records = append(records, happened{"message.failed", row.ID, m.ID, "{}"})
+		}
 	}
 	if _, err := c.exec(ctx, `
 		INSERT INTO messages (id, conversation_id, channel_id, ordinal, occurred_at, direction, sender_kind, sender_id, sender_name,
-			type, text, payload, automated, state, attachment_id, created_at`+columns+`)
+			type, text, payload, automated, state, failure, failure_detail, attachment_id, created_at`+columns+`)
 		VALUES `+values(len(drafts), width, 1), args...); err != nil {
 		return nil, err
 	}

@@ -316,6 +316,11 @@ func TestNoHotStatementReadsATableWhole(t *testing.T) {
 		by("an errand", func() {
 			e, err := s.NextErrand(ctx, p.plan.Channel.ID, p.chat)
 			check(err)
+			_, err = s.SayErrand(ctx, store.Chat{ChannelID: p.plan.Channel.ID, ChatKey: p.chat}, *e, nil)
+			check(err)
+			try, err := s.TryErrand(ctx, p.plan.Channel.ID, *e, &store.Sending{})
+			check(err)
+			check(s.ErrandNotTaken(ctx, p.plan.Channel.ID, *e, try, true))
 			check(s.FinishErrand(ctx, p.plan.Channel.ID, p.chat, *e, store.ErrandDone, ""))
 		}, "errands_due", "line_events_once")
 

@@ -69,13 +69,21 @@ func (to lane) withhold(s Sending, oldest, now time.Time) withheld {
 	if until := oldest.Add(time.Duration(s.HoldSeconds) * time.Second); until.After(now) && !closed {
 		return withheld{until: until}
 	}
-	month, _, next := QuotaMonth(now)
-	quota := ChannelQuota{Month: to.QuotaMonth, Limit: to.QuotaLimit, Used: to.QuotaUsed}
-	if quota.Month != month || quota.Limit < 0 || quota.Left()-to.recipients() >= s.ReserveForAgents || now.Sub(fromMicros(to.QuotaReadAt)) > quotaFresh {
+	if !to.spent(s, now) {
 		return withheld{}
 	}
+	_, _, next := QuotaMonth(now)
 	if s.WhenSpent == SpentHold && !closed {
 		return withheld{until: next, spent: true}
 	}
 	return withheld{drop: true, spent: true}
+}
+
+// spent tells whether too few of the month's paid messages are left for automated
+// ones.
+func (to lane) spent(s Sending, now time.Time) bool {
+	month, _, _ := QuotaMonth(now)
+	quota := ChannelQuota{Month: to.QuotaMonth, Limit: to.QuotaLimit, Used: to.QuotaUsed}
+	return s != (Sending{}) && quota.Month == month && quota.Limit >= 0 && quota.Left()-to.recipients() < s.ReserveForAgents &&
+		now.Sub(fromMicros(to.QuotaReadAt)) <= quotaFresh
 }

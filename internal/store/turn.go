@@ -107,8 +107,8 @@ func (s *Store) LoadTurn(ctx context.Context, req TurnRequest) (TurnInput, error
 
 // TurnAnswer is a bot's answer, ready to be stored.
 type TurnAnswer struct {
-	Upto    int64 // the tick up to which the bot has answered
-	Drafts  []Draft
+	Upto    int64             // the tick up to which the bot has answered
+	Drafts  []Draft           // of a bot that failed: what it wanted to say, none of which can be sent
 	Context map[string]string // changed variables; an empty value removes one
 	Action  string
 	Failure string // "" when the bot answered
@@ -126,7 +126,7 @@ func (s *Store) CommitTurn(ctx context.Context, req TurnRequest, a TurnAnswer) (
 		if err != nil {
 			return err
 		}
-		res = TurnResult{Outcome: TurnAnswered, Action: a.Action, QueueID: a.QueueID, Messages: len(a.Drafts)}
+		res = TurnResult{Outcome: TurnAnswered, Action: a.Action, QueueID: a.QueueID, Messages: sendable(a.Drafts)}
 		switch {
 		case row.Epoch != req.Epoch || row.Owner != conversation.OwnerBot:
 			res = TurnResult{Outcome: TurnDiscarded}
@@ -146,6 +146,11 @@ func (s *Store) CommitTurn(ctx context.Context, req TurnRequest, a TurnAnswer) (
 			return err
 		}
 		if res.Outcome != TurnAnswered {
+			if res.Outcome == TurnFailed {
+				if _, err := c.insertOutbound(ctx, row, req.ID, a.Drafts); err != nil {
+					return err
+				}
+			}
 			if err := c.record(ctx, "bot_turn."+res.Outcome, row.ID, req.ID, "{}", now); err != nil {
 				return err
 			}
@@ -181,4 +186,14 @@ func (s *Store) CommitTurn(ctx context.Context, req TurnRequest, a TurnAnswer) (
 	}
 	failpoint.Hit("turn.after_commit")
 	return res, nil
+}
+
+// sendable counts the drafts that are to be sent.
+func sendable(drafts []Draft) (n int) {
+	for _, d := range drafts {
+		if d.Unsendable == "" {
+			n++
+		}
+	}
+	return n
 }

@@ -13,6 +13,7 @@ type Worker struct {
 	batches    *prometheus.CounterVec
 	messages   *prometheus.CounterVec
 	turns      *prometheus.HistogramVec
+	unsendable *prometheus.CounterVec
 	classified *prometheus.HistogramVec
 	known      *prometheus.CounterVec
 	findings   *prometheus.GaugeVec
@@ -31,13 +32,14 @@ func NewWorker(registry prometheus.Registerer) (*Worker, error) {
 		batches:    counter("kaiwa_line_batches_total", "Batches of messages by the way they took and their end.", "via", "state"),
 		messages:   counter("kaiwa_line_messages_total", "Messages of finished batches by the way they took and their state: accepted, failed, uncertain.", "via", "state"),
 		turns:      histogram(quick, "kaiwa_bot_turn_duration_seconds", "Turns of bots, from question to stored answer, by kind of bot, outcome and failure.", "kind", "outcome", "failure"),
+		unsendable: counter("kaiwa_bot_messages_unsendable_total", "Messages of bots that could not be sent as they are, by kind of bot. The others of the same answer are sent.", "kind"),
 		classified: histogram(quick, "kaiwa_classifier_call_duration_seconds", "Calls to services that classify, by ruleset and outcome: answered, or why there is no answer.", "ruleset_id", "outcome"),
 		known:      counter("kaiwa_classifier_cache_hits_total", "Questions to services that classify which were answered by what the service had found before, by ruleset.", "ruleset_id"),
 		findings:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "kaiwa_reconciler_findings", Help: "What the reconciler's last look in this process found, by kind."}, []string{"kind"}),
 		mended:     prometheus.NewCounter(prometheus.CounterOpts{Name: "kaiwa_reconciler_mended_total", Help: "Chats that the reconciler has woken."}),
 		reconciled: prometheus.NewGauge(prometheus.GaugeOpts{Name: "kaiwa_reconciler_last_look_timestamp_seconds", Help: "When the reconciler last looked in this process; 0 before it has led."}),
 	}
-	return m, register(registry, m.ingested, m.replied, m.batches, m.messages, m.turns, m.classified, m.known, m.findings, m.mended, m.reconciled)
+	return m, register(registry, m.ingested, m.replied, m.batches, m.messages, m.turns, m.unsendable, m.classified, m.known, m.findings, m.mended, m.reconciled)
 }
 
 // Ingested counts an event that was committed into a conversation.
@@ -72,6 +74,13 @@ func (m *Worker) Messages(via, state string, n int) {
 func (m *Worker) Turn(kind, outcome, failure string, took time.Duration) {
 	if m != nil {
 		m.turns.WithLabelValues(kind, outcome, failure).Observe(took.Seconds())
+	}
+}
+
+// Unsendable counts messages of a bot that cannot be sent.
+func (m *Worker) Unsendable(kind string, n int) {
+	if m != nil && n > 0 {
+		m.unsendable.WithLabelValues(kind).Add(float64(n))
 	}
 }
 
