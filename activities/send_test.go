@@ -123,7 +123,7 @@ func (w *world) receive(rw http.ResponseWriter, r *http.Request) {
 	for _, e := range split.Events {
 		events = append(events, store.InboxEvent{
 			WebhookEventID: e.ID, ChatKey: e.ChatKey, Kind: e.Type, SourceType: e.SourceType, SourceID: e.SourceID,
-			ReplyToken: e.ReplyToken, LineTime: e.Timestamp, Raw: e.Raw,
+			ReplyToken: e.ReplyToken, LineTime: e.Timestamp, Redelivery: e.Redelivery, Raw: e.Raw,
 		})
 	}
 	if _, err := w.store.AppendLINEEvents(r.Context(), w.channel.ID, w.Now(), events); err != nil {
