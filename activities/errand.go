@@ -9,6 +9,7 @@ import (
 	"kaiwa/internal/accesstoken"
 	"kaiwa/internal/automessage"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
 	"kaiwa/internal/line"
 	"kaiwa/internal/store"
 )
@@ -89,6 +90,7 @@ func (a *Activities) errand(ctx context.Context, plan store.Plan, e store.Errand
 	}
 	err := a.asChannel(ctx, plan.Channel, a.paced(func(client *line.Client) error {
 		_, err := client.Leave(ctx, e.SourceID)
+		failpoint.Hit("errand.after_answer")
 		return err
 	}))
 	if line.ClassOf(err) == line.ClassNotFound {
@@ -133,6 +135,7 @@ func (a *Activities) sayErrand(ctx context.Context, plan store.Plan, e store.Err
 				return try.Unsaid
 			}
 			err = a.paced(func(client *line.Client) error { return a.callFor(ctx, client, e, try, messages) })(client)
+			failpoint.Hit("errand.after_answer")
 			useless := line.ClassOf(err) == line.ClassInvalidReplyToken
 			if useless && try.Doubt {
 				return nil

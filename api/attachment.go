@@ -188,7 +188,7 @@ func (s *Server) uploadAttachment(c echo.Context) error {
 	if err := control.SetWriteDeadline(time.Now().Add(transferTime + time.Minute)); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return err
 	}
-	part, err := filePart(r)
+	form, part, err := filePart(r)
 	if err != nil {
 		return err
 	}
@@ -197,6 +197,11 @@ func (s *Server) uploadAttachment(c echo.Context) error {
 		return err
 	}
 	kept, err := attachment.Keep(ctx, s.blobs, row.ID, part, attachment.Rules{MaxBytes: rules.MaxBytes, Allowed: rules.AllowedTypes, Blocked: rules.BlockedTypes})
+	if err == nil {
+		if _, after := form.NextPart(); after == nil {
+			err = errManyParts
+		}
+	}
 	if err == nil {
 		err = s.scan(ctx, kept)
 	}
@@ -292,6 +297,9 @@ func (s *Server) notKept(ctx context.Context, row store.Attachment, fresh bool, 
 	case errors.Is(cause, errNotScanned):
 		end.State, end.Reason = conversation.AttachmentFailed, store.ReasonNotScanned
 		say = conversation.Errorf(conversation.CodeUnavailable, "The file cannot be looked at for malware right now. Try again in a minute.")
+	case errors.Is(cause, errManyParts):
+		end.State, end.Reason = conversation.AttachmentFailed, store.ReasonBroken
+		say = conversation.Invalid("/file", "This part must be the only one: upload one file at a time.")
 	case errors.Is(cause, attachment.ErrKind):
 		end.Reason, say = store.ReasonKind, conversation.Invalid("/file", "The workstream does not take files of this type (%s).", cause)
 	case errors.Is(cause, blob.ErrTooLarge):
@@ -316,22 +324,25 @@ func fileTooLarge(limit int64) error {
 	return conversation.Errorf(codeTooLarge, "The file is larger than %d bytes, which is the workstream's limit.", limit)
 }
 
-// filePart is the one part of a multipart body.
-func filePart(r *http.Request) (*multipart.Part, error) {
+// errManyParts is what a body comes to that has more than the file.
+var errManyParts = errors.New("there are several parts")
+
+// filePart is the one part of a multipart body, and the body.
+func filePart(r *http.Request) (*multipart.Reader, *multipart.Part, error) {
 	form, err := r.MultipartReader()
 	if err != nil {
-		return nil, conversation.Errorf(codeUnsupportedMediaType, "The request body must be multipart/form-data with one part, file.")
+		return nil, nil, conversation.Errorf(codeUnsupportedMediaType, "The request body must be multipart/form-data with one part, file.")
 	}
 	part, err := form.NextPart()
 	switch {
 	case errors.Is(err, io.EOF):
-		return nil, conversation.Invalid("/file", "This part is required.")
+		return nil, nil, conversation.Invalid("/file", "This part is required.")
 	case err != nil:
-		return nil, &conversation.Error{Code: conversation.CodeInvalid, Detail: "The request body is not well-formed multipart/form-data.", Err: err}
+		return nil, nil, &conversation.Error{Code: conversation.CodeInvalid, Detail: "The request body is not well-formed multipart/form-data.", Err: err}
 	case part.FormName() != "file":
-		return nil, conversation.Invalid("/file", "This part is required, and is the only one.")
+		return nil, nil, conversation.Invalid("/file", "This part is required, and is the only one.")
 	}
-	return part, nil
+	return form, part, nil
 }
 
 var errBrokeOff = errors.New("the request body broke off")

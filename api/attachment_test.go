@@ -343,6 +343,25 @@ func TestAnUploadThatIsNotTakenIsToldWhyAndNotKept(t *testing.T) {
 	})
 }
 
+func TestOneFileIsUploadedAtATime(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, b *bundle) {
+		var body bytes.Buffer
+		w := multipart.NewWriter(&body)
+		for _, name := range []string{"a.txt", "b.txt"} {
+			p, err := w.CreateFormFile("file", name)
+			require.NoError(t, err)
+			_, err = p.Write([]byte("hello"))
+			require.NoError(t, err)
+		}
+		require.NoError(t, w.Close())
+		path := "/api/v1/conversations/" + b.live() + "/attachments"
+		requireProblem(t, b.as(store.RoleAgent, "POST", path, body.String(), header{"Content-Type", w.FormDataContentType()}), 400, conversation.CodeInvalid, "/file")
+		require.NoError(t, b.api.SweepAttachments(t.Context()))
+		require.Empty(t, b.bytesKept())
+	})
+}
+
 func TestSettingsOfAttachmentsAreChecked(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, b *bundle) {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"kaiwa/internal/clamd/clamdtest"
 	"kaiwa/internal/conversation"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
@@ -24,7 +25,7 @@ import (
 
 // maxMemory is what a process of Kaiwa's may take at most, in bytes, while files
 // larger than that pass through it.
-const maxMemory = 150 << 20
+const maxMemory = 128 << 20
 
 // largeFilm gives an MP4 of a size, without having it anywhere.
 func largeFilm(size int64) io.Reader {
@@ -83,7 +84,8 @@ func TestTwoHundredMegabytesPassThroughLittleMemory(t *testing.T) {
 		w.Header().Set("Content-Length", strconv.Itoa(size))
 		_, _ = io.Copy(w, largeFilm(size)) // a fetch that ends early is tried again
 	}))
-	p.env = append(p.env, "KAIWA_LINE_DATA_API_URL="+data, "GOMEMLIMIT=100MiB")
+	scanner := clamdtest.Start(t, "StreamMaxLength 250M", "MaxFileSize 250M", "MaxScanSize 250M")
+	p.env = append(p.env, "KAIWA_LINE_DATA_API_URL="+data, "KAIWA_CLAMD_ADDR="+scanner.Address, "GOMEMLIMIT=100MiB")
 	code, _, said := p.run("migrate")
 	require.Zero(t, code, said)
 	api, worker := p.launch("api"), p.launch("worker")

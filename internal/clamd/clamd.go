@@ -6,13 +6,14 @@
 package clamd
 
 import (
-	"bufio"
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"time"
 )
@@ -20,6 +21,10 @@ import (
 // ErrTooLarge is what a file comes to that the daemon does not take, or not look
 // at as a whole: its clamd.conf bounds sizes, and what an archive unpacks to.
 var ErrTooLarge = errors.New("the file is more than clamd looks at")
+
+// ErrSilent is what a question comes to that the daemon does not answer, as a
+// daemon does that hangs.
+var ErrSilent = errors.New("clamd says nothing")
 
 // ErrAddress is what an address comes to that New cannot use.
 var ErrAddress = errors.New("clamd's address is host:port, or unix: and the path of its socket")
@@ -30,8 +35,9 @@ const (
 	// stall is how long the daemon may take nothing.
 	stall = 30 * time.Second
 	// verdictTime is how long the daemon may think once it has everything: longer
-	// than the two minutes of its MaxScanTime.
-	verdictTime = 5 * time.Minute
+	// than the two minutes of its MaxScanTime. Each patience it is asked meanwhile
+	// whether it is there, and has as long to say so.
+	verdictTime, patience = 5 * time.Minute, 5 * time.Second
 	// maxAnswer bounds an answer, in bytes.
 	maxAnswer = 4 << 10
 	// exceeded begins what the daemon calls a file of which it has seen a part
@@ -44,12 +50,13 @@ const (
 type Scanner struct {
 	network, address string
 	dialer           net.Dialer
+	patience         time.Duration
 }
 
 // New returns the Scanner of the daemon at an address, such as
 // clamd.example.com:3310 or unix:/run/clamav/clamd.ctl. It does not reach for it.
 func New(address string) (*Scanner, error) {
-	s := &Scanner{network: "tcp", address: address, dialer: net.Dialer{Timeout: 5 * time.Second}}
+	s := &Scanner{network: "tcp", address: address, dialer: net.Dialer{Timeout: 5 * time.Second}, patience: patience}
 	if path, ok := strings.CutPrefix(address, "unix:"); ok {
 		s.network, s.address = "unix", path
 		if !strings.HasPrefix(path, "/") {
@@ -65,7 +72,7 @@ func New(address string) (*Scanner, error) {
 
 // Ping asks the daemon whether it is there.
 func (s *Scanner) Ping(ctx context.Context) error {
-	answer, err := s.ask(ctx, "zPING\x00", func(net.Conn) error { return nil })
+	answer, err := s.ask(ctx, "zPING\x00", s.patience, func(net.Conn) error { return nil })
 	if err == nil && answer != "PONG" {
 		err = fmt.Errorf("clamd answered %q", answer)
 	}
@@ -79,7 +86,7 @@ func (s *Scanner) Ping(ctx context.Context) error {
 // not answer or not as it should: then it can be asked again.
 func (s *Scanner) Scan(ctx context.Context, file io.Reader) (signature string, err error) {
 	var unread error
-	answer, err := s.ask(ctx, "zINSTREAM\x00", func(c net.Conn) error {
+	answer, err := s.ask(ctx, "zINSTREAM\x00", verdictTime, func(c net.Conn) error {
 		unread, err = send(c, file)
 		return err
 	})
@@ -107,7 +114,7 @@ func (s *Scanner) Scan(ctx context.Context, file io.Reader) (signature string, e
 // ask sends a command and what belongs to it, and reads the answer. A daemon that
 // breaks off may have said why, so the answer is read in that case, too: then
 // there are both.
-func (s *Scanner) ask(ctx context.Context, command string, rest func(net.Conn) error) (answer string, err error) {
+func (s *Scanner) ask(ctx context.Context, command string, wait time.Duration, rest func(net.Conn) error) (answer string, err error) {
 	defer func() {
 		if err != nil && ctx.Err() != nil {
 			err = context.Cause(ctx)
@@ -126,21 +133,44 @@ func (s *Scanner) ask(ctx context.Context, command string, rest func(net.Conn) e
 	if brokeOff == nil {
 		brokeOff = rest(conn)
 	}
-	wait := verdictTime
 	if brokeOff != nil {
 		wait = time.Second
 	}
-	if err := conn.SetDeadline(time.Now().Add(wait)); err != nil {
-		return "", errors.Join(brokeOff, err)
+	answer, err = s.answer(ctx, conn, time.Now().Add(wait))
+	if brokeOff != nil {
+		return answer, brokeOff
 	}
-	answer, err = bufio.NewReader(io.LimitReader(conn, maxAnswer)).ReadString(0)
-	switch {
-	case brokeOff != nil:
-		return strings.TrimSuffix(answer, "\x00"), brokeOff
-	case err != nil:
-		return "", fmt.Errorf("clamd did not answer: %w", err)
+	return answer, err
+}
+
+// answer reads the daemon's answer, which ends with a zero.
+func (s *Scanner) answer(ctx context.Context, conn net.Conn, until time.Time) (string, error) {
+	said := make([]byte, 0, maxAnswer)
+	for len(said) < maxAnswer {
+		look := time.Now().Add(s.patience)
+		if until.Before(look) {
+			look = until
+		}
+		if err := conn.SetDeadline(look); err != nil {
+			return string(said), err
+		}
+		n, err := conn.Read(said[len(said):maxAnswer])
+		said = said[:len(said)+n]
+		if i := bytes.IndexByte(said, 0); i >= 0 {
+			return string(said[:i]), nil
+		}
+		switch {
+		case errors.Is(err, os.ErrDeadlineExceeded) && look.Before(until):
+			if err := s.Ping(ctx); err != nil {
+				return string(said), fmt.Errorf("%w while it is waited for: %w", ErrSilent, err)
+			}
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			return string(said), fmt.Errorf("%w: %w", ErrSilent, err)
+		case err != nil:
+			return string(said), fmt.Errorf("clamd did not answer: %w", err)
+		}
 	}
-	return strings.TrimSuffix(answer, "\x00"), nil
+	return string(said), errors.New("clamd's answer is too long")
 }
 
 // send sends a file in pieces, each after its length, and a length of 0. unread

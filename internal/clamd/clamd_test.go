@@ -2,6 +2,7 @@ package clamd_test
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
 	"context"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -124,6 +126,48 @@ func TestASilentDaemonIsWaitedForNoLongerThanTheCaller(t *testing.T) {
 	tired := errors.New("tired")
 	_, err := scanner(t, clamdtest.Silent(t)).Scan(ctx, &endless{then: func() { cancel(tired) }})
 	require.ErrorIs(t, err, tired)
+}
+
+func TestADaemonThatHangsIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	d := clamdtest.Start(t)
+	s := scanner(t, d.Address).Impatient(50 * time.Millisecond)
+	d.Hang()
+	_, err := s.Scan(t.Context(), strings.NewReader("x"))
+	require.ErrorIs(t, err, clamd.ErrSilent)
+	require.ErrorIs(t, s.Ping(t.Context()), clamd.ErrSilent)
+}
+
+func TestADaemonThatThinksIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { _ = l.Close() })
+	enough := make(chan struct{})
+	go func() {
+		for asked := 0; ; {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			command, err := bufio.NewReader(c).ReadString(0)
+			if err != nil || command != "zPING\x00" {
+				go func() {
+					<-enough
+					_, _ = io.WriteString(c, "stream: ")
+					_, _ = io.WriteString(c, "OK\x00")
+				}()
+				continue
+			}
+			_, _ = io.WriteString(c, "PONG\x00")
+			if asked++; asked == 3 {
+				close(enough)
+			}
+		}
+	}()
+	signature, err := scanner(t, l.Addr().String()).Impatient(200*time.Millisecond).Scan(t.Context(), strings.NewReader("x"))
+	require.NoError(t, err)
+	require.Empty(t, signature)
 }
 
 // endless is a file whose end the caller does not wait for.

@@ -1,6 +1,7 @@
 // Package failpoint names the instants between two durable steps, so that a
 // test can have the process die at exactly one of them. In ordinary builds Hit
-// does nothing; built with the tag "failpoint" it obeys KAIWA_FAILPOINT.
+// does nothing; built with the tag "failpoint" it obeys KAIWA_FAILPOINT, and
+// whoever arms a point while the process runs.
 //
 // Every name stands in Names, with what has happened by then; the crash matrix
 // (docs/durability.md) goes through that list, so a point that is not hit by
@@ -26,6 +27,8 @@ func Names() []Point {
 		{"ingest.after_commit", "the messages are in the conversation; the workflow does not know"},
 		{"profile.before_save", "LINE has told the profile; it is not stored"},
 		{"profile.after_save", "the profile is stored; the workflow does not know"},
+		{"members.before_save", "LINE has told who somebody in a group is; it is not stored"},
+		{"members.after_save", "the name of somebody in a group is stored; the workflow does not know"},
 		{"announce.after_commit", "an automated message is stored; the workflow does not know"},
 		{"turn.before_answer", "the bot's turn is loaded; the bot was not asked"},
 		{"turn.after_answer", "the bot has answered; nothing is stored"},
@@ -51,6 +54,18 @@ func Names() []Point {
 		{"send.after_commit", "LINE's answer is stored; the workflow does not know"},
 		{"menu.after_answer", "LINE shows the customer another rich menu; that is not stored"},
 		{"menu.after_commit", "which rich menu LINE shows is stored; the workflow does not know"},
+		{"link.before_commit", "how an account link goes on is written, not committed"},
+		{"link.after_commit", "how an account link goes on is stored; nobody was answered or told"},
+		{"errand.tried", "that something is being said beside a conversation is noted; LINE was not called"},
+		{"errand.after_answer", "LINE has answered an errand; nothing of that is stored"},
+		{"errand.before_commit", "the end of an errand is written, not committed"},
+		{"errand.after_commit", "the end of an errand is stored; the workflow does not know"},
+		{"hold.before_commit", "LINE has refused a channel's access token; that it is held is written, not committed"},
+		{"hold.after_commit", "the channel is held; whoever was refused does not know"},
+		{"wait.before_commit", "that a file waits for an access token is written, not committed"},
+		{"wait.after_commit", "that a file waits is stored; the workflow does not know"},
+		{"resume.before_commit", "LINE takes an access token again; that chats are wanted for what was due is written, not committed"},
+		{"resume.after_commit", "the chats are wanted; nobody has woken their workflows"},
 		{"close.locked", "the chat's row is locked for closing; nothing is written"},
 		{"close.before_commit", "the close is written, not committed"},
 		{"close.after_commit", "the conversation is closed; the workflow does not know"},

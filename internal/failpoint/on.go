@@ -33,8 +33,13 @@ func setting() (string, int64) {
 	return n, i
 }
 
-// Hit marks an instant; at the one that is asked for, the process dies.
+// Hit marks an instant; at the one that is asked for, the process dies. A file
+// NAME.armed in the directory asks for the next time it is passed, once: it is gone
+// with the process.
 func Hit(at string) {
+	if dir := os.Getenv("KAIWA_FAILPOINT_DIR"); dir != "" && os.Remove(filepath.Join(dir, at+".armed")) == nil {
+		die()
+	}
 	if at != name || passed.Add(1) != nth {
 		return
 	}
@@ -44,6 +49,10 @@ func Hit(at string) {
 		return // reached by an earlier process
 	}
 	_ = f.Close()
+	die()
+}
+
+func die() {
 	_ = syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	select {} // nothing runs after the signal was sent
 }

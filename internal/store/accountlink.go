@@ -7,6 +7,7 @@ import (
 
 	"kaiwa/internal/accountlink"
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
 )
 
 // The states of an AccountLink.
@@ -179,8 +180,11 @@ func (s *Store) ConfirmAccountLink(ctx context.Context, by Origin, id, customerI
 		if err := s.audit(ctx, c, by, AuditChanged, "account_link", out.ID, "", linkFacts(LinkStarted, ""), linkFacts(LinkConfirmed, customerID)); err != nil {
 			return err
 		}
-		return c.recordLink(ctx, "account_link.confirmed", out, "", out.ConfirmedAt)
+		err = c.recordLink(ctx, "account_link.confirmed", out, "", out.ConfirmedAt)
+		failpoint.Hit("link.before_commit")
+		return err
 	})
+	failpoint.Hit("link.after_commit")
 	return out, err
 }
 
@@ -231,8 +235,10 @@ func (s *Store) UnlinkAccount(ctx context.Context, by Origin, id, endedBy string
 		_, err = c.addErrand(ctx, chat, newErrand{
 			ID: conversation.DerivedID(conversation.PrefixErrand, id, ErrandUnlinked), Kind: ErrandUnlinked, SourceID: l.LINEUserID,
 		})
+		failpoint.Hit("link.before_commit")
 		return err
 	})
+	failpoint.Hit("link.after_commit")
 	return chat, err
 }
 
@@ -341,8 +347,10 @@ func (s *Store) FailAccountLink(ctx context.Context, channelID, webhookEventID, 
 			}
 		}
 		_, err := c.exec(ctx, `UPDATE line_events SET raw = $1 WHERE channel_id = $2 AND webhook_event_id = $3`, []byte{}, channelID, webhookEventID)
+		failpoint.Hit("link.before_commit")
 		return err
 	})
+	failpoint.Hit("link.after_commit")
 	return chat, found && err == nil, err
 }
 

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"kaiwa/internal/failpoint"
 )
 
 // oldTokenKept is how long a token of Kaiwa's own issuing that was replaced is
@@ -43,11 +45,14 @@ func (s *Store) HoldChannel(ctx context.Context, spoke Channel, said string) (he
 		if _, err := c.exec(ctx, `UPDATE channels SET held_at = $1, held_because = $2, tend_at = $3 WHERE id = $4`, micros(at), said, micros(look), spoke.ID); err != nil {
 			return err
 		}
-		return c.record(ctx, eventTokenRefused, "", spoke.ID, `{}`, micros(at))
+		err = c.record(ctx, eventTokenRefused, "", spoke.ID, `{}`, micros(at))
+		failpoint.Hit("hold.before_commit")
+		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("hold channel %s: %w", spoke.ID, err)
 	}
+	failpoint.Hit("hold.after_commit")
 	return held, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
 )
 
 // ChatMember is somebody in a group chat or room, as one channel knows them.
@@ -116,11 +117,14 @@ func (s *Store) ChatMembers(ctx context.Context, ids []string) ([]ChatMember, er
 // that is known: LINE refuses the profile of somebody who has left. With tell, an
 // event says so when it is something else than before.
 func (s *Store) SaveChatMember(ctx context.Context, id, displayName, pictureURL string, tell bool) error {
-	return s.saveTold(ctx, tell, told{"chat_members", id, displayName, pictureURL, ""}, `
+	failpoint.Hit("members.before_save")
+	err := s.saveTold(ctx, tell, told{"chat_members", id, displayName, pictureURL, ""}, `
 		UPDATE chat_members SET fetched_at = $1,
 			display_name = CASE WHEN $2 = '' THEN display_name ELSE $2 END,
 			picture_url  = CASE WHEN $2 = '' THEN picture_url ELSE $3 END
 		WHERE id = $4`, displayName, pictureURL, id)
+	failpoint.Hit("members.after_save")
+	return err
 }
 
 // ofMany tells whether a conversation is held with a group or room.

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"kaiwa/internal/conversation"
+	"kaiwa/internal/failpoint"
 )
 
 // The kinds of errand: what is done once in a chat, beside any conversation.
@@ -86,7 +87,7 @@ var errandEvents = map[string]string{ErrandWelcome: "customer.welcomed", ErrandL
 
 // FinishErrand notes how an errand ended, once.
 func (s *Store) FinishErrand(ctx context.Context, channelID, chatKey string, e Errand, state, detail string) error {
-	return s.tx(ctx, func(c conn) error {
+	err := s.tx(ctx, func(c conn) error {
 		// The chat's row first, as whoever takes events in.
 		if _, err := c.exec(ctx, `UPDATE chats SET errands = errands - 1 WHERE channel_id = $1 AND chat_key = $2
 			AND EXISTS (SELECT 1 FROM errands WHERE id = $3 AND state = 'due')`, channelID, chatKey, e.ID); err != nil {
@@ -94,13 +95,16 @@ func (s *Store) FinishErrand(ctx context.Context, channelID, chatKey string, e E
 		}
 		now := micros(s.now())
 		n, err := c.exec(ctx, `UPDATE errands SET state = $1, detail = $2, done_at = $3 WHERE id = $4 AND state = 'due'`, state, detail, now, e.ID)
-		if err != nil || n == 0 || state != ErrandDone {
+		if err != nil || n == 0 {
 			return err
 		}
-		kind := errandEvents[e.Kind]
-		if kind == "" {
-			return nil // what it tells the customer has an event of its own
+		// What another kind tells the customer has an event of its own.
+		if kind := errandEvents[e.Kind]; kind != "" && state == ErrandDone {
+			err = c.record(ctx, kind, "", profileID(channelID, chatKey), "{}", now)
 		}
-		return c.record(ctx, kind, "", profileID(channelID, chatKey), "{}", now)
+		failpoint.Hit("errand.before_commit")
+		return err
 	})
+	failpoint.Hit("errand.after_commit")
+	return err
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"kaiwa/internal/failpoint"
 )
 
 const (
@@ -84,6 +86,9 @@ func (s *Store) TryErrand(ctx context.Context, channelID string, e Errand, paid 
 	})
 	if err != nil {
 		return ErrandTry{}, fmt.Errorf("try errand %s: %w", e.ID, err)
+	}
+	if out.Unsaid == "" {
+		failpoint.Hit("errand.tried")
 	}
 	return out, nil
 }

@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"fmt"
+
+	"kaiwa/internal/failpoint"
 )
 
 // What a channel has to do, other than to send, while LINE takes no access token
@@ -31,10 +33,14 @@ func (s *Store) FileWaits(ctx context.Context, f Fetch) (waits bool, err error) 
 			return err
 		}
 		_, err = c.exec(ctx, `UPDATE chats SET errands = $1 WHERE channel_id = $2 AND chat_key = $3`, errands+1, f.ChannelID, f.ChatKey)
+		failpoint.Hit("wait.before_commit")
 		return err
 	})
 	if err != nil {
 		return false, fmt.Errorf("have file %s wait: %w", f.ID, err)
+	}
+	if waits {
+		failpoint.Hit("wait.after_commit")
 	}
 	return waits, nil
 }
@@ -78,11 +84,13 @@ func (s *Store) ResumeErrands(ctx context.Context, channelID string) ([]Chat, er
 		}
 		_, err := c.exec(ctx, `UPDATE attachments SET waits_since = $1 WHERE waits_since > 0 AND conversation_id IN (
 			SELECT id FROM conversations WHERE channel_id = $2)`, now, channelID)
+		failpoint.Hit("resume.before_commit")
 		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("want what is due in channel %s: %w", channelID, err)
 	}
+	failpoint.Hit("resume.after_commit")
 	return chats, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,7 +41,7 @@ type Daemon struct {
 }
 
 // Start starts a daemon that ends with the test, with more lines of its
-// configuration. Debian's package clamav-daemon has its program; without it the
+// configuration, which go before those it has. Debian's package clamav-daemon has its program; without it the
 // test fails.
 func Start(t *testing.T, more ...string) *Daemon {
 	t.Helper()
@@ -51,8 +52,8 @@ func Start(t *testing.T, more ...string) *Daemon {
 	require.NoError(t, os.Mkdir(signatures, 0o700))
 	require.NoError(t, os.WriteFile(filepath.Join(signatures, "test.ndb"), []byte(fmt.Sprintf("%s:0:0:%x\n", strings.TrimSuffix(Signature, ".UNOFFICIAL"), EICAR())), 0o600))
 	d := &Daemon{t: t, dir: dir, Address: "unix:" + filepath.Join(dir, "socket")}
-	conf := fmt.Sprintf("Foreground yes\nDatabaseDirectory %s\nLocalSocket %s\nStreamMaxLength %d\nPidFile %s\nMaxThreads 4\nConcurrentDatabaseReload no\nSelfCheck 0\n",
-		signatures, filepath.Join(dir, "socket"), StreamMax, filepath.Join(dir, "pid")) + strings.Join(more, "\n") + "\n"
+	conf := strings.Join(more, "\n") + "\n" + fmt.Sprintf("Foreground yes\nDatabaseDirectory %s\nLocalSocket %s\nStreamMaxLength %d\nPidFile %s\nMaxThreads 4\nConcurrentDatabaseReload no\nSelfCheck 0\n",
+		signatures, filepath.Join(dir, "socket"), StreamMax, filepath.Join(dir, "pid"))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "clamd.conf"), []byte(conf), 0o600))
 	d.Resume()
 	t.Cleanup(d.Stop)
@@ -68,6 +69,12 @@ func (d *Daemon) Stop() {
 	_ = d.cmd.Wait() // it was killed
 	d.cmd = nil
 	_ = os.Remove(filepath.Join(d.dir, "socket"))
+}
+
+// Hang has the daemon do nothing any more, until Stop.
+func (d *Daemon) Hang() {
+	d.t.Helper()
+	require.NoError(d.t, d.cmd.Process.Signal(syscall.SIGSTOP))
 }
 
 // Resume starts it again where it was, and returns when it answers.
