@@ -31,9 +31,10 @@ const (
 	// webhook, for a batch to be begun with it: a token lives one minute, and
 	// one call and one retry have to fit.
 	ReplyWindow = 25 * time.Second
-	// replyLimit is how long after its event a token is taken to work, however
-	// often the event is delivered again. LINE says 20 minutes; a minute of it
-	// is left for the call.
+	// replyLimit is how long after its event the token of one that is delivered
+	// again is taken to work. LINE says 20 minutes; a minute of it is left for the
+	// call. LINE's clock is not asked about other events: with one of ours that goes
+	// wrong, every answer would be a paid push.
 	//
 	// Source: https://developers.line.biz/en/reference/messaging-api/#send-reply-message
 	replyLimit = 19 * time.Minute
@@ -383,7 +384,7 @@ type replyToken struct {
 func oldestToken(first int) string {
 	return fmt.Sprintf(`SELECT id FROM line_events
 		WHERE channel_id = $%d AND chat_key = $%d AND reply_token <> '' AND token_batch = '' AND received_at >= $%d
-		  AND line_time >= $%d AND NOT standby
+		  AND (line_time >= $%d OR NOT redelivered) AND NOT standby
 		ORDER BY received_at, id LIMIT 1`, first, first+1, first+2, first+3)
 }
 
