@@ -364,10 +364,10 @@ func TestMenusKeepToLINEsCallsASecond(t *testing.T) {
 	ok, err := w.store.TakeCalls(t.Context(), w.channel.ID, "rich_menu", w.Now(), 750, 750)
 	require.NoError(t, err)
 	require.True(t, ok, "what is shared was not touched")
-	c.had(conversation.OwnerAgent)
+	c.had(conversation.OwnerQueue)
 	err = c.menuErr(a)
 	require.ErrorContains(t, err, "rich_menu")
 	w.pass(time.Second)
 	c.showsMenu(a)
-	require.Equal(t, "agent", w.sees(c.user))
+	require.Equal(t, "queue", w.sees(c.user))
 }
