@@ -357,17 +357,17 @@ func TestMenusKeepToLINEsCallsASecond(t *testing.T) {
 	w.menus()
 	c := w.newChat()
 	a := w.activities()
-	for i := range 50 { // a worker's own part
+	for i := range 25 { // a worker's own part
 		c.had([]conversation.Owner{conversation.OwnerAgent, conversation.OwnerQueue}[i%2])
 		c.showsMenu(a)
 	}
-	ok, err := w.store.TakeCalls(t.Context(), w.channel.ID, "rich_menu", w.Now(), 1500, 1500)
+	ok, err := w.store.TakeCalls(t.Context(), w.channel.ID, "rich_menu", w.Now(), 750, 750)
 	require.NoError(t, err)
 	require.True(t, ok, "what is shared was not touched")
-	c.had(conversation.OwnerAgent)
+	c.had(conversation.OwnerQueue)
 	err = c.menuErr(a)
 	require.ErrorContains(t, err, "rich_menu")
 	w.pass(time.Second)
 	c.showsMenu(a)
-	require.Equal(t, "agent", w.sees(c.user))
+	require.Equal(t, "queue", w.sees(c.user))
 }

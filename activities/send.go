@@ -294,9 +294,9 @@ func askAgainAtOnce(b *store.Batch, refusal *line.Error) bool {
 }
 
 // later has Temporal run the lane again after a wait that grows from half a
-// second to ten, and ends when the batch's time does.
+// second to ten, is no shorter than asked for, and ends when the batch's time does.
 func (a *Activities) later(b *store.Batch, refusal *line.Error) error {
-	wait := min(500*time.Millisecond<<min(b.Attempts-1, 6), 10*time.Second)
+	wait := max(min(500*time.Millisecond<<min(b.Attempts-1, 6), 10*time.Second), refusal.RetryAfter)
 	left := time.UnixMicro(b.Deadline).Sub(a.now())
 	if b.Kind == string(conversation.ViaReply) {
 		left = min(left, replyRetryWindow-a.tokenAge(b))

@@ -220,7 +220,7 @@ func inboxEvents(channel store.Channel, receivedAt time.Time, raw []line.RawEven
 		}
 		events[i] = store.InboxEvent{
 			WebhookEventID: e.ID, ChatKey: e.ChatKey, Kind: e.Type, SourceType: e.SourceType, SourceID: e.SourceID, ReplyToken: e.ReplyToken,
-			LineTime: e.Timestamp, Standby: e.Standby, Raw: e.Raw, Disposition: disposition,
+			LineTime: e.Timestamp, Redelivery: e.Redelivery, Standby: e.Standby, Raw: e.Raw, Disposition: disposition,
 		}
 	}
 	return events

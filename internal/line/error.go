@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -41,6 +43,9 @@ type Error struct {
 	Details   []Detail // at most 10
 	RequestID string   // LINE's x-line-request-id
 	Err       error    // the cause when there was no answer
+	// RetryAfter is for how long whoever answered wants to be left alone. LINE says
+	// no such thing; what stands before it may.
+	RetryAfter time.Duration
 
 	unsent bool // LINE cannot have taken it: no connection came about, or it was refused
 }
@@ -148,6 +153,9 @@ const (
 // errorOf classifies an answer that is not a success.
 func errorOf(a *answer) *Error {
 	e := &Error{Status: a.status, RequestID: a.requestID()}
+	if seconds, err := strconv.ParseUint(a.header.Get("Retry-After"), 10, 16); err == nil {
+		e.RetryAfter = time.Duration(seconds) * time.Second
+	}
 	var said struct {
 		Message     string   `json:"message"`
 		Details     []Detail `json:"details"`

@@ -60,12 +60,12 @@ func (r inboxRow) values() []any {
 	}
 	return []any{
 		r.channelID, r.WebhookEventID, r.ChatKey, r.Kind, r.SourceType, r.SourceID, micros(r.LineTime), r.receivedAt, r.ReplyToken,
-		r.Standby, position, handledAt, r.Disposition, r.trace,
+		r.Standby, position, handledAt, r.Disposition, r.Redelivery, r.trace,
 	}
 }
 
 const inboxColumns = `channel_id, webhook_event_id, chat_key, kind, source_type, source_id, line_time, received_at, reply_token,
-	standby, position, handled_at, disposition, traceparent, raw`
+	standby, position, handled_at, disposition, redelivered, traceparent, raw`
 
 // AppendLINEEvents makes the events of one webhook durable. An event that is
 // there already keeps its place; only its time of receipt is renewed, because a
@@ -170,7 +170,7 @@ func (s *Store) appendTogether(together []*webhook) error {
 	for _, w := range together {
 		rows = append(rows, w.rows...)
 	}
-	const end = ` ON CONFLICT (channel_id, webhook_event_id) DO UPDATE SET received_at = excluded.received_at, deliveries = line_events.deliveries + 1
+	const end = ` ON CONFLICT (channel_id, webhook_event_id) DO UPDATE SET received_at = excluded.received_at, deliveries = line_events.deliveries + 1, redelivered = TRUE
 		RETURNING channel_id, webhook_event_id, chat_key, handled_at IS NULL AS unhandled, deliveries`
 	var stored []struct {
 		ChannelID      string `db:"channel_id"`
@@ -182,16 +182,16 @@ func (s *Store) appendTogether(together []*webhook) error {
 	var err error
 	if len(rows) == 1 {
 		err = s.write().list(ctx, &stored, `INSERT INTO line_events (`+inboxColumns+`)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, NULLIF($14, ''), $15)`+end, append(rows[0].values(), rows[0].Raw)...)
+			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, NULLIF($15, ''), $16)`+end, append(rows[0].values(), rows[0].Raw)...)
 	} else {
 		values := make([][]any, len(rows))
 		for i, r := range rows {
 			values[i] = append(r.values(), hex.EncodeToString(r.Raw))
 		}
 		err = s.write().list(ctx, &stored, `INSERT INTO line_events (`+inboxColumns+`)
-			SELECT channel, event, chat, kind, source_type, source, line_time, received_at, token, standby, position, handled_at, disposition, NULLIF(trace, ''), `+
+			SELECT channel, event, chat, kind, source_type, source, line_time, received_at, token, standby, position, handled_at, disposition, redelivered, NULLIF(trace, ''), `+
 			s.d.unhex("raw")+` FROM `+s.d.rows(1, "channel TEXT", "event TEXT", "chat TEXT", "kind TEXT", "source_type TEXT", "source TEXT", "line_time BIGINT",
-			"received_at BIGINT", "token TEXT", "standby BOOLEAN", "position BIGINT", "handled_at BIGINT", "disposition TEXT", "trace TEXT", "raw TEXT")+
+			"received_at BIGINT", "token TEXT", "standby BOOLEAN", "position BIGINT", "handled_at BIGINT", "disposition TEXT", "redelivered BOOLEAN", "trace TEXT", "raw TEXT")+
 			` AS arrived WHERE TRUE`+end, jsonOf(values))
 	}
 	if err != nil {

@@ -31,9 +31,10 @@ const (
 	// webhook, for a batch to be begun with it: a token lives one minute, and
 	// one call and one retry have to fit.
 	ReplyWindow = 25 * time.Second
-	// replyLimit is how long after its event a token is taken to work, however
-	// often the event is delivered again. LINE says 20 minutes; a minute of it
-	// is left for the call.
+	// replyLimit is how long after its event the token of one that is delivered
+	// again is taken to work. LINE says 20 minutes; a minute of it is left for the
+	// call. LINE's clock is not asked about other events: with one of ours that goes
+	// wrong, every answer would be a paid push.
 	//
 	// Source: https://developers.line.biz/en/reference/messaging-api/#send-reply-message
 	replyLimit = 19 * time.Minute
@@ -383,7 +384,7 @@ type replyToken struct {
 func oldestToken(first int) string {
 	return fmt.Sprintf(`SELECT id FROM line_events
 		WHERE channel_id = $%d AND chat_key = $%d AND reply_token <> '' AND token_batch = '' AND received_at >= $%d
-		  AND line_time >= $%d AND NOT standby
+		  AND (line_time >= $%d OR NOT redelivered) AND NOT standby
 		ORDER BY received_at, id LIMIT 1`, first, first+1, first+2, first+3)
 }
 
@@ -416,8 +417,13 @@ func (c conn) contents(ctx context.Context, to lane, pending []pendingMessage) (
 			continue
 		}
 		list[i].content.Type, list[i].content.Text = m.Type, m.Text
-		if m.Type == conversation.ContentAccountLink {
+		switch m.Type {
+		case conversation.ContentAccountLink:
 			to.address(&list[i].content)
+		case conversation.ContentVideo:
+			if to.ofOne() {
+				list[i].content.TrackingID = conversation.TrackingID(m.ID)
+			}
 		}
 		if id := list[i].content.QuoteMessageID; id != "" {
 			quoted = append(quoted, id)
@@ -430,10 +436,13 @@ func (c conn) contents(ctx context.Context, to lane, pending []pendingMessage) (
 	return list, err
 }
 
+// ofOne tells whether the chat is with one customer.
+func (to lane) ofOne() bool { return conversation.ChatKey("user", to.SourceID) == to.ChatKey }
+
 // address says for whom a card of account linking is.
 func (to lane) address(c *conversation.Content) {
 	c.Locale = accountlink.Language(to.Language, to.Locale)
-	if conversation.ChatKey("user", to.SourceID) == to.ChatKey {
+	if to.ofOne() {
 		c.ProfileID = profileID(to.ChannelID, to.ChatKey)
 	}
 }

@@ -27,6 +27,7 @@ type InboxEvent struct {
 	WebhookEventID, ChatKey, Kind, SourceType, SourceID, ReplyToken string
 
 	LineTime    time.Time // LINE's timestamp, the original one on a redelivery
+	Redelivery  bool      // LINE has sent it before, or tried to
 	Standby     bool      // another module has the chat: nothing may be sent
 	Raw         []byte    // the exact bytes of the event
 	Disposition string    // DispositionNone, or why it is only stored

@@ -289,15 +289,15 @@ func (g *ingest) claim(ctx context.Context, conversationID string, seen int64) (
 	return g.interpretAll(rows, g.chat.Tick), nil
 }
 
-// interpretAll orders events by LINE's clock and reads them. Those at position
-// tick are new.
+// interpretAll orders events by LINE's clock, and those of one time as they came,
+// as the transcript does, and reads them. Those at position tick are new.
 func (g *ingest) interpretAll(rows []LINEEvent, tick int64) []taken {
 	sort.Slice(rows, func(i, j int) bool {
 		a, b := rows[i], rows[j]
 		if a.LineTime != b.LineTime {
 			return a.LineTime < b.LineTime
 		}
-		return a.WebhookEventID < b.WebhookEventID
+		return a.ID < b.ID
 	})
 	out := make([]taken, len(rows))
 	for i, r := range rows {

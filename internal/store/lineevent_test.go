@@ -235,6 +235,33 @@ func TestAFollowThatIsOlderThanABlockLiftsNothing(t *testing.T) {
 	})
 }
 
+// Ids tell nothing of an order within a millisecond: those of LINE have chance in
+// them there.
+func TestWhatHappenedAtOneTimeHappenedInTheOrderItCame(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, s *store.Store) {
+		k := newTalk(t, s)
+		for _, ids := range [][]string{{"a", "b", "c", "d"}, {"h", "g", "f", "e"}} {
+			k.user = "U" + strings.Repeat(ids[0], 32)
+			k.chat = conversation.ChatKey("user", k.user)
+			k.receive(k.event("first"+ids[0], "message", "hello"))
+			res := k.takes(store.IngestResult{})
+			events := []store.InboxEvent{
+				k.event(ids[0], "message", "one"), k.event(ids[1], "edit", ids[0]+" two"), k.event(ids[2], "edit", ids[0]+" three"), k.event(ids[3], "unfollow", ""),
+			}
+			follow := k.event(ids[0]+"z", "follow", "")
+			for i := range events {
+				events[i].LineTime = follow.LineTime
+			}
+			k.receive(append(events, follow)...)
+			require.False(t, k.takes(res).Blocked, "blocked, then unblocked")
+			list, err := s.Messages(t.Context(), res.ConversationID, store.MessagePosition{}, 10)
+			require.NoError(t, err)
+			require.Equal(t, "three", list[1].Text)
+		}
+	})
+}
+
 func TestAChatInStandbyIsSilent(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, s *store.Store) {

@@ -135,7 +135,7 @@ func TestTheOldestTokenWithLifeEnoughIsUsedFirstAndOnce(t *testing.T) {
 		l.arrive("young", now, now)
 		l.arrive("younger", now, now.Add(-time.Second))
 		l.arrive("standby", now, now.Add(-2*time.Second), func(e *store.InboxEvent) { e.Standby = true })
-		l.arrive("long ago", now.Add(-20*time.Minute), now.Add(-2*time.Second)) // delivered again, too late for its token
+		l.arrive("long ago", now.Add(-20*time.Minute), now.Add(-2*time.Second), func(e *store.InboxEvent) { e.Redelivery = true }) // too late for its token
 		l.arrive("none", now, now.Add(-3*time.Second), func(e *store.InboxEvent) { e.ReplyToken = "" })
 		l.arrive("somebody else's", now, now.Add(-3*time.Second), func(e *store.InboxEvent) { e.ChatKey = "another chat" })
 		l.says(conversation.SenderBot, 20)
@@ -167,6 +167,24 @@ func TestARedeliveryMakesATokenGoodAgain(t *testing.T) {
 		l.arrive("e", happened, l.Now())
 		l.says(conversation.SenderBot, 1)
 		require.Equal(t, `push  ["m001"]`, body(l.next()), "a used token stays used")
+	})
+}
+
+// LINE counts twenty minutes from an event that it delivers again. Of others, its
+// clock and ours need not agree.
+func TestOnlyARedeliveredEventIsTooOldForItsToken(t *testing.T) {
+	t.Parallel()
+	eachLane(t, func(t *testing.T, l *lane) {
+		happened := l.Now().Add(-time.Hour)
+		l.arrive("e", happened, l.Now())
+		l.arrive("f", happened, l.Now())
+		l.says(conversation.SenderBot, 1)
+		b := l.next()
+		require.Equal(t, `reply token-e ["m000"]`, body(b))
+		l.finish(b, store.BatchEnd{State: store.BatchAccepted})
+		l.arrive("f", happened, l.Now(), func(e *store.InboxEvent) { e.Redelivery = true })
+		l.says(conversation.SenderBot, 1)
+		require.Equal(t, `push  ["m001"]`, body(l.next()))
 	})
 }
 
