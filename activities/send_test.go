@@ -986,6 +986,35 @@ func TestAMessageThatCannotBeRenderedFailsAlone(t *testing.T) {
 	}
 }
 
+// LINE tells of a video that was watched only where it has an id to tell it by,
+// and takes none in a group.
+func TestAVideoIsSentWithAnIDOfItsMessageToOneCustomer(t *testing.T) {
+	t.Parallel()
+	eachWorld(t, func(t *testing.T, w *world) {
+		film := conversation.Content{Type: conversation.ContentVideo, URL: "https://example.com/a.mp4", PreviewURL: "https://example.com/a.jpg"}
+		w.does(func(c *store.Channel) { c.GroupChats = store.GroupsServed })
+		one, group := w.newChat(), w.newGroup(2)
+		for _, c := range []*chat{one, group} {
+			c.saysContent(film, film)
+			require.Empty(t, c.empty())
+			require.Len(t, c.reads(), 2)
+		}
+		said := one.messages()
+		replies := w.sim.Calls(linesim.CallFilter{Endpoint: "reply"})
+		require.Len(t, replies, 2)
+		tracking := func(of linesim.Call) (ids []string) {
+			var body struct{ Messages []struct{ TrackingID string } }
+			require.NoError(t, json.Unmarshal(of.Body, &body))
+			for _, m := range body.Messages {
+				ids = append(ids, m.TrackingID)
+			}
+			return ids
+		}
+		require.Equal(t, []string{conversation.TrackingID(said[0].ID), conversation.TrackingID(said[1].ID)}, tracking(replies[0]))
+		require.Equal(t, []string{"", ""}, tracking(replies[1]))
+	})
+}
+
 // What may happen to one call.
 var fates = map[string]func(endpoint string) *linesim.Fault{
 	"accepted": func(string) *linesim.Fault { return nil },

@@ -3054,7 +3054,7 @@ type QuickReplyList struct {
 // QuickReplyPatch A JSON merge patch.
 type QuickReplyPatch = json.RawMessage
 
-// Quote The message that this one quotes, of the customer or of the account. All but the id it is quoted by is null while it is not known here; it
+// Quote The message that this one quotes, of the customer or of the account; of the event that a video was watched, the video. All but the id it is quoted by is null while it is not known here; it
 // may come later. One that was taken back has no text.
 type Quote struct {
 	ConversationID Nullable       `json:"conversation_id"`

@@ -30,8 +30,15 @@ func lineValue[T any](fields map[string]json.RawMessage, name string) (v T) {
 }
 
 // quotedID is what a message quotes: by LINE's id where the customer does, by
-// Kaiwa's where the account does.
+// Kaiwa's where the account does, and where the customer has watched its video.
 func quotedID(m store.Message) string {
+	if m.Type == store.MessageEvent {
+		fields := lineFields([]byte(m.Payload))
+		if lineValue[string](fields, "event") != line.EventVideoPlayed {
+			return ""
+		}
+		return conversation.TrackedMessage(lineValue[string](lineFields(fields["detail"]), "trackingId"))
+	}
 	name := map[conversation.Direction]string{conversation.Inbound: "quotedMessageId", conversation.Outbound: "quote_message_id"}[m.Direction]
 	if name == "" || m.Payload == "" {
 		return ""

@@ -207,6 +207,18 @@ func (s *statements) foreground(n int) (int, string) {
 	return total, strings.Join(list, "\n")
 }
 
+// about counts the statements that name a table.
+func (s *statements) about(table string) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for words, ran := range s.count {
+		if strings.Contains(words, table) {
+			n += ran
+		}
+	}
+	return n
+}
+
 func observing(s *statements) func(*dev.Options) {
 	return func(o *dev.Options) { o.Observe = s.observe }
 }

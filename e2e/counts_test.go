@@ -69,6 +69,36 @@ func TestAMessageThatNobodyAnswersCostsFiveEventsAndSixStatements(t *testing.T) 
 	})
 }
 
+// Where a channel sets no rich menus, which is how it begins, neither a message nor
+// a change of who has the conversation costs a statement for them.
+func TestWithoutRichMenusNoStatementIsForThem(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		var without, with statements
+		talk := func(k *kaiwa) customer {
+			k.arrange(withEcho)
+			emma := k.newCustomer("Emma")
+			for i := range 10 {
+				emma.writes(fmt.Sprintf("b%d", i))
+				emma.isAnswered(i + 1)
+			}
+			emma.asksForAPerson()
+			emma.isQuiet()
+			return emma
+		}
+		k := start(t, dialect, observing(&without))
+		talk(k)
+		require.Positive(t, without.about("bot_turns"))
+		require.Zero(t, without.about("rich_menus_shown"))
+		require.Empty(t, k.Sim.Calls(linesim.CallFilter{Endpoint: "link_rich_menu"}))
+
+		k = start(t, dialect, observing(&with))
+		k.setsMenus(map[string]any{"queue": k.addsMenu("In the queue", `{"type": "message", "text": "still here"}`)})
+		talk(k).sees("In the queue")
+		require.Positive(t, with.about("rich_menus_shown"), "where it sets some, they are")
+	})
+}
+
 func TestAWebhookCostsOneStatement(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, dialect string) {

@@ -93,6 +93,9 @@ func TestEveryKindOfMessageReachesThePhone(t *testing.T) {
 		var want map[string]any
 		require.NoError(t, json.Unmarshal([]byte(m.line), &want))
 		want["sender"] = map[string]any{"name": "健太", "iconUrl": "https://example.com/kenta.png"}
+		if m.body["type"] == "video" {
+			want["trackingId"] = conversation.TrackingID(out["id"].(string))
+		}
 		have, err := json.Marshal(want)
 		require.NoError(t, err)
 		require.JSONEq(t, string(have), string(got.Body))

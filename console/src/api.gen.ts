@@ -4020,7 +4020,7 @@ export interface components {
             total: number | null;
         };
         /**
-         * @description The message that this one quotes, of the customer or of the account. All but the id it is quoted by is null while it is not known here; it
+         * @description The message that this one quotes, of the customer or of the account; of the event that a video was watched, the video. All but the id it is quoted by is null while it is not known here; it
          *     may come later. One that was taken back has no text.
          */
         Quote: {

@@ -52,6 +52,10 @@ type Content struct {
 	QuoteMessageID string `json:"quote_message_id,omitempty"`
 	QuoteToken     string `json:"-"`
 
+	// TrackingID is what LINE calls a video by; see the function. Known where it is
+	// rendered, and not stored; "" in a group.
+	TrackingID string `json:"-"`
+
 	// ProfileID and Locale are whom an account_link is for and in which language:
 	// known where it is rendered, and not stored. ProfileID is "" in a group.
 	ProfileID string `json:"-"`

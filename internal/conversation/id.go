@@ -107,6 +107,23 @@ func RetryKey(batchID string) string {
 
 var retryKeySpace = uuid.MustParse("5f0c9a52-3f0e-5c39-9d0f-3b1f3a1f5a10")
 
+// TrackingID is what LINE calls a message's video by when it tells that the
+// customer has watched it to its end. LINE takes letters, digits and some signs,
+// of which the underscore is none, and such ids in chats with one customer only.
+//
+// Source: https://developers.line.biz/en/reference/messaging-api/#video-message
+func TrackingID(messageID string) string { return strings.Replace(messageID, "_", "-", 1) }
+
+// TrackedMessage is the message whose video LINE calls by a TrackingID; "" when
+// that is none of Kaiwa's.
+func TrackedMessage(trackingID string) string {
+	id := strings.Replace(trackingID, "-", "_", 1)
+	if !ValidID(PrefixMessage, id) || TrackingID(id) != trackingID {
+		return ""
+	}
+	return id
+}
+
 // WorkflowID is the id of the workflow that runs the conversations of one LINE
 // chat, one after the other. Temporal keeps at most one run of it alive.
 func WorkflowID(channelID, chatKey string) string { return "line/" + channelID + "/" + chatKey }

@@ -47,3 +47,14 @@ func TestARetryKeyIsAVersion5UUIDOfItsBatch(t *testing.T) {
 	require.NotEqual(t, key, conversation.RetryKey("bat_2"))
 	require.Equal(t, byte('5'), key[14])
 }
+
+func TestATrackingIDIsOfOneMessageAndHasNoUnderscore(t *testing.T) {
+	t.Parallel()
+	id := conversation.DerivedID(conversation.PrefixMessage, "cause", 0)
+	tracking := conversation.TrackingID(id)
+	require.Regexp(t, `^[a-zA-Z0-9-]{1,100}$`, tracking)
+	require.Equal(t, id, conversation.TrackedMessage(tracking))
+	for _, other := range []string{"", "tour-7", id, "cnv-1", "msg-", "msg-a-b", "msg-A", "msg"} {
+		require.Empty(t, conversation.TrackedMessage(other), other)
+	}
+}

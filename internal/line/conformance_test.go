@@ -134,7 +134,7 @@ func everyContent() map[string]conversation.Content {
 			{Label: "say", Text: "x", ImageURL: "https://example.com/i.png"}, {Label: "post", Data: "a=b", Text: "shown"}, {Label: "open", URI: "https://example.com/"},
 		}}),
 		"image":    {Type: "image", URL: "https://example.com/a.jpg", PreviewURL: "https://example.com/p.jpg"},
-		"video":    {Type: "video", URL: "https://example.com/a.mp4", PreviewURL: "https://example.com/p.jpg"},
+		"video":    {Type: "video", URL: "https://example.com/a.mp4", PreviewURL: "https://example.com/p.jpg", TrackingID: "msg-1"},
 		"audio":    {Type: "audio", URL: "https://example.com/a.m4a", DurationMS: 1000},
 		"sticker":  quoting(conversation.Content{Type: "sticker", PackageID: "446", StickerID: "1988"}),
 		"location": {Type: "location", Title: "t", Address: "a", Latitude: 35.68, Longitude: 139.76},

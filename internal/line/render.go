@@ -88,6 +88,7 @@ type message struct {
 
 	OriginalContentURL string `json:"originalContentUrl,omitempty"`
 	PreviewImageURL    string `json:"previewImageUrl,omitempty"`
+	TrackingID         string `json:"trackingId,omitempty"`
 	Duration           int64  `json:"duration,omitempty"`
 
 	PackageID string `json:"packageId,omitempty"`
@@ -157,6 +158,7 @@ func (c *check) message(at string, content conversation.Content) message {
 	case conversation.ContentVideo:
 		m.OriginalContentURL = c.mediaURL(at+"/url", content.URL)
 		m.PreviewImageURL = c.mediaURL(at+"/preview_url", content.PreviewURL)
+		m.TrackingID = content.TrackingID
 	case conversation.ContentAudio:
 		m.OriginalContentURL = c.mediaURL(at+"/url", content.URL)
 		if m.Duration = content.DurationMS; m.Duration <= 0 {

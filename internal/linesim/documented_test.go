@@ -110,3 +110,21 @@ func TestInStandbyEventsSaySo(t *testing.T) {
 	b.idle()
 	require.Equal(t, "standby", str(t, b.bot.received()[0].Events[0]["mode"]))
 }
+
+func TestAVideoIsTrackedInChatsWithOneUserOnly(t *testing.T) {
+	t.Parallel()
+	b := setup(t)
+	group := "C" + strings.Repeat("a", 32)
+	_, err := b.Send(b.ctx, testChannel, alice, Message{Type: "text", Text: "hello all", GroupID: group})
+	require.NoError(t, err)
+	push := func(to, tracking string) response {
+		return b.call("POST", "/v2/bot/message/push", map[string]any{"to": to, "messages": []any{
+			map[string]any{"type": "video", "originalContentUrl": picture, "previewImageUrl": picture, "trackingId": tracking},
+		}})
+	}
+	require.Equal(t, http.StatusOK, push(alice, "tour-7").Status)
+	refused := push(group, "tour-7")
+	require.Equal(t, http.StatusBadRequest, refused.Status)
+	require.Contains(t, string(refused.Body), "messages[0].trackingId")
+	require.Equal(t, http.StatusOK, push(group, "").Status)
+}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -80,6 +81,9 @@ func (s *Simulator) reply(c *apiCall) answer {
 		if err := checkQuotes(t, c.channel.ID, row.ChatID, messages); err != nil {
 			return err
 		}
+		if err := checkTracking(row.ChatID, messages); err != nil {
+			return err
+		}
 		if _, err := t.exec(spendReplyToken, c.record.RequestID, token); err != nil {
 			return err
 		}
@@ -119,6 +123,9 @@ func (s *Simulator) push(c *apiCall) answer {
 			return err
 		}
 		if err := checkQuotes(t, c.channel.ID, to, messages); err != nil {
+			return err
+		}
+		if err := checkTracking(to, messages); err != nil {
 			return err
 		}
 		if err := s.charge(t, c.channel, []string{to}); err != nil {
@@ -340,6 +347,22 @@ func checkQuotes(t *txn, channelID, chatID string, messages []map[string]any) er
 		}
 		if n == 0 {
 			d := errorDetail{Message: "Invalid quote token", Property: "messages[" + strconv.Itoa(i) + "].quoteToken"}
+			return refusal{refuse(http.StatusBadRequest, "The request body has 1 error(s)", d)}
+		}
+	}
+	return nil
+}
+
+// trackingIDPattern is what LINE takes as a video's trackingId. Source:
+// https://developers.line.biz/en/reference/messaging-api/#video-message
+var trackingIDPattern = regexp.MustCompile(`^[a-zA-Z0-9\-.=,+*()%$&;:@{}!?<>\[\]]*$`)
+
+// checkTracking refuses what LINE says cannot be used in groups and rooms. In
+// which words it does is not documented.
+func checkTracking(chatID string, messages []map[string]any) error {
+	for i, m := range messages {
+		if id, _ := m["trackingId"].(string); id != "" && !strings.HasPrefix(chatID, "U") {
+			d := errorDetail{Message: "Not available in group chats and multi-person chats", Property: "messages[" + strconv.Itoa(i) + "].trackingId"}
 			return refusal{refuse(http.StatusBadRequest, "The request body has 1 error(s)", d)}
 		}
 	}

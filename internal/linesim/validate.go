@@ -277,6 +277,9 @@ func (v *validator) message(m map[string]any, path string, index int) {
 		v.link(m, path, "originalContentUrl", true)
 		v.link(m, path, "previewImageUrl", true)
 		v.text(m, path, "trackingId", textRule{max: 100})
+		if id, _ := m["trackingId"].(string); !trackingIDPattern.MatchString(id) {
+			v.add(join(path, "trackingId"), "Invalid characters")
+		}
 	case "audio":
 		v.link(m, path, "originalContentUrl", true)
 		v.number(m, path, "duration", true, 1, 1<<53)

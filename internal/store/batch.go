@@ -417,8 +417,13 @@ func (c conn) contents(ctx context.Context, to lane, pending []pendingMessage) (
 			continue
 		}
 		list[i].content.Type, list[i].content.Text = m.Type, m.Text
-		if m.Type == conversation.ContentAccountLink {
+		switch m.Type {
+		case conversation.ContentAccountLink:
 			to.address(&list[i].content)
+		case conversation.ContentVideo:
+			if to.ofOne() {
+				list[i].content.TrackingID = conversation.TrackingID(m.ID)
+			}
 		}
 		if id := list[i].content.QuoteMessageID; id != "" {
 			quoted = append(quoted, id)
@@ -431,10 +436,13 @@ func (c conn) contents(ctx context.Context, to lane, pending []pendingMessage) (
 	return list, err
 }
 
+// ofOne tells whether the chat is with one customer.
+func (to lane) ofOne() bool { return conversation.ChatKey("user", to.SourceID) == to.ChatKey }
+
 // address says for whom a card of account linking is.
 func (to lane) address(c *conversation.Content) {
 	c.Locale = accountlink.Language(to.Language, to.Locale)
-	if conversation.ChatKey("user", to.SourceID) == to.ChatKey {
+	if to.ofOne() {
 		c.ProfileID = profileID(to.ChannelID, to.ChatKey)
 	}
 }

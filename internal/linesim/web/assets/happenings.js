@@ -11,7 +11,7 @@ export async function happenings(phone) {
     ["Comes near a beacon", () => api.beacon(channel.id, user.id, "enter")],
     ["Taps a beacon's banner", () => api.beacon(channel.id, user.id, "banner")],
     ["Stays near a beacon", () => api.beacon(channel.id, user.id, "stay")],
-    ["Watches the video to its end", () => api.videoPlayed(channel.id, user.id, "video-1")],
+    ["Watches the last video to its end", () => api.videoPlayed(channel.id, user.id, [...phone.messages.values()].findLast((m) => m.body?.trackingId)?.body.trackingId ?? "video-1")],
     ["Joins the membership", () => api.membership(channel.id, user.id, "joined")],
     ["Renews the membership", () => api.membership(channel.id, user.id, "renewed")],
     ["Leaves the membership", () => api.membership(channel.id, user.id, "left")],

@@ -1,4 +1,4 @@
-import { mediaURL } from "./api.js";
+import { api, mediaURL } from "./api.js";
 import { ask, el, icon, svg } from "./dom.js";
 import { perform } from "./actions.js";
 import { renderFlex } from "./flex.js";
@@ -52,7 +52,9 @@ function photo(src, full, phone) {
   return el("button", { type: "button", class: "photo", "aria-label": phone.words.photo, onclick: view }, el("img", { src, alt: "", loading: "lazy", onload: phone.settle }));
 }
 
-const film = (src, poster, phone) => el("div", { class: "film" }, el("video", { src, poster, controls: true, preload: "none", playsInline: true, "aria-label": phone.words.video }));
+const film = (src, poster, phone, onended) => el("div", { class: "film" }, el("video", { src, poster, controls: true, preload: "none", playsInline: true, onended, "aria-label": phone.words.video }));
+// LINE tells that a film of the account was watched to its end where it has a tracking id.
+const watched = (b, phone) => (b.trackingId ? () => phone.try(api.videoPlayed(phone.channel.id, phone.user.id, b.trackingId)) : undefined);
 const sound = (src, phone) => el("div", { class: "bubble sound" }, el("audio", { src, controls: true, preload: "none", "aria-label": phone.words.voice }));
 
 const map = svg('<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 250 106" preserveAspectRatio="xMidYMid slice" class="map"><rect width="250" height="106" fill="#e8efe2"/><path d="M0 30 90 0h60L0 62zM170 106l80-60v60z" fill="#cfe6bd"/><path d="M-5 90C60 60 90 100 150 60S230 30 260 40" fill="none" stroke="#a9d0f5" stroke-width="15"/><g stroke="#fff" stroke-width="7" fill="none"><path d="M60-5 100 115M170-5l-30 120M-5 48 260 20"/></g><g stroke="#ffd98a" stroke-width="8" fill="none"><path d="M-5 20C70 40 150 60 260 92"/></g><path d="M125 78s-17-15-17-29a17 17 0 0 1 34 0c0 14-17 29-17 29z" fill="#e23b4e"/><circle cx="125" cy="49" r="6.5" fill="#fff"/></svg>');
@@ -82,7 +84,7 @@ const account = {
   textV2: (b, m, phone) => bubble(substitute(b), m, phone, quotedByToken(b.quoteToken, phone)),
   sticker: (b, m, phone) => sticker(b.packageId, b.stickerId, phone),
   image: (b, m, phone) => photo(b.previewImageUrl, b.originalContentUrl, phone),
-  video: (b, m, phone) => film(b.originalContentUrl, b.previewImageUrl, phone),
+  video: (b, m, phone) => film(b.originalContentUrl, b.previewImageUrl, phone, watched(b, phone)),
   audio: (b, m, phone) => sound(b.originalContentUrl, phone),
   location: place,
   template: (b, m, phone) => templates[b.template.type](b.template, phone),
