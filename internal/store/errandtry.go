@@ -132,17 +132,18 @@ func (c conn) errandToken(ctx context.Context, channelID string, e Errand, now t
 	}
 	var token struct {
 		replyToken
-		LINETime int64  `db:"line_time"`
-		Batch    string `db:"token_batch"`
-		Standby  bool   `db:"standby"`
+		LINETime    int64  `db:"line_time"`
+		Batch       string `db:"token_batch"`
+		Standby     bool   `db:"standby"`
+		Redelivered bool   `db:"redelivered"`
 	}
-	found, err := c.get(ctx, &token, `SELECT id, reply_token, received_at, line_time, token_batch, standby FROM line_events
+	found, err := c.get(ctx, &token, `SELECT id, reply_token, received_at, line_time, token_batch, standby, redelivered FROM line_events
 		WHERE channel_id = $1 AND webhook_event_id = $2`+c.s.d.forUpdate(), channelID, e.EventID)
 	if err != nil {
 		return err
 	}
 	own := token.Batch == e.ID
-	fresh := token.ReplyToken != "" && !token.Standby && token.ReceivedAt >= micros(now.Add(-errandTokenLife)) && token.LINETime >= micros(now.Add(-replyLimit))
+	fresh := token.ReplyToken != "" && !token.Standby && token.ReceivedAt >= micros(now.Add(-errandTokenLife)) && (token.LINETime >= micros(now.Add(-replyLimit)) || !token.Redelivered)
 	switch {
 	case !found && out.Doubt: // the event was swept away, and with it whether it was by its token
 		out.Unsaid = UnsaidDoubt
