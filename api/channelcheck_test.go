@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -63,6 +64,33 @@ func TestANewcomerIsLedThroughTheSetup(t *testing.T) {
 		require.Contains(t, string(ja.Raw), "応答メッセージ")
 		require.Equal(t, true, ja.get(t, "ok"))
 	})
+}
+
+// LINE takes a minute to follow a change of the webhook's address.
+func TestWhatLINEHasTakenIsSetThoughItDoesNotSayYet(t *testing.T) {
+	t.Parallel()
+	for status, body := range map[int]string{200: `{"endpoint":"https://before.example.com/","active":true}`, 404: `{"message":"Not found"}`} {
+		b := setup(t, "sqlite")
+		path := "/api/v1/channels/" + b.channel()
+		_, err := b.sim.Faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "get_webhook_endpoint", Status: status, Body: json.RawMessage(body)})
+		require.NoError(t, err)
+		states, _ := steps(t, b.as(store.RoleAdmin, "POST", path+"/connect", nil))
+		require.Equal(t, "done", states["webhook_url"], status)
+		require.Equal(t, "done", states["webhook_test"], status)
+		require.Equal(t, map[int]string{200: "done", 404: "todo"}[status], states["use_webhook"])
+	}
+}
+
+func TestATestThatLINERefusesIsAStepToDo(t *testing.T) {
+	t.Parallel()
+	b := setup(t, "sqlite")
+	_, err := b.sim.Faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "test_webhook_endpoint", Status: 400, Body: json.RawMessage(`{"message":"Invalid endpoint"}`)})
+	require.NoError(t, err)
+	connect := b.as(store.RoleAdmin, "POST", "/api/v1/channels/"+b.channel()+"/connect", nil)
+	states, reasons := steps(t, connect)
+	require.Equal(t, [2]string{"todo", "unclassified"}, [2]string{states["webhook_test"], reasons["webhook_test"]})
+	require.Contains(t, string(connect.Raw), "LINE says: Invalid endpoint")
+	require.Equal(t, "done", states["webhook_url"])
 }
 
 func TestWhatIsWrongIsNamed(t *testing.T) {

@@ -27,6 +27,9 @@ const (
 	lookTime = 5 * time.Second
 	// compareTime bounds the comparison of all open conversations with all runs.
 	compareTime = time.Minute
+	// endsSoon is before its end when an access token v2.1 should have been replaced
+	// for a day: workers do it a week before.
+	endsSoon = 6 * 24 * time.Hour
 	// channelsAtOnce is how many channels LINE is asked about at once.
 	channelsAtOnce = 8
 )
@@ -251,6 +254,9 @@ func (c *doctorCommand) lookAtChannel(ctx context.Context, tokens *accesstoken.K
 		return bad(name, connect, "LINE delivers to %s, not to %s", at.URL, expected)
 	case !at.Active:
 		return bad(name, "Turn on “Use webhook” in the LINE Developers Console.", "LINE delivers nothing: “Use webhook” is off")
+	case ch.TokenKind == store.TokenAsserted && time.Until(ch.TokenExpiresAt) < endsSoon:
+		return bad(name, "Do workers run? Is its assertion signing key registered in the LINE Developers Console? Workers log what LINE says.",
+			"its access token ends at %s, and it has no other yet", ch.TokenExpiresAt.Format(time.RFC3339))
 	}
 	return good(name, "%s; LINE delivers to %s", info.BasicID, at.URL)
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -50,6 +51,19 @@ func TestTheDoctorFindsWhatIsWrongAndWhatToDo(t *testing.T) {
 		finds(1, "“Use webhook” is off")
 		atLINENow(func(c *linesim.Channel) { c.WebhookActive = true })
 		finds(0, "ok       channel Shop ("+channel.ID+"): ", "open conversations            0")
+		spoken := func(kind string, expires time.Time) {
+			t.Helper()
+			_, err := db.UpdateChannel(t.Context(), store.Origin{}, channel.ID, store.AnyVersion, func(c *store.Channel) error {
+				c.TokenKind, c.TokenExpiresAt = kind, expires
+				return nil
+			})
+			require.NoError(t, err)
+		}
+		spoken(store.TokenAsserted, time.Now().Add(8*24*time.Hour))
+		finds(0, "ok       channel Shop")
+		spoken(store.TokenAsserted, time.Now().Add(5*24*time.Hour))
+		finds(1, "wrong    channel Shop ("+channel.ID+"): its access token ends at ", "Is its assertion signing key registered")
+		spoken(store.TokenLongLived, time.Time{})
 		atLINENow(func(c *linesim.Channel) { c.AccessToken = "another" })
 		finds(1, "wrong    channel Shop ("+channel.ID+"): LINE does not accept its access token", "→ POST /api/v1/channels/{id}/check says what to do")
 		_, err = db.UpdateChannel(t.Context(), store.Origin{}, channel.ID, store.AnyVersion, func(c *store.Channel) error {

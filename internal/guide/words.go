@@ -1,8 +1,9 @@
 package guide
 
-// The words name switches as LINE's consoles do: in Japanese by their Japanese
-// names, elsewhere by the English ones, which the consoles show as well, with the
-// meaning beside them where it helps. "Developers Console" is
+// The words name switches as LINE's consoles do. The Developers Console speaks
+// Japanese and English: elsewhere its English names stand, with the meaning beside
+// them where it helps. The Official Account Manager speaks Thai and traditional
+// Chinese, too. "Developers Console" is
 // https://developers.line.biz/console/, "Official Account Manager"
 // https://manager.line.biz/.
 
@@ -18,9 +19,9 @@ var titles = map[Step]map[string]string{
 	UseWebhook:    {"en": "“Use webhook”", "ja": "「Webhookの利用」", "th": "“Use webhook” (ใช้ webhook)", "zh-TW": "「Use webhook」（使用 webhook）", "zh-CN": "“Use webhook”（使用 webhook）", "da": "“Use webhook” (brug webhook)"},
 	WebhookTest:   {"en": "LINE's webhook test", "ja": "LINEによるWebhookの検証", "th": "การทดสอบ webhook ของ LINE", "zh-TW": "LINE 的 webhook 測試", "zh-CN": "LINE 的 webhook 测试", "da": "LINEs test af webhooken"},
 	Redelivery:    {"en": "“Webhook redelivery”", "ja": "「Webhookの再送」", "th": "“Webhook redelivery” (ส่ง webhook ซ้ำ)", "zh-TW": "「Webhook redelivery」（重新傳送）", "zh-CN": "“Webhook redelivery”（重新发送）", "da": "“Webhook redelivery” (levering igen)"},
-	ResponseMode:  {"en": "Chat in LINE's own tool", "ja": "LINE公式アカウントのチャット", "th": "แชตในเครื่องมือของ LINE", "zh-TW": "LINE 官方帳號的聊天功能", "zh-CN": "LINE 官方账号的聊天功能", "da": "Chat i LINEs eget værktøj"},
+	ResponseMode:  {"en": "Chat in LINE's own tool", "ja": "LINE公式アカウントのチャット", "th": "แชทในเครื่องมือของ LINE", "zh-TW": "LINE 官方帳號的聊天功能", "zh-CN": "LINE 官方账号的聊天功能", "da": "Chat i LINEs eget værktøj"},
 	AutoReply:     {"en": "Auto-response messages", "ja": "応答メッセージ", "th": "ข้อความตอบกลับอัตโนมัติ", "zh-TW": "自動回應訊息", "zh-CN": "自动回复消息", "da": "Automatiske svar (Auto-response messages)"},
-	Greeting:      {"en": "Greeting message", "ja": "あいさつメッセージ", "th": "ข้อความทักทาย", "zh-TW": "加入好友的歡迎訊息", "zh-CN": "添加好友后的欢迎消息", "da": "Velkomstbesked (Greeting message)"},
+	Greeting:      {"en": "Greeting message", "ja": "あいさつメッセージ", "th": "ข้อความทักทายเพื่อนใหม่", "zh-TW": "加入好友的歡迎訊息", "zh-CN": "添加好友后的欢迎消息", "da": "Velkomstbesked (Greeting message)"},
 	RichMenus:     {"en": "Rich menus", "ja": "リッチメニュー", "th": "ริชเมนู (rich menu)", "zh-TW": "圖文選單（rich menu）", "zh-CN": "图文菜单（rich menu）", "da": "Rich menus"},
 }
 
@@ -202,13 +203,13 @@ var words = map[Finding]map[string]string{
 	},
 	ModeBot: {
 		"en": "Chat in LINE's own tool is off: all answers come from Kaiwa.", "ja": "LINE公式アカウントのチャットはオフです。返信はすべてKaiwaから行われます。",
-		"th": "แชตในเครื่องมือของ LINE ปิดอยู่ คำตอบทั้งหมดมาจาก Kaiwa", "zh-TW": "LINE 官方帳號的聊天功能已關閉：所有回覆都來自 Kaiwa。", "zh-CN": "LINE 官方账号的聊天功能已关闭：所有回复都来自 Kaiwa。",
+		"th": "แชทในเครื่องมือของ LINE ปิดอยู่ คำตอบทั้งหมดมาจาก Kaiwa", "zh-TW": "LINE 官方帳號的聊天功能已關閉：所有回覆都來自 Kaiwa。", "zh-CN": "LINE 官方账号的聊天功能已关闭：所有回复都来自 Kaiwa。",
 		"da": "Chat i LINEs eget værktøj er slået fra: alle svar kommer fra Kaiwa.",
 	},
 	ModeChat: {
 		"en":    "Chat is on in the LINE Official Account Manager: people can answer there too, and Kaiwa does not see their answers. Turn “Chat” off in “Response settings” unless that is wanted. With chat on, Kaiwa can mark messages as read.",
 		"ja":    "LINE Official Account Managerの「応答設定」でチャットがオンになっています。そこからも返信でき、その内容はKaiwaには見えません。意図していない場合は「チャット」をオフにしてください。オンの間は、Kaiwaから既読を付けられます。",
-		"th":    "แชตใน LINE Official Account Manager เปิดอยู่ ผู้อื่นจึงตอบจากที่นั่นได้ด้วย และ Kaiwa จะไม่เห็นคำตอบนั้น ให้ปิด “Chat” ใน “Response settings” หากไม่ต้องการ เมื่อเปิดแชต Kaiwa ทำเครื่องหมายอ่านแล้วได้",
+		"th":    "แชทใน LINE Official Account Manager เปิดอยู่ ผู้อื่นจึงตอบจากที่นั่นได้ด้วย และ Kaiwa จะไม่เห็นคำตอบนั้น ให้ปิด “แชท” (Chat) ใน “การตอบกลับ” (Response settings) หากไม่ต้องการ เมื่อเปิดแชท Kaiwa ทำเครื่องหมายอ่านแล้วได้",
 		"zh-TW": "LINE Official Account Manager 的聊天功能已開啟：也能從那裡回覆，而 Kaiwa 看不到那些回覆。若非必要，請在「回應設定」關閉「聊天」。開啟時，Kaiwa 可將訊息標為已讀。",
 		"zh-CN": "LINE Official Account Manager 的聊天功能已开启：也能从那里回复，而 Kaiwa 看不到那些回复。若非必要，请在“回应设置”关闭“聊天”。开启时，Kaiwa 可将消息标为已读。",
 		"da":    "Chat er slået til i LINE Official Account Manager: man kan også svare der, og Kaiwa ser ikke de svar. Slå “Chat” fra i “Response settings”, medmindre det er meningen. Med chat slået til kan Kaiwa markere beskeder som læst.",
@@ -216,7 +217,7 @@ var words = map[Finding]map[string]string{
 	AutoReplyUnknown: {
 		"en":    "Turn off “Auto-response messages” in the LINE Official Account Manager, “Response settings”, so that customers are not answered twice. LINE does not tell whether they are off.",
 		"ja":    "LINE Official Account Managerの「応答設定」で「応答メッセージ」をオフにしてください。お客様に返信が二重に届くのを防ぎます。オフかどうかをAPIで知ることはできません。",
-		"th":    "ปิด “ข้อความตอบกลับอัตโนมัติ” (Auto-response messages) ใน “Response settings” ของ LINE Official Account Manager เพื่อไม่ให้ลูกค้าได้รับคำตอบซ้ำ LINE ไม่บอกว่าปิดแล้วหรือไม่",
+		"th":    "ปิด “ข้อความตอบกลับอัตโนมัติ” (Auto-response messages) ใน “การตอบกลับ” (Response settings) ของ LINE Official Account Manager เพื่อไม่ให้ลูกค้าได้รับคำตอบซ้ำ LINE ไม่บอกว่าปิดแล้วหรือไม่",
 		"zh-TW": "請在 LINE Official Account Manager 的「回應設定」關閉「自動回應訊息」，以免顧客收到兩次回覆。LINE 不會透露是否已關閉。",
 		"zh-CN": "请在 LINE Official Account Manager 的“回应设置”关闭“自动回复消息”，以免顾客收到两次回复。LINE 不会透露是否已关闭。",
 		"da":    "Slå “Auto-response messages” fra i LINE Official Account Manager, “Response settings”, så kunderne ikke får svar to gange. LINE fortæller ikke, om de er slået fra.",
@@ -224,7 +225,7 @@ var words = map[Finding]map[string]string{
 	GreetingUnknown: {
 		"en":    "Decide who greets: turn off “Greeting message” in the LINE Official Account Manager, “Response settings”, if Kaiwa greets new friends. LINE does not tell whether it is off.",
 		"ja":    "あいさつをどちらが送るかを決めてください。Kaiwaがあいさつする場合は、LINE Official Account Managerの「応答設定」で「あいさつメッセージ」をオフにしてください。オフかどうかをAPIで知ることはできません。",
-		"th":    "ตัดสินใจว่าใครจะทักทาย หาก Kaiwa ทักทายเพื่อนใหม่ ให้ปิด “ข้อความทักทาย” (Greeting message) ใน “Response settings” ของ LINE Official Account Manager LINE ไม่บอกว่าปิดแล้วหรือไม่",
+		"th":    "ตัดสินใจว่าใครจะทักทาย หาก Kaiwa ทักทายเพื่อนใหม่ ให้ปิด “ข้อความทักทายเพื่อนใหม่” (Greeting message) ใน “การตอบกลับ” (Response settings) ของ LINE Official Account Manager LINE ไม่บอกว่าปิดแล้วหรือไม่",
 		"zh-TW": "請決定由誰打招呼：若由 Kaiwa 歡迎新好友，請在 LINE Official Account Manager 的「回應設定」關閉「加入好友的歡迎訊息」。LINE 不會透露是否已關閉。",
 		"zh-CN": "请决定由谁打招呼：若由 Kaiwa 欢迎新好友，请在 LINE Official Account Manager 的“回应设置”关闭“添加好友后的欢迎消息”。LINE 不会透露是否已关闭。",
 		"da":    "Afgør, hvem der byder velkommen: slå “Greeting message” fra i LINE Official Account Manager, “Response settings”, hvis Kaiwa byder nye venner velkommen. LINE fortæller ikke, om den er slået fra.",

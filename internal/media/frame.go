@@ -33,7 +33,8 @@ var ErrNoFrame = errors.New("no frame can be made of it")
 // Frame makes a preview of an MP4 film, as Preview does, by the program ffmpeg
 // where that is installed; Width and Height are those of the preview. What film gives stands in a temporary file meanwhile.
 // ffmpeg reads that file and nothing else, as an MP4 and no playlist. Frame
-// returns ErrNoFrame, or the error of reading film.
+// returns ErrNoFrame, also where there is no room for that file, or the error of
+// reading film.
 func Frame(ctx context.Context, film io.Reader) (Picture, error) {
 	ffmpeg, err := exec.LookPath("ffmpeg")
 	if err != nil {
@@ -41,16 +42,21 @@ func Frame(ctx context.Context, film io.Reader) (Picture, error) {
 	}
 	dir, err := os.MkdirTemp("", "kaiwa-frame-")
 	if err != nil {
-		return Picture{}, err
+		return Picture{}, fmt.Errorf("%w: %w", ErrNoFrame, err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // what stays is the system's to clean
 	file, err := os.CreateTemp(dir, "*.mp4")
 	if err != nil {
-		return Picture{}, err
+		return Picture{}, fmt.Errorf("%w: %w", ErrNoFrame, err)
 	}
-	_, err = io.Copy(file, film)
-	if err := errors.Join(err, file.Close()); err != nil {
-		return Picture{}, err
+	from := &reading{r: film}
+	_, err = io.Copy(file, from)
+	err = errors.Join(err, file.Close())
+	switch {
+	case from.err != nil:
+		return Picture{}, from.err
+	case err != nil:
+		return Picture{}, fmt.Errorf("%w: %w", ErrNoFrame, err)
 	}
 
 	short, cancel := context.WithTimeout(ctx, frameTime)
@@ -72,6 +78,20 @@ func Frame(ctx context.Context, film io.Reader) (Picture, error) {
 		err = fmt.Errorf("%w: %w", ErrNoFrame, err)
 	}
 	return p, err
+}
+
+// reading remembers an error of reading.
+type reading struct {
+	r   io.Reader
+	err error
+}
+
+func (r *reading) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
 }
 
 // limited keeps what is written, and refuses more than is left.

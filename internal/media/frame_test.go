@@ -66,6 +66,15 @@ func TestWithoutFFmpegThereIsNoFrame(t *testing.T) {
 	require.ErrorIs(t, err, media.ErrNoFrame)
 }
 
+func TestWithoutRoomForTheFilmThereIsNoFrame(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "ffmpeg"), []byte("#!/bin/sh\nexit 1\n"), 0o700))
+	t.Setenv("PATH", dir)
+	t.Setenv("TMPDIR", filepath.Join(dir, "none"))
+	_, err := media.Frame(t.Context(), strings.NewReader("film"))
+	require.ErrorIs(t, err, media.ErrNoFrame)
+}
+
 func TestAFilmThatBreaksOffIsNoFilmWithoutAFrame(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ffmpeg"), []byte("#!/bin/sh\nexit 1\n"), 0o700))

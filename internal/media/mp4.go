@@ -25,6 +25,7 @@ const (
 // MP4 reads what a container tells. Of the file it reads the headers of boxes
 // only, at most a few thousand of them.
 func MP4(r io.ReadSeeker) (Film, error) {
+	r = &near{r: r}
 	size, err := r.Seek(0, io.SeekEnd)
 	if err != nil {
 		return Film{}, err

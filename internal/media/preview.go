@@ -63,6 +63,7 @@ func Preview(ctx context.Context, r io.ReadSeeker) (Picture, error) {
 	case <-ctx.Done():
 		return Picture{}, ctx.Err()
 	}
+	r = &near{r: r}
 	size, err := r.Seek(0, io.SeekEnd)
 	if err != nil {
 		return Picture{}, err
