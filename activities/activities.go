@@ -36,6 +36,7 @@ type Activities struct {
 	blobs      *blob.Bucket
 	scanner    *attachment.Scanner
 	mediaHTTP  *http.Client
+	elsewhere  chan struct{} // has room for the files that are fetched from elsewhere than LINE at once
 	bots       *bots
 	services   *services
 	plans      *plans
@@ -110,7 +111,7 @@ func New(o Options) *Activities {
 		now = time.Now
 	}
 	a := &Activities{
-		store: o.Store, line: o.LINE, tokens: accesstoken.New(o.LINE, now), blobs: o.Blobs, scanner: o.Scanner, mediaHTTP: o.MediaHTTP, bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
+		store: o.Store, line: o.LINE, tokens: accesstoken.New(o.LINE, now), blobs: o.Blobs, scanner: o.Scanner, mediaHTTP: o.MediaHTTP, elsewhere: make(chan struct{}, elsewhereAtOnce), bots: newBots(o.BotHTTP), services: newServices(o.BotHTTP), plans: newPlans(o.Store),
 		quotas: newQuotas(), rates: callrate.New(o.Store.TakeCalls, now, o.Logger),
 		inbox: o.Inbox, dispatcher: o.Dispatcher, looker: o.Looker, wakeSurvey: o.WakeSurvey, publicURL: strings.TrimRight(o.PublicURL, "/"), metrics: o.Metrics, tracer: o.Tracer, logger: o.Logger, now: now,
 	}

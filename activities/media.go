@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"sync"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -32,6 +33,9 @@ const (
 	mediaTime = 30 * time.Minute
 	// stallTime is how long a download may bring nothing.
 	stallTime = 30 * time.Second
+	// elsewhereAtOnce is how many files a worker fetches at once from elsewhere than
+	// LINE, so that whoever does not give them holds up nothing of LINE's.
+	elsewhereAtOnce = 2
 	// maxLINEPreview bounds what is read of a preview that LINE made.
 	maxLINEPreview = 8 << 20
 )
@@ -316,8 +320,19 @@ type source struct {
 func (a *Activities) open(ctx context.Context, plan store.Plan, f store.Fetch) (*source, store.AttachmentEnd, error) {
 	told := readLINEFile([]byte(f.Payload))
 	if told.ContentProvider.Type == "external" {
+		select {
+		case a.elsewhere <- struct{}{}:
+		default:
+			return nil, store.AttachmentEnd{}, a.mediaLater(f, "provider_busy", errors.New("as many files as may be are being fetched from elsewhere than LINE"))
+		}
+		leave := sync.OnceFunc(func() { <-a.elsewhere })
 		src, end, err := a.openExternal(ctx, f, told.ContentProvider.OriginalContentURL)
-		if at := told.ContentProvider.PreviewImageURL; src != nil && at != "" {
+		if src == nil {
+			leave()
+			return nil, end, err
+		}
+		src.body = &leaving{src.body, leave}
+		if at := told.ContentProvider.PreviewImageURL; at != "" {
 			src.preview = func(ctx context.Context) (io.ReadCloser, error) { return a.openExternalPreview(ctx, f, at) }
 		}
 		return src, end, err
@@ -414,6 +429,17 @@ func (a *Activities) openExternal(ctx context.Context, f store.Fetch, at string)
 		}
 	}
 	return nil, store.AttachmentEnd{}, a.mediaLater(f, "provider_not_ready", fmt.Errorf("the provider answered with status %d", res.StatusCode))
+}
+
+// leaving makes room for another file when it is closed.
+type leaving struct {
+	io.ReadCloser
+	leave func()
+}
+
+func (l *leaving) Close() error {
+	defer l.leave()
+	return l.ReadCloser.Close()
 }
 
 // openExternalPreview begins the download of the frame of a video that is not at

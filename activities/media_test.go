@@ -487,6 +487,38 @@ func TestAVideoKeptElsewhereHasTheFrameItsProviderGives(t *testing.T) {
 	}
 }
 
+func TestWhoeverDoesNotGiveAFileHoldsUpNothingOfLINEs(t *testing.T) {
+	t.Parallel()
+	s := newSender(t)
+	asked, answer := make(chan struct{}, 2), make(chan struct{})
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		asked <- struct{}{}
+		<-answer
+		_, _ = w.Write(picture(t, 8, 8))
+	}))
+	t.Cleanup(elsewhere.Close)
+	external := linesim.Message{Type: "image", ExternalURL: elsewhere.URL}
+	var silent []string
+	for range 3 {
+		id, _ := s.sends(external)
+		silent = append(silent, id)
+	}
+	var fetching sync.WaitGroup
+	for _, id := range silent[:2] {
+		fetching.Go(func() { _, _ = s.fetch(id) })
+	}
+	<-asked
+	<-asked
+	s.comesAgain(silent[2], "provider_busy")
+	id, _ := s.sends(linesim.Message{Type: "image", Content: picture(t, 8, 8)})
+	s.becomes(id, conversation.AttachmentStored, "")
+	close(answer)
+	fetching.Wait()
+	for _, id := range silent {
+		s.becomes(id, conversation.AttachmentStored, "")
+	}
+}
+
 func TestHostileFilesAreStoredForWhatTheyAre(t *testing.T) {
 	t.Parallel()
 	s := newSender(t)
