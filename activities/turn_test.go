@@ -249,17 +249,16 @@ func TestWhatABotCannotSendCostsNoStatementAndIsCounted(t *testing.T) {
 		var err error
 		options.Metrics, err = telemetry.NewWorker(registry)
 		require.NoError(t, err)
-		a := activities.New(options)
 		const many = 1 << 40
 		statements := func(answer string) int64 {
 			_, in := s.asks()
 			s.answer = answer
+			a := activities.New(options) // which has read no configuration yet
 			w.crashAt.Store(many)
 			_, err := a.BotTurn(t.Context(), in)
 			require.NoError(t, err)
 			return many - w.crashAt.Swap(0)
 		}
-		statements(`{"messages": [` + one + `,` + two + `]}`) // reads the configuration
 		good := statements(`{"messages": [` + one + `,` + two + `]}`)
 		require.Positive(t, good)
 		require.Equal(t, good, statements(`{"messages": [`+one+`,`+tooLong+`,`+hologram+`,`+two+`]}`))
