@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -63,6 +64,9 @@ func FuzzWebhook(f *testing.F) {
 		begun := time.Now()
 		answer := func(body string) int {
 			status := b.deliver(channel, lineSecret, body).Status
+			for status == http.StatusServiceUnavailable && time.Since(begun) < time.Minute {
+				status = b.deliver(channel, lineSecret, body).Status // not in time on a busy machine: LINE delivers it again
+			}
 			require.Contains(t, []int{200, 400}, status, "%q", body)
 			return status
 		}
