@@ -24,25 +24,45 @@ import (
 	"kaiwa/internal/store"
 )
 
-// probe keeps the balancer informed as balancers are: whoever is not ready is
-// left out, unless nobody is, as when Temporal is slow to answer them all.
+// probe keeps the balancer informed as balancers are, of each API on its own:
+// whoever is not ready is left out, unless nobody is, as when Temporal is slow to
+// answer them all. Who is told to stop is left out in any case.
 func (b *balancer) probe(ctx context.Context, apis func() []string) {
+	var mu sync.Mutex
+	health := map[string]string{} // as the API last said
+	asked := map[string]bool{}    // it has not answered yet
+	var probes sync.WaitGroup
+	defer probes.Wait()
 	for ctx.Err() == nil {
 		var ready, alive []string
+		mu.Lock()
 		for _, api := range apis() {
-			if get(api+"/readyz", "", nil) == http.StatusOK {
+			switch health[api] {
+			case "ready":
 				ready = append(ready, api)
-			} else if get(api+"/healthz", "", nil) == http.StatusOK {
+			case "not_ready":
 				alive = append(alive, api)
 			}
+			if asked[api] {
+				continue
+			}
+			asked[api] = true
+			probes.Go(func() {
+				var says struct{ Status string }
+				get(api+"/readyz", "", &says)
+				mu.Lock()
+				defer mu.Unlock()
+				health[api], asked[api] = says.Status, false
+			})
 		}
+		mu.Unlock()
 		if len(ready) == 0 {
 			ready = alive
 		}
 		b.change(ready...)
 		select {
 		case <-ctx.Done():
-		case <-time.After(100 * time.Millisecond):
+		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
@@ -146,7 +166,7 @@ func (r *reader) read() []int64 {
 func TestARollingRestartIsNoticedByNobody(t *testing.T) {
 	t.Parallel()
 	p := startProduction(t)
-	p.env = append(p.env, "KAIWA_DRAIN_DELAY=1s")
+	p.env = append(p.env, "KAIWA_DRAIN_DELAY=3s")
 	code, _, stderr := p.run("migrate")
 	require.Equal(t, 0, code, stderr)
 	code, token, stderr := p.run("admin", "create", "--name", "Mai", "--email", "mai@example.com")
