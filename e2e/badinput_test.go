@@ -82,6 +82,45 @@ func (c customer) event(id, text, fields string) string {
 		"message":{"type":"text","id":%q,"text":%q,"quoteToken":"q"}%s}`, id, time.Now().UnixMilli(), c.id, "9"+id, text, fields)
 }
 
+// A message of which LINE tells by events of several ids, or of none, is one.
+func TestAMessageToldOfByTwoEventsIsOne(t *testing.T) {
+	t.Parallel()
+	eachDatabase(t, func(t *testing.T, dialect string) {
+		k := start(t, dialect)
+		k.arrange(withEcho)
+		emma := k.newCustomer("Emma")
+		emma.writes("good morning") // to which the bot says welcome
+		emma.isAnswered(1)
+		emma.isQuiet()
+		secret := k.secret()
+		picture := func(id, fields string) string {
+			return fmt.Sprintf(`{"type":"message"%s,"timestamp":1767225600000,"mode":"active","source":{"type":"user","userId":%q},
+				"message":{"type":"image","id":%q,"quoteToken":"q","contentProvider":{"type":"line"}}}`, fields, emma.id, id)
+		}
+		m001 := emma.event("1", "m001", "")
+		again := strings.Replace(m001, `"webhookEventId":"1"`, `"webhookEventId":"2"`, 1)
+		for _, body := range []string{
+			m001 + "," + again,
+			strings.Replace(m001, `"webhookEventId":"1"`, `"webhookEventId":"3"`, 1),
+			picture("501", `,"webhookEventId":"4"`) + "," + picture("501", `,"webhookEventId":"5"`),
+			picture("502", `,"deliveryContext":{"isRedelivery":false}`),
+			picture("502", `,"deliveryContext":{"isRedelivery":true}`),
+		} {
+			require.Equal(t, 200, k.deliver(secret, `{"events":[`+body+`]}`))
+			emma.isQuiet()
+		}
+		emma.isAnswered(2)
+		emma.isQuiet()
+		require.Len(t, emma.conversations(), 1)
+		require.Equal(t, 4, k.count("SELECT count(*) FROM messages WHERE direction = 'inbound'"))
+		require.Equal(t, 4, k.count("SELECT count(*) FROM events WHERE type = 'message.received'"))
+		require.Equal(t, 2, k.count("SELECT count(*) FROM attachments"))
+		require.Zero(t, k.count("SELECT count(*) FROM events WHERE type = 'message.received' AND subject_id NOT IN (SELECT id FROM messages)"))
+		require.Equal(t, []string{"heard m001"}, emma.heard())
+		require.Equal(t, 7, k.count("SELECT count(*) FROM line_events"), "what was delivered again is there once, what has another id is kept")
+	})
+}
+
 func TestAWebhookThatIsNotOneLeavesNothing(t *testing.T) {
 	t.Parallel()
 	eachDatabase(t, func(t *testing.T, dialect string) {

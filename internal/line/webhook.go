@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math"
 	"strconv"
 	"strings"
@@ -27,8 +28,8 @@ type Webhook struct {
 // escaped NULs, both of which PostgreSQL's text and jsonb refuse: **store Raw
 // as bytes**.
 type RawEvent struct {
-	// ID is webhookEventId, or "x-" and a digest of Raw when LINE's is missing
-	// or unusable. Ids may repeat, within one delivery too: the caller dedupes.
+	// ID is webhookEventId, or "x-" and a digest of Raw without its deliveryContext when
+	// LINE's is missing or unusable. Ids may repeat, within one delivery too: the caller dedupes.
 	ID string
 	// Type is the event's kind, known to Kaiwa or not; "" when unusable.
 	Type string
@@ -96,9 +97,8 @@ func SplitWebhook(body []byte) (Webhook, error) {
 }
 
 func readRawEvent(raw []byte) RawEvent {
-	digest := sha256.Sum256(raw)
-	e := RawEvent{ID: "x-" + hex.EncodeToString(digest[:16]), Raw: raw}
 	fields, ok := object(raw)
+	e := RawEvent{ID: digestOf(raw, fields), Raw: raw}
 	if !ok {
 		e.Malformed = "the event is not a JSON object"
 		return e
@@ -166,6 +166,20 @@ func readRawEvent(raw []byte) RawEvent {
 	}
 	e.Malformed = strings.Join(wrong, "; ")
 	return e
+}
+
+// digestOf is what tells an event apart that has no id: all of it but how often it
+// was delivered.
+func digestOf(raw []byte, fields map[string]json.RawMessage) string {
+	if _, told := fields["deliveryContext"]; told {
+		fields = maps.Clone(fields)
+		delete(fields, "deliveryContext")
+		if rest, err := json.Marshal(fields); err == nil {
+			raw = rest
+		}
+	}
+	digest := sha256.Sum256(raw)
+	return "x-" + hex.EncodeToString(digest[:16])
 }
 
 // object reads a JSON object without Go's folding of upper and lower case.

@@ -239,6 +239,14 @@ func TestAnEventWithoutIDIsNamedByItsBytes(t *testing.T) {
 	require.Len(t, ids, 3)
 }
 
+func TestAnEventWithoutIDIsTheSameHoweverOftenItIsDelivered(t *testing.T) {
+	t.Parallel()
+	w, err := SplitWebhook([]byte(`{"events":[{"type":"follow","deliveryContext":{"isRedelivery":false}},{"type":"follow","deliveryContext":{"isRedelivery":true}},{"type":"unfollow","deliveryContext":{"isRedelivery":true}}]}`))
+	require.NoError(t, err)
+	require.Equal(t, w.Events[0].ID, w.Events[1].ID)
+	require.NotEqual(t, w.Events[1].ID, w.Events[2].ID)
+}
+
 func TestRawHasMemoryOfItsOwn(t *testing.T) {
 	t.Parallel()
 	body := []byte(`{"events":[` + sibling + `]}`)

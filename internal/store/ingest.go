@@ -395,8 +395,20 @@ func (g *ingest) store(ctx context.Context, conversationID string, events []take
 		}
 	}
 	if len(arrived) > 0 {
-		if err := g.insertArrived(ctx, conversationID, arrived); err != nil {
+		stored, err := g.insertArrived(ctx, conversationID, arrived)
+		if err != nil {
 			return err
+		}
+		if len(stored) < len(arrived) {
+			// LINE has told of a message by two events: it is the one that came first.
+			records = slices.DeleteFunc(records, func(h happened) bool { return !slices.Contains(stored, h.subjectID) })
+			files = slices.DeleteFunc(files, func(f arrivedFile) bool {
+				again := !slices.Contains(stored, f.messageID)
+				if again {
+					g.res.Media = slices.DeleteFunc(g.res.Media, func(id string) bool { return id == f.id })
+				}
+				return again
+			})
 		}
 		if err := g.c.insertFiles(ctx, conversationID, files, g.now); err != nil {
 			return err
@@ -447,8 +459,9 @@ type arrival struct {
 }
 
 // insertArrived stores messages of the customer: one as it mostly is, or many in
-// a text that does not depend on how many.
-func (g *ingest) insertArrived(ctx context.Context, conversationID string, arrived []arrival) error {
+// a text that does not depend on how many. It returns the ids of those that were
+// not there before.
+func (g *ingest) insertArrived(ctx context.Context, conversationID string, arrived []arrival) (stored []string, err error) {
 	into := `INSERT INTO messages (conversation_id, channel_id, direction, sender_kind, held, created_at,
 		id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, quote_token, read_token, traceparent) `
 	args := []any{conversationID, g.req.ChannelID, string(conversation.Inbound), string(conversation.SenderCustomer), g.asking != nil, g.now}
@@ -456,17 +469,17 @@ func (g *ingest) insertArrived(ctx context.Context, conversationID string, arriv
 	for i, m := range arrived {
 		rows[i] = []any{m.ID, m.Ordinal, m.OccurredAt, m.Position, m.Type, m.Text, m.Payload, m.State, m.WebhookEventID, m.LINEMessageID, m.AttachmentID, m.SenderID, m.QuoteToken, m.ReadToken, m.Trace}
 	}
-	var err error
+	const end = ` ON CONFLICT DO NOTHING RETURNING id`
 	if len(rows) == 1 {
-		_, err = g.c.exec(ctx, into+`VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20, NULLIF($21, '')) ON CONFLICT DO NOTHING`, append(args, rows[0]...)...)
+		err = g.c.list(ctx, &stored, into+`VALUES ($1,$2,$3,$4,$5,$6,$7,$8,$9,$10,$11,$12,$13,$14,$15,$16,$17,$18,$19,$20, NULLIF($21, ''))`+end, append(args, rows[0]...)...)
 	} else {
-		_, err = g.c.exec(ctx, into+`SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BOOLEAN), CAST($6 AS BIGINT),
+		err = g.c.list(ctx, &stored, into+`SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), CAST($3 AS TEXT), CAST($4 AS TEXT), CAST($5 AS BOOLEAN), CAST($6 AS BIGINT),
 				id, ordinal, occurred_at, position, type, text, payload, state, webhook_event_id, line_message_id, attachment_id, sender_id, quote_token, read_token, NULLIF(traceparent, '') FROM `+
 			g.c.s.d.rows(7, "id TEXT", "ordinal BIGINT", "occurred_at BIGINT", "position BIGINT", "type TEXT", "text TEXT", "payload TEXT", "state TEXT",
-				"webhook_event_id TEXT", "line_message_id TEXT", "attachment_id TEXT", "sender_id TEXT", "quote_token TEXT", "read_token TEXT", "traceparent TEXT")+` AS arrived WHERE TRUE ON CONFLICT DO NOTHING`,
+				"webhook_event_id TEXT", "line_message_id TEXT", "attachment_id TEXT", "sender_id TEXT", "quote_token TEXT", "read_token TEXT", "traceparent TEXT")+` AS arrived WHERE TRUE`+end,
 			append(args, jsonOf(rows))...)
 	}
-	return err
+	return stored, err
 }
 
 // unsends are messages taken back, as one ingest meets them.
