@@ -71,6 +71,18 @@ func (c *chat) tends() {
 	require.NoError(c.t, c.acts.TendChannelsOnce(c.t.Context()))
 }
 
+// isRestored asserts that the channel is no longer held a minute later, and that
+// n messages that waited were sent.
+func (c *chat) isRestored(n int) {
+	c.t.Helper()
+	c.pass(time.Minute)
+	c.tends()
+	c.tends()
+	require.True(c.t, c.read().HeldAt.IsZero())
+	require.Empty(c.t, c.empty())
+	c.acceptedOnce(n)
+}
+
 func (c *chat) closes() {
 	c.t.Helper()
 	_, err := c.store.Transition(c.t.Context(), store.TransitionRequest{
@@ -176,12 +188,7 @@ func TestATokenThatLINETakesAgainRestoresItsChannel(t *testing.T) {
 	w.lineTakes(lineToken)
 	c.tends()
 	require.False(t, w.read().HeldAt.IsZero(), "LINE is asked once a minute")
-	c.pass(time.Minute)
-	c.tends()
-	c.tends()
-	require.True(t, w.read().HeldAt.IsZero())
-	require.Empty(t, c.empty())
-	c.acceptedOnce(1)
+	c.isRestored(1)
 }
 
 // What was closed meanwhile has no workflow any more, and the next conversation
@@ -364,12 +371,7 @@ func TestARevokedTokenIsReplacedByItselfWhereKaiwaIssuesIt(t *testing.T) {
 	c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "token_v2_1", Times: 1})
 	c.tends()
 	require.False(t, w.read().HeldAt.IsZero(), "LINE issues none")
-	c.pass(time.Minute)
-	c.tends()
-	c.tends()
-	require.True(t, w.read().HeldAt.IsZero())
-	require.Empty(t, c.empty())
-	c.acceptedOnce(2)
+	c.isRestored(2)
 	require.Equal(t, []string{"channel.token_refused", "channel.token_accepted"}, w.told())
 }
 
@@ -394,12 +396,7 @@ func TestALINEThatRefusesEveryTokenIsNotAskedForMoreAndMore(t *testing.T) {
 	require.LessOrEqual(t, most, 3)
 	require.False(t, w.read().HeldAt.IsZero())
 	w.sim.ResetFaults()
-	c.pass(time.Minute)
-	c.tends()
-	c.tends()
-	require.True(t, w.read().HeldAt.IsZero())
-	require.Empty(t, c.empty())
-	c.acceptedOnce(1)
+	c.isRestored(1)
 }
 
 func TestATokenThatLINETakesAgainServesWhereItIssuesNoOther(t *testing.T) {
@@ -419,13 +416,8 @@ func TestATokenThatLINETakesAgainServesWhereItIssuesNoOther(t *testing.T) {
 	require.False(t, w.read().HeldAt.IsZero())
 	w.sim.ResetFaults()
 	c.faults(linesim.Fault{Kind: linesim.FaultStatus, Endpoint: "token_v2_1", Status: 400})
-	c.pass(time.Minute)
-	c.tends()
-	c.tends()
-	require.True(t, w.read().HeldAt.IsZero())
+	c.isRestored(1)
 	require.Equal(t, token, w.read().Token)
-	require.Empty(t, c.empty())
-	c.acceptedOnce(1)
 }
 
 func TestAStatelessTokenThatIsRefusedIsReplacedOnTheSpot(t *testing.T) {
