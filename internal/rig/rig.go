@@ -101,7 +101,7 @@ type step struct {
 	do   func(*Rig, context.Context) error
 }
 
-var services = []step{{"PostgreSQL", (*Rig).startDatabase}, {"Temporal", (*Rig).startTemporal}}
+var services = []step{{"the database", (*Rig).startDatabase}, {"Temporal", (*Rig).startTemporal}}
 
 func start(ctx context.Context, o Options, phases ...[]step) (_ *Rig, err error) {
 	o.APIs, o.Workers = cmp.Or(o.APIs, 1), cmp.Or(o.Workers, 1)

@@ -10,8 +10,12 @@ import (
 )
 
 // endWithUs has the kernel end the process when this one ends, however it does.
+// The process gets a session of its own, as from a service manager: an interrupt
+// at the terminal is for us, and Linux may share out the processors by session
+// (kernel.sched_autogroup_enabled). Each of PostgreSQL's backends makes itself
+// one, so that processes that share theirs would be many against many.
 func endWithUs(cmd *exec.Cmd) {
-	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true} // an interrupt at the terminal is for us
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true}
 }
 
 // childrenOf are the ids of a process's children.

@@ -112,16 +112,12 @@ func (s *Store) AppendLINEEvents(ctx context.Context, channelID string, received
 
 // appendWaiting stores webhooks until none waits.
 func (s *Store) appendWaiting() {
-	for {
-		together := s.appends.take()
-		if len(together) == 0 {
-			return
-		}
-		err := s.appendTogether(together)
+	for s.appends.more() {
+		together, err := s.appendNext()
 		for _, w := range together {
 			if err != nil && len(together) > 1 {
 				// It may be the others' fault.
-				w.err = s.appendTogether([]*webhook{w})
+				w.err = s.appending(func(ctx context.Context, c conn) error { return c.appendTogether(ctx, []*webhook{w}) })
 			} else {
 				w.err = err
 			}
@@ -130,8 +126,43 @@ func (s *Store) appendWaiting() {
 	}
 }
 
-// take takes webhooks that can be stored together. It returns none, and counts one
-// worker less, when nobody waits.
+// appendNext stores those who wait once the writer is there: on SQLite many come
+// while another process has it.
+func (s *Store) appendNext() (together []*webhook, err error) {
+	begun := false
+	err = s.appending(func(ctx context.Context, c conn) error {
+		begun = true
+		together = s.appends.take()
+		return c.appendTogether(ctx, together)
+	})
+	if !begun {
+		together = s.appends.take()
+	}
+	return together, err
+}
+
+// appending runs f with what it may write to.
+func (s *Store) appending(f func(context.Context, conn) error) error {
+	ctx, cancel := context.WithTimeout(s.closed, appendTime)
+	defer cancel()
+	if s.d == dialectSQLite {
+		return s.tx(ctx, func(c conn) error { return f(ctx, c) })
+	}
+	return f(ctx, s.write())
+}
+
+// more tells whether somebody waits, and counts one worker less when nobody does.
+func (a *appends) more() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(a.waiting) > 0 {
+		return true
+	}
+	a.working--
+	return false
+}
+
+// take takes webhooks that can be stored together.
 func (a *appends) take() (together []*webhook) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -153,17 +184,19 @@ func (a *appends) take() (together []*webhook) {
 			}
 		}
 	}
-	if a.waiting = later; len(together) == 0 {
-		a.working--
-	}
+	a.waiting = later
 	return together
 }
 
 // appendTogether stores webhooks in one INSERT.
-func (s *Store) appendTogether(together []*webhook) error {
-	ctx, cancel := context.WithTimeout(s.closed, appendTime)
-	defer cancel()
+func (c conn) appendTogether(ctx context.Context, together []*webhook) error {
+	if len(together) == 0 {
+		return nil
+	}
 	if len(together) == 1 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx)
+		defer cancel()
 		defer context.AfterFunc(together[0].ctx, cancel)()
 	}
 	var rows []inboxRow
@@ -181,16 +214,16 @@ func (s *Store) appendTogether(together []*webhook) error {
 	}
 	var err error
 	if len(rows) == 1 {
-		err = s.write().list(ctx, &stored, `INSERT INTO line_events (`+inboxColumns+`)
+		err = c.list(ctx, &stored, `INSERT INTO line_events (`+inboxColumns+`)
 			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, NULLIF($15, ''), $16)`+end, append(rows[0].values(), rows[0].Raw)...)
 	} else {
 		values := make([][]any, len(rows))
 		for i, r := range rows {
 			values[i] = append(r.values(), hex.EncodeToString(r.Raw))
 		}
-		err = s.write().list(ctx, &stored, `INSERT INTO line_events (`+inboxColumns+`)
+		err = c.list(ctx, &stored, `INSERT INTO line_events (`+inboxColumns+`)
 			SELECT channel, event, chat, kind, source_type, source, line_time, received_at, token, standby, position, handled_at, disposition, redelivered, NULLIF(trace, ''), `+
-			s.d.unhex("raw")+` FROM `+s.d.rows(1, "channel TEXT", "event TEXT", "chat TEXT", "kind TEXT", "source_type TEXT", "source TEXT", "line_time BIGINT",
+			c.s.d.unhex("raw")+` FROM `+c.s.d.rows(1, "channel TEXT", "event TEXT", "chat TEXT", "kind TEXT", "source_type TEXT", "source TEXT", "line_time BIGINT",
 			"received_at BIGINT", "token TEXT", "standby BOOLEAN", "position BIGINT", "handled_at BIGINT", "disposition TEXT", "redelivered BOOLEAN", "trace TEXT", "raw TEXT")+
 			` AS arrived WHERE TRUE`+end, jsonOf(values))
 	}

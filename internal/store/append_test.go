@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"kaiwa/internal/store"
@@ -51,6 +52,60 @@ func TestWebhooksThatComeAtOnceAreStoredTogether(t *testing.T) {
 			require.Equal(t, 1, res.Messages)
 		})
 	}
+}
+
+// What comes while somebody else writes to the file goes together once they have
+// written, whoever asked for the writer first.
+func TestWebhooksThatComeWhileTheFileIsBusyAreStoredTogether(t *testing.T) {
+	t.Parallel()
+	s, _ := storetest.New(t, "sqlite")
+	const n = 20
+	var all sync.WaitGroup
+	before := s.Statements()
+	require.NoError(t, s.TxForTest(t.Context(), true, func(store.Exec) error {
+		for i := range n {
+			all.Go(func() {
+				id := fmt.Sprint("e", i)
+				if chats, err := s.AppendLINEEvents(t.Context(), "chn_shop", time.Now(), []store.InboxEvent{one(id, "chat "+id)}); err != nil || len(chats) != 1 {
+					t.Errorf("%s: %v, %v", id, chats, err)
+				}
+			})
+		}
+		require.Eventually(t, func() bool { return s.WebhooksForTest() == n && s.WaitingForTest() == 1 }, 10*time.Second, time.Millisecond)
+		return nil
+	}))
+	all.Wait()
+	require.EqualValues(t, 1, s.Statements()-before)
+	st, err := s.InboxState(t.Context(), time.Now().Add(time.Minute))
+	require.NoError(t, err)
+	require.EqualValues(t, n, st.Unhandled)
+}
+
+// Who has given up meanwhile is not stored, and holds up nobody.
+func TestAWebhookNobodyWaitsForIsLeftOut(t *testing.T) {
+	t.Parallel()
+	s, _ := storetest.New(t, "sqlite")
+	var all sync.WaitGroup
+	require.NoError(t, s.TxForTest(t.Context(), true, func(store.Exec) error {
+		ctx, give := context.WithCancel(t.Context())
+		all.Go(func() {
+			_, err := s.AppendLINEEvents(ctx, "chn_shop", time.Now(), []store.InboxEvent{one("e1", "chat")})
+			assert.ErrorIs(t, err, context.Canceled)
+		})
+		require.Eventually(t, func() bool { return s.WebhooksForTest() == 1 && s.WaitingForTest() == 1 }, 10*time.Second, time.Millisecond)
+		give()
+		all.Wait()
+		all.Go(func() {
+			_, err := s.AppendLINEEvents(t.Context(), "chn_shop", time.Now(), []store.InboxEvent{one("e2", "chat")})
+			assert.NoError(t, err)
+		})
+		require.Eventually(t, func() bool { return s.WebhooksForTest() == 2 }, 10*time.Second, time.Millisecond)
+		return nil
+	}))
+	all.Wait()
+	st, err := s.InboxState(t.Context(), time.Now().Add(time.Minute))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, st.Unhandled)
 }
 
 // A webhook that the database refuses harms none that it was to be stored with.
