@@ -3,7 +3,9 @@ package e2e
 import (
 	"context"
 	"net/http"
+	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -52,12 +54,23 @@ func TestEachProcessOfTheRigMayBeKilledPausedAndReplaced(t *testing.T) {
 		require.Zero(t, p.EndedByItself(), p.Name)
 	}
 	require.NoError(t, r.Ready(ctx))
+	require.NoError(t, r.Ended())
 
 	// One API is away: the balancer has another.
 	require.NoError(t, r.APIs[0].Stop(ctx))
 	for range 4 {
 		require.Equal(t, http.StatusOK, get(r.Front+"/readyz", "", nil))
 	}
+	// One that ends though nobody asked for it is started again, and told of.
+	worker := r.Workers[1]
+	dead := worker.PID()
+	killed, err := os.FindProcess(dead)
+	require.NoError(t, err)
+	require.NoError(t, killed.Kill())
+	require.Eventually(t, func() bool { return worker.PID() != dead }, patience, 10*time.Millisecond)
+	require.NoError(t, worker.Ready(ctx))
+	require.ErrorContains(t, r.Ended(), worker.Name+" ended by itself 1 times")
+
 	// Stopped as an orchestrator does it.
 	require.NoError(t, r.Workers[0].Stop(ctx))
 	require.NoError(t, r.TemporalServer.Stop(ctx))

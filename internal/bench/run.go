@@ -172,7 +172,7 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 		}
 		o.Progress(fmt.Sprintf("%d %s", s.number, s.name))
 		if err := r.profiled(ctx, s.number, s.do); err != nil {
-			return r.report, fmt.Errorf("scenario %d, %s: %w", s.number, s.name, err)
+			return r.report, errors.Join(fmt.Errorf("scenario %d, %s: %w", s.number, s.name, err), r.rig.Ended())
 		}
 		r.rig.Simulator.ForgetCalls()
 	}

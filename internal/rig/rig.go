@@ -152,6 +152,17 @@ func (r *Rig) Processes() []*Process {
 	return append(append(all, r.APIs...), r.Workers...)
 }
 
+// Ended tells of the processes that ended though nobody had asked for it, with
+// their last words; nil when there is none.
+func (r *Rig) Ended() (err error) {
+	for _, p := range r.Processes() {
+		if n := p.EndedByItself(); n > 0 {
+			err = errors.Join(err, fmt.Errorf("%s ended by itself %d times; it said: %s", p.Name, n, p.lastWords()))
+		}
+	}
+	return err
+}
+
 // Ready waits until all processes are ready.
 func (r *Rig) Ready(ctx context.Context) error {
 	for _, p := range r.Processes() {
