@@ -41,3 +41,6 @@ func (s *Server) SweepAttachments(ctx context.Context) error { return s.sweepAtt
 
 // FlushStats is what Run does from time to time.
 func (s *Server) FlushStats(ctx context.Context) error { return s.flushStats(ctx) }
+
+// AwaitLINE sets how long the answer to a message waits for LINE.
+func (s *Server) AwaitLINE(d time.Duration) { s.acceptTime = d }

@@ -140,6 +140,7 @@ type Server struct {
 	limits     *limits
 	streams    *streams
 	patience   time.Duration // with a request
+	acceptTime time.Duration // how long the answer to a message waits for LINE
 
 	signs signs
 
@@ -164,7 +165,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		echo: echo.New(), store: c.Store, line: c.LINE, tokens: accesstoken.New(c.LINE, nil), inbox: c.Inbox, engine: c.Engine, dispatcher: c.Dispatcher, feed: c.Feed, surveys: c.Surveys,
 		blobs: c.Blobs, scanner: c.Scanner, publicURL: strings.TrimRight(c.PublicURL, "/"), accessURL: strings.TrimRight(cmp.Or(c.LINEAccessURL, accountlink.DefaultAccessURL), "/"), filesURL: strings.TrimRight(c.FilesURL, "/"), filesHost: filesHost(c.FilesURL, c.PublicURL),
-		private: c.AllowPrivateAddresses, log: c.Logger, tracer: c.Tracer, budget: c.WebhookBudget, patience: requestTime,
+		private: c.AllowPrivateAddresses, log: c.Logger, tracer: c.Tracer, budget: c.WebhookBudget, patience: requestTime, acceptTime: acceptTime,
 		limits: &limits{rate: rate.Limit(c.TokenRate), burst: c.TokenBurst, buckets: map[string]*rate.Limiter{}},
 	}
 	if s.filesURL == "" {

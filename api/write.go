@@ -28,13 +28,14 @@ func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (S
 	for _, piece := range pieces {
 		req.Drafts = append(req.Drafts, store.Draft{SenderKind: conversation.SenderAgent, SenderID: i.Agent.ID, SenderName: i.Agent.Name, Content: piece, AttachmentID: r.Body.AttachmentID})
 	}
-	more := s.feed.More()
+	tells, leave := s.feed.Await(req.MessageID(0), settled...)
+	defer leave()
 	stored, chat, err := s.store.Say(ctx, req)
 	if err != nil {
 		return nil, err
 	}
 	s.inbox.Notify(chat.ChannelID, chat.ChatKey)
-	m := s.accepted(ctx, more, stored[0])
+	m := s.accepted(ctx, tells, stored[0])
 	shown, err := s.showMessages(ctx, []store.Message{m})
 	if err != nil {
 		return nil, err
@@ -47,13 +48,14 @@ func (s *Server) SendMessage(ctx context.Context, r SendMessageRequestObject) (S
 
 // RetryMessage sends what a failed message said once more.
 func (s *Server) RetryMessage(ctx context.Context, r RetryMessageRequestObject) (RetryMessageResponseObject, error) {
-	more := s.feed.More()
+	tells, leave := s.feed.Await(store.RetryMessageID(r.MessageID), settled...)
+	defer leave()
 	stored, chat, err := s.store.Retry(ctx, r.ID, r.MessageID, actor(ctx))
 	if err != nil {
 		return nil, err
 	}
 	s.inbox.Notify(chat.ChannelID, chat.ChatKey)
-	m := s.accepted(ctx, more, stored)
+	m := s.accepted(ctx, tells, stored)
 	shown, err := s.showMessages(ctx, []store.Message{m})
 	if err != nil {
 		return nil, err
@@ -208,19 +210,21 @@ func filesAllowed(rules store.AttachmentSettings) error {
 	return nil
 }
 
+// settled are the events that tell what became of a message to the customer.
+var settled = []string{"message.accepted", "message.failed", "message.uncertain"}
+
 // accepted waits until it is known what became of a message, or its time is
-// up. It looks whenever the record of events has grown since more was taken,
-// which was before the message was read.
-func (s *Server) accepted(ctx context.Context, more <-chan struct{}, m store.Message) store.Message {
-	wait, cancel := context.WithTimeout(ctx, acceptTime)
+// up. It looks when the record of events tells of that, and not for what else
+// happens meanwhile. What tells of it was asked for before the message was read.
+func (s *Server) accepted(ctx context.Context, tells <-chan struct{}, m store.Message) store.Message {
+	wait, cancel := context.WithTimeout(ctx, s.acceptTime)
 	defer cancel()
 	for m.State == conversation.MessagePending {
 		select {
 		case <-wait.Done():
 			return m
-		case <-more:
+		case <-tells:
 		}
-		more = s.feed.More()
 		now, err := s.store.Message(wait, m.ID)
 		if err != nil {
 			return m // it is stored; how it stands is told another time

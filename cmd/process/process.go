@@ -26,6 +26,7 @@ import (
 	"kaiwa/internal/dispatch"
 	"kaiwa/internal/engine"
 	"kaiwa/internal/feed"
+	"kaiwa/internal/firstbyte"
 	"kaiwa/internal/inbox"
 	"kaiwa/internal/line"
 	"kaiwa/internal/netguard"
@@ -200,7 +201,7 @@ func StartAPI(ctx context.Context, o APIOptions) (*API, error) {
 	a.wg.Go(func() { events.Run(running) })
 	a.wg.Go(func() { handler.Run(running) })
 	a.wg.Go(func() {
-		if err := a.server.Serve(listener); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		if err := a.server.Serve(firstbyte.Listen(listener, a.server.IdleTimeout)); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			o.Logger.Error("the HTTP server ended", slog.Any("error", err))
 			if o.Failed != nil {
 				o.Failed(fmt.Errorf("the HTTP server ended: %w", err))

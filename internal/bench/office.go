@@ -73,7 +73,7 @@ func answered(user string) string      { return "LINE takes something for " + us
 func openOffice(ctx context.Context, r *rig.Rig, seed uint64) (*office, error) {
 	o := &office{
 		rig: r, seed: seed, agents: map[string]agent{},
-		client: &http.Client{Transport: &http.Transport{MaxIdleConns: 4096, MaxIdleConnsPerHost: 4096, IdleConnTimeout: rig.IdleTime}},
+		client: &http.Client{Transport: &http.Transport{MaxIdleConns: 4096, MaxIdleConnsPerHost: 4096, IdleConnTimeout: time.Minute}},
 	}
 	by := store.Origin{AgentName: "kaiwa bench"}
 	a, err := r.Store.CreateAgent(ctx, by, store.Agent{Name: "Bench", Email: "bench@example.com", Role: store.RoleAdmin, Locale: "en"})

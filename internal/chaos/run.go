@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"kaiwa/internal/chaos/outcome"
+	"kaiwa/internal/firstbyte"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/rig"
 )
@@ -386,7 +387,7 @@ func serve(h http.Handler) (url string, stop func(), err error) {
 		return "", nil, err
 	}
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second}
-	go func() { _ = s.Serve(l) }() // ends with Close
+	go func() { _ = s.Serve(firstbyte.Listen(l, 2*time.Minute)) }() // ends with Close
 	return "http://" + l.Addr().String(), func() { _ = s.Close() }, nil
 }
 

@@ -7,6 +7,7 @@ package feed
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -38,9 +39,23 @@ type Feed struct {
 	mu      sync.Mutex
 	more    chan struct{}
 	readers int
-	from    int64   // the events after this one are kept
-	last    int64   // up to here; before the first look both are -1
-	events  []*Item // in order
+	from    int64               // the events after this one are kept
+	last    int64               // up to here; before the first look both are -1
+	events  []*Item             // in order
+	awaits  map[string][]*await // by what they wait for something about
+}
+
+// await is somebody who waits for one thing to happen.
+type await struct {
+	kinds []string
+	tells chan struct{}
+}
+
+func (a *await) tell() {
+	select {
+	case a.tells <- struct{}{}:
+	default: // it is told already
+	}
 }
 
 // Item is an event that is kept.
@@ -60,7 +75,7 @@ func (i *Item) Shown(show func(store.Event) ([]byte, error)) ([]byte, error) {
 
 // New makes a Feed that wakes nobody before Run.
 func New(s *store.Store, log *slog.Logger) *Feed {
-	return &Feed{store: s, log: log, more: make(chan struct{}), from: -1, last: -1}
+	return &Feed{store: s, log: log, more: make(chan struct{}), from: -1, last: -1, awaits: map[string][]*await{}}
 }
 
 // Follow has events kept until leave is called: without anybody who follows
@@ -74,6 +89,25 @@ func (f *Feed) Follow() (leave func()) {
 		defer f.mu.Unlock()
 		f.readers--
 	})
+}
+
+// Await returns a channel that tells when an event of one of some kinds has
+// happened to a subject, from the call on; nothing else is told there. It tells
+// as well when events were not looked through, so who is told looks what is so.
+// The caller calls leave when it waits no more.
+func (f *Feed) Await(subjectID string, kinds ...string) (tells <-chan struct{}, leave func()) {
+	a := &await{kinds: kinds, tells: make(chan struct{}, 1)}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.awaits[subjectID] = append(f.awaits[subjectID], a)
+	return a.tells, func() {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		left := slices.DeleteFunc(f.awaits[subjectID], func(other *await) bool { return other == a })
+		if f.awaits[subjectID] = left; len(left) == 0 {
+			delete(f.awaits, subjectID)
+		}
+	}
 }
 
 // After returns the events after a position that an agent may see, at most so
@@ -99,40 +133,45 @@ func (f *Feed) After(after int64, agentID string, limit int) (items []*Item, nex
 	return items, max(after, last), false, true
 }
 
-// look reads what is new, and tells whether there was anything.
+// look reads what is new, and tells whether there was anything. Where nobody
+// follows, it keeps nothing; where nobody waits either, it reads nothing.
 func (f *Feed) look(ctx context.Context) (bool, error) {
 	f.mu.Lock()
-	readers, last := f.readers, f.last
+	followed, awaited, last := f.readers > 0, len(f.awaits) > 0, f.last
 	f.mu.Unlock()
-	if readers == 0 || last < 0 {
-		now, err := f.store.LastEvent(ctx)
-		if err != nil || now == last {
-			return false, err
-		}
-		f.keep(now, now, nil)
-		return true, nil
+	switch {
+	case last >= 0 && followed:
+		return pages(last, func(after int64) ([]store.Watched, error) { return f.store.WatchEvents(ctx, after, batch) }, f.keep)
+	case last >= 0 && awaited:
+		return pages(last, func(after int64) ([]store.Event, error) { return f.store.Events(ctx, after, batch, "") }, f.pass)
 	}
-	for any := false; ; any = true {
-		read, err := f.store.WatchEvents(ctx, last, batch)
-		if err != nil || len(read) == 0 {
+	now, err := f.store.LastEvent(ctx)
+	if err != nil || now == last {
+		return false, err
+	}
+	f.skip(now)
+	return true, nil
+}
+
+// pages reads events after a position in batches and gives each to take.
+func pages[E any](after int64, read func(after int64) ([]E, error), take func([]E) (last int64)) (any bool, err error) {
+	for {
+		events, err := read(after)
+		if err != nil || len(events) == 0 {
 			return any, err
 		}
-		last = read[len(read)-1].Seq
-		f.keep(-1, last, read)
-		if len(read) < batch {
+		after, any = take(events), true
+		if len(events) < batch {
 			return true, nil
 		}
 	}
 }
 
-// keep adds events, or begins anew after from when that is not -1.
-func (f *Feed) keep(from, last int64, read []store.Watched) {
+// keep adds events.
+func (f *Feed) keep(read []store.Watched) (last int64) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.last = last
-	if from >= 0 {
-		f.from, f.events = from, nil
-	}
+	f.last = read[len(read)-1].Seq
 	// Readers look at what they were given: it is never written to.
 	events := f.events[:len(f.events):len(f.events)]
 	if over := len(events) + len(read) - kept; over > 0 {
@@ -141,8 +180,44 @@ func (f *Feed) keep(from, last int64, read []store.Watched) {
 	}
 	for _, w := range read {
 		events = append(events, &Item{Watched: w})
+		f.tell(w.Event)
 	}
 	f.events = events
+	return f.last
+}
+
+// pass tells of events, and begins anew after them.
+func (f *Feed) pass(read []store.Event) (last int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.beginAfter(read[len(read)-1].Seq)
+	for _, e := range read {
+		f.tell(e)
+	}
+	return f.last
+}
+
+// skip begins anew after events that are not read.
+func (f *Feed) skip(last int64) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.beginAfter(last)
+	for _, awaits := range f.awaits { // theirs may be among them
+		for _, a := range awaits {
+			a.tell()
+		}
+	}
+}
+
+func (f *Feed) beginAfter(last int64) { f.last, f.from, f.events = last, last, nil }
+
+// tell tells those who wait for an event.
+func (f *Feed) tell(e store.Event) {
+	for _, a := range f.awaits[e.SubjectID] {
+		if slices.Contains(a.kinds, e.Type) {
+			a.tell()
+		}
+	}
 }
 
 // More returns a channel that is closed when there are events that were not

@@ -38,16 +38,10 @@ type backend struct {
 	unready atomic.Bool
 }
 
-// IdleTime is how long whoever asks an API keeps a connection that is not used. Go's
-// client opens some that it then does not need, and the API ends one that has
-// never been used after 5 s: a POST that is just sent on it would fail, as nobody
-// knows whether it was done.
-const IdleTime = 3 * time.Second
-
 func newBalancer() *balancer {
 	ctx, stop := context.WithCancel(context.Background())
 	b := &balancer{stop: stop, inner: &http.Transport{
-		DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, MaxIdleConnsPerHost: 256, IdleConnTimeout: IdleTime,
+		DialContext: (&net.Dialer{Timeout: time.Second}).DialContext, MaxIdleConnsPerHost: 256, IdleConnTimeout: 30 * time.Second,
 	}}
 	b.apis.Store(&[]*backend{})
 	b.proxy = &httputil.ReverseProxy{

@@ -20,6 +20,7 @@ import (
 	"sync"
 	"time"
 
+	"kaiwa/internal/firstbyte"
 	"kaiwa/internal/keyring"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
@@ -227,7 +228,7 @@ func (r *Rig) serve(h http.Handler) (url string, err error) {
 		return "", err
 	}
 	s := &http.Server{Handler: h, ReadHeaderTimeout: 10 * time.Second, ErrorLog: slog.NewLogLogger(slog.DiscardHandler, slog.LevelDebug)}
-	go func() { _ = s.Serve(l) }() // ends with Close
+	go func() { _ = s.Serve(firstbyte.Listen(l, 2*time.Minute)) }() // ends with Close
 	r.onClose(s.Close)
 	return "http://" + l.Addr().String(), nil
 }

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"kaiwa/internal/accountlink"
@@ -588,13 +589,14 @@ func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []
 	now := micros(c.s.now())
 	// What LINE said of each message, in the order of the batch.
 	args := []any{string(state), b.Kind, request, now, end.Failure, end.Detail, ids[0], b.charged(end)}
-	lineIDs, quoteTokens := "", ""
+	places, lineIDs, quoteTokens := make([]string, len(ids)), "", ""
 	for i, id := range ids {
 		var sent SentMessage
 		if i < len(end.Sent) {
 			sent = end.Sent[i]
 		}
 		n := len(args)
+		places[i] = fmt.Sprintf("$%d", n+1)
 		lineIDs += fmt.Sprintf(" WHEN $%d THEN $%d", n+1, n+2)
 		quoteTokens += fmt.Sprintf(" WHEN $%d THEN $%d", n+1, n+3)
 		args = append(args, id, sent.ID, sent.QuoteToken)
@@ -603,7 +605,7 @@ func (c conn) finishMessages(ctx context.Context, b *Batch, end BatchEnd, ids []
 	if _, err := c.exec(ctx, `UPDATE messages SET state = $1, via = $2, line_request_id = $3, sent_at = $4, failure = $5, failure_detail = $6,
 			charged = CASE id WHEN $7 THEN CAST($8 AS BIGINT) ELSE 0 END,
 			line_message_id = CASE id`+lineIDs+` ELSE '' END, quote_token = CASE id`+quoteTokens+` ELSE '' END
-		WHERE batch_id = $`+fmt.Sprint(len(args))+` AND state = 'pending'`, args...); err != nil {
+		WHERE id IN (`+strings.Join(places, ",")+`) AND batch_id = $`+fmt.Sprint(len(args))+` AND state = 'pending'`, args...); err != nil {
 		return err
 	}
 	return c.recordMessages(ctx, "message."+string(state), b.ConversationID, ids, now)

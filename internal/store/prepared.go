@@ -104,12 +104,8 @@ func (k *kept) close() {
 }
 
 // prepared returns the statement of a text, nil where it is to be run without
-// one: the first time, without arguments (that may be a script), and while its
-// rows are read.
-func (c *preparedConn) prepared(ctx context.Context, q string, args []driver.NamedValue) (*kept, error) {
-	if len(args) == 0 {
-		return nil, nil
-	}
+// one: the first time, and while its rows are read.
+func (c *preparedConn) prepared(ctx context.Context, q string) (*kept, error) {
 	k, seen := c.kept.Get(q)
 	switch {
 	case !seen:
@@ -132,9 +128,13 @@ func (c *preparedConn) prepared(ctx context.Context, q string, args []driver.Nam
 	return k, nil
 }
 
-// ExecContext runs a statement.
+// ExecContext runs a statement. One without arguments may be a script, which
+// cannot be prepared.
 func (c *preparedConn) ExecContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Result, error) {
-	k, err := c.prepared(ctx, q, args)
+	if len(args) == 0 {
+		return c.fullConn.ExecContext(ctx, q, args)
+	}
+	k, err := c.prepared(ctx, q)
 	if err != nil {
 		return nil, err
 	}
@@ -148,7 +148,7 @@ func (c *preparedConn) ExecContext(ctx context.Context, q string, args []driver.
 
 // QueryContext runs a query.
 func (c *preparedConn) QueryContext(ctx context.Context, q string, args []driver.NamedValue) (driver.Rows, error) {
-	k, err := c.prepared(ctx, q, args)
+	k, err := c.prepared(ctx, q)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,13 @@ import (
 	"kaiwa/internal/conversation"
 )
 
+// RetryMessageID is the id of the message that retries one that failed.
+func RetryMessageID(messageID string) string {
+	return conversation.DerivedID(conversation.PrefixMessage, retryCause(messageID), 0)
+}
+
+func retryCause(messageID string) string { return "retry/" + messageID }
+
 // Retry sends once more what a message that failed said: as a message of its
 // own, after everything the conversation says so far, which takes the failed
 // one's file over. There is one such message for each that failed, however often
@@ -18,8 +25,7 @@ import (
 // is not failed: what is uncertain LINE may have taken, so that whoever wants it
 // said again writes it again. Otherwise the refusals are those of Say.
 func (s *Store) Retry(ctx context.Context, conversationID, messageID string, actor conversation.Actor) (Message, Chat, error) {
-	cause := "retry/" + messageID
-	id := conversation.DerivedID(conversation.PrefixMessage, cause, 0)
+	id := RetryMessageID(messageID)
 	out, chat, err := s.speak(ctx, conversationID, actor, []string{id}, func(c conn) ([]Draft, error) {
 		failed, err := c.failedMessage(ctx, conversationID, messageID)
 		if err != nil {
@@ -33,7 +39,7 @@ func (s *Store) Retry(ctx context.Context, conversationID, messageID string, act
 			return nil, err
 		}
 		return []Draft{draft}, c.record(ctx, "message.retried", conversationID, messageID, jsonOf(map[string]string{"retry_id": id}), micros(s.now()))
-	}, cause)
+	}, retryCause(messageID))
 	if err != nil {
 		return Message{}, Chat{}, fmt.Errorf("retry message %s of conversation %s: %w", messageID, conversationID, err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"kaiwa/cmd/kaiwa-dev/embedded"
 	"kaiwa/cmd/process"
+	"kaiwa/internal/firstbyte"
 	"kaiwa/internal/linesim"
 	"kaiwa/internal/store"
 	"kaiwa/internal/telemetry"
@@ -175,7 +176,7 @@ func (d *Dev) startSimulator(ctx context.Context, o Options) error {
 	sim.SetPublicURL(d.SimulatorURL)
 	d.Settings.LINEAPIURL, d.Settings.LINEDataAPIURL, d.Settings.LINEAccessURL = d.SimulatorURL, d.SimulatorURL, d.SimulatorURL
 	server := &http.Server{Handler: sim.Handler(), ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = server.Serve(listener) }() // ends with Close below
+	go func() { _ = server.Serve(firstbyte.Listen(listener, 2*time.Minute)) }() // ends with Close below
 	d.onStop(func() { _ = server.Close() })
 	return nil
 }

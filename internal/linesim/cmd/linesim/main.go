@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"kaiwa/internal/firstbyte"
 	"kaiwa/internal/linesim"
 )
 
@@ -48,7 +49,7 @@ func run(ctx context.Context, addr, path string, demo bool) (err error) {
 	mux.HandleFunc("POST "+demoBot, func(http.ResponseWriter, *http.Request) {})
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(firstbyte.Listen(listener, 2*time.Minute)) }()
 	fmt.Println("linesim ready at", base)
 	if demo {
 		if err := seed(ctx, s, base); err != nil {
