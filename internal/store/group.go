@@ -17,9 +17,12 @@ import (
 // PostgreSQL does as much by itself.
 
 // groupTime and groupSize bound what the first of a group waits for the others.
+// While another process waits for the file it is politeTime: webhooks that are to
+// be acknowledged wait for what workflows do with earlier ones.
 const (
-	groupTime = 25 * time.Millisecond
-	groupSize = 64
+	groupTime  = 25 * time.Millisecond
+	politeTime = 5 * time.Millisecond
+	groupSize  = 64
 )
 
 // group is one SQLite transaction with those of the store's that share it.
@@ -27,6 +30,8 @@ const (
 type group struct {
 	tx      *sqlx.Tx
 	leave   func()        // lets other processes write
+	awaited func() bool   // another process waits for that
+	polite  time.Time     // who comes later begins another, while it does
 	until   time.Time     // who comes later begins another
 	members int           // that are to be committed
 	closed  bool          // nobody may join
@@ -36,7 +41,8 @@ type group struct {
 }
 
 func (g *group) open() bool {
-	return !g.closed && g.lost == nil && g.members < groupSize && time.Now().Before(g.until)
+	now := time.Now()
+	return !g.closed && g.lost == nil && g.members < groupSize && now.Before(g.until) && (now.Before(g.polite) || !g.awaited())
 }
 
 // run runs one member's part.
@@ -179,7 +185,8 @@ func (s *Store) grouped(ctx context.Context, alone bool, f func(conn) error) err
 			s.turns.give(nil)
 			return fmt.Errorf("begin: %w", err)
 		}
-		g = &group{tx: tx, leave: leave, until: time.Now().Add(s.groupTime), done: make(chan struct{})}
+		now := time.Now()
+		g = &group{tx: tx, leave: leave, awaited: s.neighbours.awaited, polite: now.Add(politeTime), until: now.Add(s.groupTime), done: make(chan struct{})}
 	}
 	err = func() error {
 		defer func() { // also when f panics

@@ -31,3 +31,16 @@ func (n *neighbours) enter() (leave func()) {
 	}
 	return n.second.give
 }
+
+// awaited tells whether another process waits for its turn. Who asks has the
+// turn.
+func (n *neighbours) awaited() bool {
+	if n == nil {
+		return false
+	}
+	if !n.first.take(time.Time{}) {
+		return true
+	}
+	n.first.give()
+	return false
+}
