@@ -294,7 +294,11 @@ func TestAgentsAreToldOnceAMonthThatAutomatedMessagesDoNotGo(t *testing.T) {
 				c.watching(func() { // so that the quota is known, as it is in a worker
 					c.pushes(1)
 					if name == "dropped" {
-						require.Eventually(t, func() bool { return c.looks() > 0 }, 10*time.Second, time.Millisecond)
+						require.Eventually(t, func() bool {
+							known, err := c.store.ChannelQuota(t.Context(), c.channel.ID)
+							require.NoError(t, err)
+							return known != nil
+						}, 10*time.Second, time.Millisecond)
 						return
 					}
 					c.pushes(1)

@@ -45,9 +45,9 @@ func (m means) apply(c *store.Channel) (changed bool, err error) {
 		wrong.add("/channel_access_token", "Kaiwa has this channel's tokens issued. To give one, set access_token_kind to long_lived with it.")
 	}
 	if c.TokenKind != store.TokenAsserted {
-		for pointer, given := range map[string]string{"/assertion_key": m.Key, "/assertion_key_id": m.KeyID} {
-			if given != "" {
-				wrong.add(pointer, "Only a channel whose access_token_kind is v2_1 has it.")
+		for _, field := range []struct{ pointer, given string }{{"/assertion_key", m.Key}, {"/assertion_key_id", m.KeyID}} {
+			if field.given != "" {
+				wrong.add(field.pointer, "Only a channel whose access_token_kind is v2_1 has it.")
 			}
 		}
 		c.AssertionKey, c.AssertionKeyID = "", ""

@@ -234,14 +234,16 @@ func (s *Server) proposeWorkstream(ctx context.Context, q *decide.Question, patc
 	if err := wrong.under(at, in.apply(&w)); err != nil {
 		return err
 	}
-	for field, ids := range map[string][]string{"classification_ruleset_ids": w.Settings.ClassificationRulesetIDs, "route_ruleset_id": {w.Settings.RouteRulesetID}} {
-		kind := store.RulesetClassification
-		if field == "route_ruleset_id" {
-			kind = store.RulesetRoute
-		}
-		for _, id := range ids {
-			if set, proposed := q.Rulesets[id]; proposed && set.Kind != kind {
-				wrong.add(at+"/settings/"+field, "The proposed ruleset %q is of kind %s.", id, set.Kind)
+	for _, list := range []struct {
+		field, kind string
+		ids         []string
+	}{
+		{"classification_ruleset_ids", store.RulesetClassification, w.Settings.ClassificationRulesetIDs},
+		{"route_ruleset_id", store.RulesetRoute, []string{w.Settings.RouteRulesetID}},
+	} {
+		for _, id := range list.ids {
+			if set, proposed := q.Rulesets[id]; proposed && set.Kind != list.kind {
+				wrong.add(at+"/settings/"+list.field, "The proposed ruleset %q is of kind %s.", id, set.Kind)
 			}
 		}
 	}

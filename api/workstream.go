@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -47,10 +48,13 @@ func (in WorkstreamInput) apply(w *store.Workstream) error {
 	wrong = append(wrong, store.CheckTimeoutRules("/settings/timeout_rules", w.Settings.TimeoutRules)...)
 	wrong.types("/settings/attachments/allowed_types", w.Settings.Attachments.AllowedTypes)
 	wrong.types("/settings/attachments/blocked_types", w.Settings.Attachments.BlockedTypes)
-	for field, ids := range map[string][]string{"classification_ruleset_ids": w.Settings.ClassificationRulesetIDs, "disposition_ids": w.Settings.DispositionIDs} {
-		for i, id := range ids {
-			if slices.Contains(ids[:i], id) {
-				wrong.add("/settings/"+field+"/"+strconv.Itoa(i), "This is in the list already.")
+	for _, list := range []struct {
+		field string
+		ids   []string
+	}{{"classification_ruleset_ids", w.Settings.ClassificationRulesetIDs}, {"disposition_ids", w.Settings.DispositionIDs}} {
+		for i, id := range list.ids {
+			if slices.Contains(list.ids[:i], id) {
+				wrong.add("/settings/"+list.field+"/"+strconv.Itoa(i), "This is in the list already.")
 			}
 		}
 	}
@@ -63,7 +67,7 @@ func (in WorkstreamInput) apply(w *store.Workstream) error {
 	if w.Settings.DispositionRequired && len(w.Settings.DispositionIDs) == 0 {
 		wrong.add("/settings/disposition_required", "There is no disposition to choose from: see disposition_ids.")
 	}
-	for name := range w.Settings.Context {
+	for _, name := range slices.Sorted(maps.Keys(w.Settings.Context)) {
 		if n := len([]rune(name)); n == 0 || n > maxVariableName {
 			wrong.add("/settings/context"+conversation.Pointer(name), "The name of a context variable has 1 to %d characters.", maxVariableName)
 		}

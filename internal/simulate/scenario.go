@@ -176,9 +176,12 @@ const maxWeeks = 520
 // offers takes over what agents do with offers.
 func (c *compiler) offers() error {
 	o := c.doc.Offers
-	for field, p := range map[string]float64{"decline": o.Decline, "miss": o.Miss} {
-		if !(p >= 0 && p <= 1) {
-			return c.wrong("offers/"+field, "A probability is between 0 and 1.")
+	for _, share := range []struct {
+		field string
+		p     float64
+	}{{"decline", o.Decline}, {"miss", o.Miss}} {
+		if !(share.p >= 0 && share.p <= 1) {
+			return c.wrong("offers/"+share.field, "A probability is between 0 and 1.")
 		}
 	}
 	if o.Decline+o.Miss > 1 {

@@ -81,6 +81,7 @@ func (s *Store) LoadTurn(ctx context.Context, req TurnRequest) (TurnInput, error
 	}
 	in.Upto = conv.BotPosition
 	in.First = conv.BotPosition == 0
+	// PostgreSQL does not see where it begins, and keeps its plan: decision 16.
 	if err := c.list(ctx, &in.Messages, `SELECT `+messageColumns+` FROM messages
 		WHERE conversation_id = $1 AND direction = 'inbound' AND NOT held AND position > (SELECT CAST($2 AS BIGINT))
 		ORDER BY occurred_at, ordinal, id`, conv.ID, conv.BotPosition); err != nil {

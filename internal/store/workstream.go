@@ -300,10 +300,11 @@ func (c conn) settingsUse(ctx context.Context, w WorkstreamSettings) error {
 			return err
 		}
 	}
-	for field, id := range map[string]string{"survey_id": w.SurveyID, "bot_survey_id": w.BotSurveyID} {
-		if id != "" {
-			asked.add(id, "/settings/"+field)
-		}
+	if w.SurveyID != "" {
+		asked.add(w.SurveyID, "/settings/survey_id")
+	}
+	if w.BotSurveyID != "" {
+		asked.add(w.BotSurveyID, "/settings/bot_survey_id")
 	}
 	if err := c.exist(ctx, "surveys", "survey", asked); err != nil {
 		return err

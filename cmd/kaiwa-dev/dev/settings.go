@@ -30,10 +30,10 @@ type Settings struct {
 
 // complete fills in what depends on the data directory, making it if need be.
 func (s *Settings) complete() error {
-	for name, addr := range map[string]string{
-		"KAIWA_HTTP_ADDR": s.HTTPAddr, "KAIWA_SIMULATOR_ADDR": s.SimulatorAddr, "KAIWA_TEMPORAL_ADDR": s.TemporalAddr, "KAIWA_TEMPORAL_UI_ADDR": s.TemporalUIAddr,
+	for _, set := range []struct{ name, addr string }{
+		{"KAIWA_HTTP_ADDR", s.HTTPAddr}, {"KAIWA_SIMULATOR_ADDR", s.SimulatorAddr}, {"KAIWA_TEMPORAL_ADDR", s.TemporalAddr}, {"KAIWA_TEMPORAL_UI_ADDR", s.TemporalUIAddr},
 	} {
-		if err := settings.Addr(name, addr); err != nil {
+		if err := settings.Addr(set.name, set.addr); err != nil {
 			return err
 		}
 	}
