@@ -99,33 +99,31 @@ func TestAConnectionThatWasNeverUsedServesAfterAMinute(t *testing.T) {
 	})
 }
 
-// What the package is for: a server by itself ends such a connection.
-func TestAServerByItselfEndsAConnectionThatWasNeverUsed(t *testing.T) {
+// A server by itself ends such a connection after its time for headers, which is
+// what the package is for.
+func TestHowLongAConnectionThatCarriesNothingLives(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		inner := newPipes()
-		s := serve(inner)
-		c := inner.dial()
-		start := time.Now()
-		_, err := c.Read(make([]byte, 1))
-		require.ErrorIs(t, err, io.EOF)
-		require.Equal(t, 5*time.Second, time.Since(start))
-		require.NoError(t, s.Close())
-	})
-}
-
-func TestAConnectionThatCarriesNothingEndsInTime(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		inner := newPipes()
-		s := serve(firstbyte.Listen(inner, 2*time.Minute))
-		c := inner.dial()
-		start := time.Now()
-		_, err := c.Read(make([]byte, 1))
-		require.ErrorIs(t, err, io.EOF)
-		require.Equal(t, 2*time.Minute, time.Since(start))
-		require.NoError(t, s.Close())
-	})
+	for name, c := range map[string]struct {
+		listen func(net.Listener) net.Listener
+		lives  time.Duration
+	}{
+		"by itself":      {func(l net.Listener) net.Listener { return l }, 5 * time.Second},
+		"for first byte": {func(l net.Listener) net.Listener { return firstbyte.Listen(l, 2*time.Minute) }, 2 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				inner := newPipes()
+				s := serve(c.listen(inner))
+				unused := inner.dial()
+				start := time.Now()
+				_, err := unused.Read(make([]byte, 1))
+				require.ErrorIs(t, err, io.EOF)
+				require.Equal(t, c.lives, time.Since(start))
+				require.NoError(t, s.Close())
+			})
+		})
+	}
 }
 
 // Who begins a request and does not go on is not waited for any longer than
