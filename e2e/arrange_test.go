@@ -179,10 +179,11 @@ func (s *statements) reset() {
 // background are statements that are asked by the clock, however many messages
 // there are: by the relay, the sequencer, the reconciler, the sweeper, the look
 // for replies in doubt, the one for channels' tokens, the statistics of webhooks and
-// the caches of the configuration.
+// the caches of the configuration. The feed reads once for each batch of numbered
+// events, and how many of a message's go together is the sequencer's pace.
 var background = []string{
 	"min(received_at) AS since FROM line_events", "FROM changed_rules ORDER BY", "FROM chats_to_wake ORDER BY",
-	"FROM events WHERE seq IS NULL", "WHERE name = 'events'",
+	"FROM events WHERE seq IS NULL", "WHERE name = 'events'", "FROM events WHERE seq > $1",
 	"count(*) AS unhandled", "WHERE status <> 'closed' AND id >", "'scrubbed_to'", "FROM line_events WHERE received_at <", "SET raw = $1, reply_token = ''",
 	"FROM idempotency_keys", "FROM survey_invitations WHERE wanted_at > 0", "pg_notify", "FROM batches WHERE state = 'frozen' AND kind = 'reply' AND",
 	"FROM channels c JOIN workstreams w", "FROM channels WHERE id", "FROM channels WHERE tend_at > 0", "INTO webhook_stats",
